@@ -1,0 +1,97 @@
+/* What is known of each command: whether it writes, and which arguments are its keys. The table
+ * (command_table.inc) is generated from the servers' own key specifications; commands that it lacks
+ * are learned at run time into a command_book. Owns only what a book has learned. */
+#ifndef CORE_COMMAND_H
+#define CORE_COMMAND_H
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/slice.h"
+
+enum {
+    COMMAND_WRITE = 1u << 0,    /* may change data */
+    COMMAND_READONLY = 1u << 1, /* only reads */
+    COMMAND_BLOCKING = 1u << 2, /* may hold its connection back: BLPOP, XREAD BLOCK, WAIT */
+    COMMAND_STATEFUL = 1u << 3, /* changes its connection: MULTI, WATCH, SUBSCRIBE, SELECT ... */
+    COMMAND_PUBSUB = 1u << 4,
+    COMMAND_ADMIN = 1u << 5,
+    COMMAND_CONTAINER = 1u << 6,    /* has subcommands: CLIENT, XGROUP */
+    COMMAND_KEYS_UNKNOWN = 1u << 7, /* its keys cannot be found without asking a server */
+    COMMAND_NO_REPLY = 1u << 8,     /* CLIENT REPLY OFF and its like: breaks the pipeline's order */
+    COMMAND_LEARNED = 1u << 9       /* not from the table */
+};
+
+typedef enum key_begin { KEY_BEGIN_NONE, KEY_BEGIN_INDEX, KEY_BEGIN_KEYWORD } key_begin;
+typedef enum key_find { KEY_FIND_NONE, KEY_FIND_RANGE, KEY_FIND_KEYNUM } key_find;
+
+/* One key specification, as COMMAND and COMMAND DOCS give it. */
+typedef struct key_spec {
+    uint8_t begin;       /* key_begin */
+    uint8_t find;        /* key_find */
+    bool incomplete;     /* the servers' flag: more keys may exist than the spec finds */
+    int16_t index;       /* begin: argument position, or where the search for the keyword starts
+                            (negative: from the end, going backwards) */
+    const char *keyword; /* begin: KEY_BEGIN_KEYWORD */
+    int16_t last;        /* range: last key, relative to begin; negative: from the end */
+    int16_t step;
+    int16_t limit;        /* range: with last -1: 1/limit of the rest (XREAD: 2) */
+    int16_t keynum_index; /* keynum: where the number is, relative to begin */
+    int16_t first_key;    /* keynum: where the first key is, relative to begin */
+} key_spec;
+
+typedef struct command_info {
+    const char *name; /* upper case; a subcommand as "XGROUP CREATE" */
+    uint32_t flags;
+    int16_t arity; /* as COMMAND gives it: negative = at least; the name counts */
+    uint8_t spec_count;
+    const key_spec *specs;
+} command_info;
+
+/* Looks the command (and, of a container, its subcommand) up in the table; NULL if it is not there.
+ * Never searches linearly. */
+const command_info *command_find(const kw_slice *argv, size_t argc);
+
+/* The table in the order of its names, for completion and tests. */
+size_t command_count(void);
+const command_info *command_at(size_t index);
+
+/* Calls visit for each key position; stops when it returns false. Returns KW_OK, or KW_ERR_INVALID
+ * if the arguments contradict the specification (numkeys not a number, more keys than arguments):
+ * such a command is not routed by keys but sent anywhere, for the server to refuse. */
+typedef bool command_key_fn(void *arg, size_t position);
+KW_CHECKED kw_status command_keys(const command_info *info, const kw_slice *argv, size_t argc,
+                                  command_key_fn *visit, void *arg);
+
+typedef struct command_route {
+    const command_info *info; /* NULL: not known, must be learned */
+    int slot;                 /* SLOT_NONE: no keys */
+    int other_slot;           /* KW_ERR_CROSSSLOT: the slot that differs */
+    kw_slice key;             /* the first key, pointing into argv; empty if none */
+    bool reads_only;          /* sending it twice changes nothing */
+} command_route;
+
+/* What command_book_route needs from its caller to go on with an unknown command. */
+typedef struct command_book {
+    const mem *mem;
+    map learned; /* upper-case name -> learned command */
+} command_book;
+
+void command_book_init(command_book *book, const mem *m, uint64_t seed);
+void command_book_done(command_book *book);
+
+/* Finds slot and flags of a command. KW_ERR_CROSSSLOT: ret->slot and ret->other_slot differ.
+ * KW_OK with ret->info NULL: unknown, learn it (COMMAND INFO), then route again. KW_OK with
+ * info->flags & COMMAND_KEYS_UNKNOWN: ask COMMAND GETKEYS, then command_route_keys. */
+KW_CHECKED kw_status command_book_route(const command_book *book, const kw_slice *argv, size_t argc,
+                                        command_route *ret);
+
+/* Learns from the reply of COMMAND INFO <name> (one element: array, or null = the server does not
+ * know it either; it is then remembered as keyless, may-write, so that it is not asked again). */
+struct kw_reply;
+KW_CHECKED kw_status command_book_learn(command_book *book, kw_slice name,
+                                        const struct kw_reply *reply);
+
+/* Slot from the reply of COMMAND GETKEYS (an array of keys; an error reply = no keys). */
+KW_CHECKED kw_status command_route_keys(const struct kw_reply *reply, command_route *route);
+
+#endif

@@ -1,0 +1,38 @@
+/* A reply as a tree that is one block of memory: nodes, then the bytes they point to. Owns the
+ * block; is freed in one step, so freeing never recurses. The public accessors are in reply.c. */
+#ifndef CORE_REPLY_H
+#define CORE_REPLY_H
+
+#include "base/mem.h"
+#include "base/slice.h"
+
+struct kw_reply {
+    uint8_t type; /* kw_type */
+    uint8_t is_root;
+    uint8_t is_kept; /* root: kw_reply_keep was called */
+    char format[4];  /* verbatim */
+    union {
+        int64_t integer;
+        double number;
+        const char *bytes;  /* terminated */
+        kw_reply *children; /* of a map: key, value, key, value ... */
+    } value;
+    size_t len;           /* bytes, or children */
+    kw_reply *attributes; /* or NULL */
+};
+
+/* Builds the tree of one whole value that resp_scan found to be well formed, with its length and
+ * node count; copies the bytes. NULL if memory is short. `m` must outlive the reply. */
+kw_reply *reply_build(const mem *m, const char *data, size_t len, uint64_t node_count);
+
+/* Frees a root whether kept or not; NULL is allowed. */
+void reply_free(kw_reply *root);
+
+static inline bool reply_is_kept(const kw_reply *root) {
+    return root->is_kept != 0;
+}
+
+/* The bytes of a string-like reply; empty for the other types. */
+kw_slice reply_slice(const kw_reply *r);
+
+#endif

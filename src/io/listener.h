@@ -1,0 +1,18 @@
+/* A listening socket (the lab's side). Owns the descriptor and its watch. */
+#ifndef IO_LISTENER_H
+#define IO_LISTENER_H
+
+#include "core/endpoint.h"
+#include "io/loop.h"
+
+typedef struct listener listener;
+
+/* Listens on a loopback or other local address; port 0 picks a free one. */
+KW_CHECKED kw_status listener_new(loop *l, const mem *m, const net_address *address, void *owner,
+                                  listener **ret, kw_error *err);
+void listener_free(listener *s);
+uint16_t listener_port(const listener *s);
+/* The next accepted descriptor, non-blocking and close-on-exec; -1 if none waits. */
+int listener_accept(listener *s);
+
+#endif

@@ -1,0 +1,47 @@
+/* The event loop: epoll, with tokens that carry a generation, so that an event of a closed
+ * descriptor never reaches whoever got its number next. Owns the epoll descriptor, not the watched
+ * ones. Never calls back: loop_wait fills an array, the caller dispatches. */
+#ifndef IO_LOOP_H
+#define IO_LOOP_H
+
+#include "base/mem.h"
+
+#include <keyway/keyway.h>
+
+typedef uint64_t loop_token; /* 0 is never a token */
+
+enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 };
+
+typedef struct loop_event {
+    void *owner; /* as given to loop_add */
+    loop_token token;
+    unsigned ready; /* LOOP_READ | LOOP_WRITE | LOOP_HANGUP (error or peer gone) */
+} loop_event;
+
+typedef struct loop loop;
+
+KW_CHECKED kw_status loop_new(const mem *m, loop **ret);
+void loop_free(loop *l);
+
+/* The epoll descriptor: readable when loop_wait has events. */
+int loop_fd(const loop *l);
+
+/* Watches fd level-triggered for `interest` (LOOP_READ, LOOP_WRITE or 0). 0 on failure
+ * (*ret_errno says why). */
+KW_CHECKED loop_token loop_add(loop *l, int fd, unsigned interest, void *owner, int *ret_errno);
+/* A token of a removed watch is ignored. */
+void loop_change(loop *l, loop_token token, unsigned interest);
+/* Call before fd is closed. Events already fetched for the token are dropped by loop_alive. */
+void loop_remove(loop *l, loop_token token);
+bool loop_alive(const loop *l, loop_token token);
+
+/* Waits up to timeout_ms (0 = not at all, -1 = without limit); returns the number of events put
+ * into `events` (0 also when interrupted by a signal). */
+size_t loop_wait(loop *l, loop_event *events, size_t max, int timeout_ms);
+
+/* Monotonic time, microseconds. */
+uint64_t loop_now_us(void);
+/* A seed from the system's random source; never fails (falls back to the clock). */
+uint64_t loop_random_seed(void);
+
+#endif
