@@ -1,9 +1,50 @@
-# The short commands; CMake does the work.
+# The short commands; CMake does the work. `make help` lists them.
 BUILD ?= build
-JOBS ?= $(shell nproc)
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+CMAKE_ARGS ?=
 
-all:
-	@cmake -S . -B $(BUILD) >/dev/null
+all: deps
+	@cmake -S . -B $(BUILD) $(CMAKE_ARGS) >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS) --target product
+
+deps:
+	@scripts/install-deps build
+
+test-deps:
+	@scripts/install-deps test
+
+demo: all
+	@$(BUILD)/keyway demo
+
+test: test-deps
+	@cmake -S . -B $(BUILD) -DKEYWAY_TESTS=ON $(CMAKE_ARGS) >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
+	@cd $(BUILD) && ctest --output-on-failure -j $(JOBS)
 
-.PHONY: all
+check: test-deps
+	@scripts/check
+
+fuzz: test-deps
+	@scripts/fuzz
+
+install: all
+	@DESTDIR="$(DESTDIR)" cmake --install $(BUILD) --prefix "$(PREFIX)"
+
+uninstall:
+	@DESTDIR="$(DESTDIR)" cmake -DBUILD=$(BUILD) -P cmake/uninstall.cmake
+
+clean:
+	@rm -rf $(BUILD) build-*
+
+help:
+	@echo 'make            build/keyway and the libraries (installs what the build needs, if missing)'
+	@echo 'make demo       the main job on an embedded cluster, live in the terminal'
+	@echo 'make test       all tests (installs what they need, if missing)'
+	@echo 'make check      layers, format, tidy, compilers, sanitizers, symbols, documents, installation'
+	@echo 'make fuzz       each fuzz target for a short while (FUZZ_SECONDS=10)'
+	@echo 'make install    into PREFIX=/usr/local, below DESTDIR= if given'
+	@echo 'make uninstall  removes what the last make install put there'
+	@echo 'make clean      removes build/ and build-*/'
+
+.PHONY: all deps test-deps demo test check fuzz install uninstall clean help

@@ -1,0 +1,12 @@
+# Every test/fuzz/fuzz_*.c is a libFuzzer target over all layers; scripts/fuzz runs them.
+if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)
+  message(FATAL_ERROR "KEYWAY_FUZZ needs clang: cmake -DCMAKE_C_COMPILER=clang")
+endif()
+file(GLOB fuzz_targets CONFIGURE_DEPENDS test/fuzz/fuzz_*.c)
+foreach(source ${fuzz_targets})
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  target_include_directories(${name} PRIVATE test)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(${name} PRIVATE ${keyway_layers})
+endforeach()
