@@ -23,6 +23,11 @@ typedef struct loop loop;
 KW_CHECKED kw_status loop_new(const mem *m, loop **ret);
 void loop_free(loop *l);
 
+/* In the child of a fork: the epoll set is still the parent's too, so nothing is changed in it any
+ * more; watches are only forgotten. */
+void loop_abandon(loop *l);
+bool loop_is_abandoned(const loop *l);
+
 /* The epoll descriptor: readable when loop_wait has events. */
 int loop_fd(const loop *l);
 
@@ -34,6 +39,10 @@ void loop_change(loop *l, loop_token token, unsigned interest);
 /* Call before fd is closed. Events already fetched for the token are dropped by loop_alive. */
 void loop_remove(loop *l, loop_token token);
 bool loop_alive(const loop *l, loop_token token);
+
+/* Makes loop_fd readable once, until the next loop_wait: for whoever polls it. Costs a system call.
+ */
+void loop_wake(loop *l);
 
 /* Waits up to timeout_ms (0 = not at all, -1 = without limit); returns the number of events put
  * into `events` (0 also when interrupted by a signal). */
