@@ -18,8 +18,9 @@ typedef struct stream_options {
     const char *tls_host;     /* name or literal that the certificate must match */
 } stream_options;
 
-/* Starts to connect; `owner` comes back with its loop events. On failure (also an immediate one,
- * such as a refused connection) err says why, and nothing is to be freed. */
+/* Starts to connect; `owner` comes back with its loop events. The state may be STREAM_OPEN at once
+ * (a Unix socket). On failure (also an immediate one, such as a refused connection) err says why,
+ * and nothing is to be freed. */
 KW_CHECKED kw_status stream_connect(loop *l, const mem *m, const net_address *address,
                                     const stream_options *options, void *owner, stream **ret,
                                     kw_error *err);
@@ -40,7 +41,9 @@ stream_state stream_handle(stream *s, unsigned ready);
 stream_state stream_get_state(const stream *s);
 
 /* Reads into dst; 0 = nothing there now, or ended (look at the state). Everything that came before
- * an end is read before the state says ended. */
+ * an end is read before the state says ended. Call it until it returns 0: decrypted bytes that are
+ * left in a TLS session make no event. (It costs no system call to learn that nothing is left when
+ * the last read was short.) */
 size_t stream_read(stream *s, char *dst, size_t size);
 /* Writes as much as the socket (or the TLS buffer, bounded) takes now; returns the bytes taken. */
 size_t stream_write(stream *s, const kw_slice *slices, size_t count);

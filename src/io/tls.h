@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/slice.h"
 
+/* TLS 1.2 or newer. With `verify`, chain and name (or address) must be right. */
 typedef struct tls_config {
     const char *ca_file; /* NULL with ca_dir NULL: the system's */
     const char *ca_dir;
@@ -14,6 +15,9 @@ typedef struct tls_config {
     const char *server_name; /* SNI and name to verify; NULL: the host connected to */
     bool verify;             /* false: any certificate (not for production) */
 } tls_config;
+
+/* Encrypted bytes that may wait for the socket before tls_write takes no more. */
+#define TLS_PENDING_MAX (64 * 1024)
 
 typedef struct tls_context tls_context;
 typedef struct tls_session tls_session;
@@ -37,12 +41,16 @@ typedef enum tls_result {
 
 /* Goes on with the handshake. */
 tls_result tls_handshake(tls_session *s);
-/* Bytes from the peer's socket go in; bytes for it come out (*ret_len 0: none). tls_sent drops what
- * was written. */
+/* Tells the peer that the session ends (close_notify), as far as it has begun. */
+void tls_close(tls_session *s);
+/* Bytes from the peer's socket go in (only after TLS_AGAIN, so that they never pile up); bytes for
+ * it come out (len 0: none). tls_sent drops what was written. */
 KW_CHECKED kw_status tls_feed(tls_session *s, const char *data, size_t len);
 kw_slice tls_pending(tls_session *s);
 void tls_sent(tls_session *s, size_t len);
-/* Plain bytes. TLS_OK: *ret_len bytes were read or taken (may be fewer than asked for). */
+/* Plain bytes. TLS_OK: *ret_len bytes were read or taken (may be fewer than asked for; none at all
+ * while TLS_PENDING_MAX bytes wait to be sent). Read until TLS_AGAIN: what is decrypted lies here,
+ * where no descriptor tells of it. */
 tls_result tls_read(tls_session *s, char *dst, size_t size, size_t *ret_len);
 tls_result tls_write(tls_session *s, const char *data, size_t len, size_t *ret_len);
 /* One line for a person: "certificate verify failed: self-signed certificate". */
