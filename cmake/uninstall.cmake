@@ -1,0 +1,11 @@
+# Removes the files that the last installation from this build directory wrote.
+set(manifest ${BUILD}/install_manifest.txt)
+if(NOT EXISTS ${manifest})
+  message(FATAL_ERROR "${manifest} is not there: nothing was installed from ${BUILD}")
+endif()
+file(STRINGS ${manifest} files)
+foreach(file ${files})
+  file(REMOVE "$ENV{DESTDIR}${file}")
+endforeach()
+list(LENGTH files count)
+message(STATUS "Removed ${count} files")
