@@ -21,18 +21,31 @@ enum {
     COMMAND_LEARNED = 1u << 9       /* not from the table */
 };
 
-typedef enum key_begin { KEY_BEGIN_NONE, KEY_BEGIN_INDEX, KEY_BEGIN_KEYWORD } key_begin;
-typedef enum key_find { KEY_FIND_NONE, KEY_FIND_RANGE, KEY_FIND_KEYNUM } key_find;
+typedef enum key_begin {
+    KEY_BEGIN_INDEX,
+    KEY_BEGIN_KEYWORD, /* after the first such argument, whatever stands before it */
+    KEY_BEGIN_OPTION   /* after the last such option, other options' values left out (SORT STORE) */
+} key_begin;
+typedef enum key_find { KEY_FIND_RANGE, KEY_FIND_KEYNUM } key_find;
 
-/* One key specification, as COMMAND and COMMAND DOCS give it. */
+/* An option and the number of its values, to be passed over in the search for another. */
+typedef struct key_skip {
+    const char *option;
+    uint8_t value_count;
+} key_skip;
+
+/* One key specification, as COMMAND gives it; KEY_BEGIN_OPTION and not_if_empty are our own, for
+ * what the servers find by code. */
 typedef struct key_spec {
     uint8_t begin;       /* key_begin */
     uint8_t find;        /* key_find */
-    bool incomplete;     /* the servers' flag: more keys may exist than the spec finds */
+    bool not_if_empty;   /* an empty argument is no key (MIGRATE host port "" ... KEYS) */
+    uint8_t skip_count;  /* begin: KEY_BEGIN_OPTION */
     int16_t index;       /* begin: argument position, or where the search for the keyword starts
                             (negative: from the end, going backwards) */
-    const char *keyword; /* begin: KEY_BEGIN_KEYWORD */
-    int16_t last;        /* range: last key, relative to begin; negative: from the end */
+    const char *keyword; /* begin: KEY_BEGIN_KEYWORD, KEY_BEGIN_OPTION */
+    const key_skip *skips;
+    int16_t last; /* range: last key, relative to begin; negative: from the end */
     int16_t step;
     int16_t limit;        /* range: with last -1: 1/limit of the rest (XREAD: 2) */
     int16_t keynum_index; /* keynum: where the number is, relative to begin */
@@ -48,7 +61,7 @@ typedef struct command_info {
 } command_info;
 
 /* Looks the command (and, of a container, its subcommand) up in the table; NULL if it is not there.
- * Never searches linearly. */
+ * A container alone is found without its subcommand. Never searches linearly. */
 const command_info *command_find(const kw_slice *argv, size_t argc);
 
 /* The table in the order of its names, for completion and tests. */
@@ -68,6 +81,7 @@ typedef struct command_route {
     int other_slot;           /* KW_ERR_CROSSSLOT: the slot that differs */
     kw_slice key;             /* the first key, pointing into argv; empty if none */
     bool reads_only;          /* sending it twice changes nothing */
+    bool blocks; /* this very line may hold its connection back: XREAD only with BLOCK */
 } command_route;
 
 /* What command_book_route needs from its caller to go on with an unknown command. */
@@ -85,13 +99,17 @@ void command_book_done(command_book *book);
 KW_CHECKED kw_status command_book_route(const command_book *book, const kw_slice *argv, size_t argc,
                                         command_route *ret);
 
-/* Learns from the reply of COMMAND INFO <name> (one element: array, or null = the server does not
- * know it either; it is then remembered as keyless, may-write, so that it is not asked again). */
+/* Learns `name` (argv[0]) and its subcommands from the reply of COMMAND INFO <name>: one element,
+ * an array, or null = the server does not know it either. That, an error or nonsense is remembered
+ * as keyless and may-write, so that it is not asked again; so is what comes when the book is full
+ * (a redirect then leads to the owner of its key). What is known is never replaced: infos stay
+ * valid until command_book_done. Only KW_ERR_NOMEM. */
 struct kw_reply;
 KW_CHECKED kw_status command_book_learn(command_book *book, kw_slice name,
                                         const struct kw_reply *reply);
 
-/* Slot from the reply of COMMAND GETKEYS (an array of keys; an error reply = no keys). */
+/* Slot from the reply of COMMAND GETKEYS (an array of keys; an error reply = no keys). Sets slot,
+ * and other_slot with KW_ERR_CROSSSLOT; route->key stays empty. */
 KW_CHECKED kw_status command_route_keys(const struct kw_reply *reply, command_route *route);
 
 #endif
