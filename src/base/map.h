@@ -17,7 +17,7 @@ typedef struct map {
     size_t used; /* with tombstones */
 } map;
 
-void map_init(map *m, const mem *mem, uint64_t seed);
+void map_init(map *m, const mem *allocator, uint64_t seed);
 /* The values are the caller's: free them first (map_next). */
 void map_done(map *m);
 

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define WHEEL_LEVELS 5
+#define WHEEL_LEVELS 9 /* 6 bits each: every 64-bit time has its place */
 #define WHEEL_SLOTS 64
 #define WHEEL_TICK_US 1024u
 #define WHEEL_NEVER UINT64_MAX

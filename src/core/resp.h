@@ -21,6 +21,8 @@ typedef struct resp_scanner {
     const resp_limits *limits;
     uint64_t offset;     /* bytes of this value that are behind us */
     uint64_t line_end;   /* where the search for the next CR goes on */
+    uint64_t body_end;   /* of the string being received: one past its CRLF; 0: in none */
+    char body_type;      /* ... and its type byte */
     uint64_t node_count; /* values met, nested ones and attributes among them */
     uint32_t depth;
     uint64_t remaining[LIMIT_REPLY_DEPTH]; /* values still open in each aggregate */

@@ -1,0 +1,93 @@
+#include "core/histogram.h"
+
+#include <string.h>
+
+#define STEPS (1u << HISTOGRAM_STEP_BITS)
+#define VALUE_MAX ((UINT64_C(1) << HISTOGRAM_MAX_BITS) - 1)
+
+/* Values below STEPS have a bucket each; above, each power of two has STEPS buckets. */
+static uint32_t bucket_of(uint64_t value) {
+    if (value > VALUE_MAX) {
+        value = VALUE_MAX;
+    }
+    if (value < STEPS) {
+        return (uint32_t)value;
+    }
+    unsigned shift = 63u - (unsigned)__builtin_clzll(value) - HISTOGRAM_STEP_BITS;
+    return ((shift + 1) << HISTOGRAM_STEP_BITS) + ((uint32_t)(value >> shift) & (STEPS - 1));
+}
+
+static uint64_t bucket_middle(uint32_t bucket) {
+    if (bucket < STEPS) {
+        return bucket;
+    }
+    unsigned shift = (bucket >> HISTOGRAM_STEP_BITS) - 1;
+    uint64_t low = (uint64_t)(STEPS + (bucket & (STEPS - 1))) << shift;
+    return low + ((UINT64_C(1) << shift) >> 1);
+}
+
+void histogram_init(histogram *h) {
+    memset(h, 0, sizeof(*h));
+}
+
+static void bucket_add(uint32_t *bucket, uint32_t count) {
+    *bucket = count > UINT32_MAX - *bucket ? UINT32_MAX : *bucket + count;
+}
+
+void histogram_add(histogram *h, uint64_t value_us) {
+    h->count++;
+    h->sum_us += value_us;
+    if (value_us > h->max_us) {
+        h->max_us = value_us;
+    }
+    bucket_add(&h->buckets[bucket_of(value_us)], 1);
+}
+
+void histogram_merge(histogram *to, const histogram *from) {
+    to->count += from->count;
+    to->sum_us += from->sum_us;
+    if (from->max_us > to->max_us) {
+        to->max_us = from->max_us;
+    }
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        bucket_add(&to->buckets[i], from->buckets[i]);
+    }
+}
+
+uint64_t histogram_quantile(const histogram *h, double share) {
+    /* Full buckets no longer count: the ranks are those of what the buckets hold. */
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        total += h->buckets[i];
+    }
+    if (total == 0) {
+        return 0;
+    }
+    if (!(share > 0)) {
+        share = 0;
+    }
+    double rank = share * (double)total;
+    if (share >= 1 || rank > (double)(total - 1)) {
+        return h->max_us;
+    }
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        seen += h->buckets[i];
+        if (seen > 0 && (double)seen >= rank) {
+            uint64_t middle = bucket_middle(i);
+            return middle < h->max_us ? middle : h->max_us;
+        }
+    }
+    return h->max_us;
+}
+
+uint64_t histogram_count_below(const histogram *h, uint64_t value_us) {
+    if (value_us >= h->max_us) {
+        return h->count;
+    }
+    uint64_t count = 0;
+    for (uint32_t i = 0; i <= bucket_of(value_us); i++) {
+        count += h->buckets[i];
+    }
+    return count;
+}

@@ -1,0 +1,60 @@
+#include "unit/support/failing_mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Before each piece, so that its size is known when it goes. */
+typedef union header {
+    size_t size;
+    max_align_t align;
+} header;
+
+static bool fails(failing_mem *f) {
+    f->call_count++;
+    return f->fail_at != 0 &&
+           (f->call_count == f->fail_at || (f->fail_after && f->call_count > f->fail_at));
+}
+
+static void *failing_alloc(void *arg, size_t size) {
+    failing_mem *f = arg;
+    if (fails(f)) {
+        return NULL;
+    }
+    header *h = malloc(sizeof(*h) + size);
+    if (!h) {
+        return NULL;
+    }
+    h->size = size;
+    f->live_count++;
+    f->live_bytes += size;
+    memset(h + 1, 0xa5, size);
+    return h + 1;
+}
+
+static void failing_release(void *arg, void *ptr) {
+    failing_mem *f = arg;
+    header *h = (header *)ptr - 1;
+    f->live_count--;
+    f->live_bytes -= h->size;
+    free(h);
+}
+
+/* Always moves: whoever keeps an old address is found by the address sanitizer. */
+static void *failing_resize(void *arg, void *ptr, size_t size) {
+    void *moved = failing_alloc(arg, size);
+    if (moved) {
+        const header *old = (const header *)ptr - 1;
+        memcpy(moved, ptr, old->size < size ? old->size : size);
+        failing_release(arg, ptr);
+    }
+    return moved;
+}
+
+void failing_mem_init(failing_mem *f) {
+    *f = (failing_mem){.mem = {failing_alloc, failing_resize, failing_release, f}};
+}
+
+void failing_mem_fail_at(failing_mem *f, size_t call) {
+    f->call_count = 0;
+    f->fail_at = call;
+}
