@@ -1,0 +1,331 @@
+#include "core/command.h"
+
+#include "core/slot.h"
+
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define ARGUMENTS_MAX 64
+
+/* Splits at spaces; '' stands for an empty argument. */
+static size_t split(const char *line, kw_slice argv[ARGUMENTS_MAX]) {
+    size_t argc = 0;
+    kw_slice rest = slice_text(line);
+    kw_slice part;
+    while (slice_split(&rest, ' ', &part)) {
+        assert_true(argc < ARGUMENTS_MAX);
+        argv[argc++] = slice_is(part, "''") ? slice_of("", 0) : part;
+    }
+    return argc;
+}
+
+static const command_info *find(const char *line) {
+    kw_slice argv[ARGUMENTS_MAX];
+    size_t argc = split(line, argv);
+    return command_find(argv, argc);
+}
+
+/* --------------------------------------------------------------------- lookup */
+
+static void every_name_finds_its_own_entry(void **state) {
+    (void)state;
+    assert_true(command_count() > 400);
+    for (size_t i = 0; i < command_count(); i++) {
+        const command_info *info = command_at(i);
+        char lower[64];
+        size_t len = strlen(info->name);
+        assert_true(len < sizeof lower);
+        for (size_t c = 0; c <= len; c++) {
+            lower[c] = (char)tolower((unsigned char)info->name[c]);
+        }
+        assert_ptr_equal(find(info->name), info);
+        assert_ptr_equal(find(lower), info);
+    }
+    assert_null(command_at(command_count()));
+}
+
+static void names_are_in_order(void **state) {
+    (void)state;
+    for (size_t i = 1; i < command_count(); i++) {
+        assert_true(strcmp(command_at(i - 1)->name, command_at(i)->name) < 0);
+    }
+}
+
+static void case_does_not_matter(void **state) {
+    (void)state;
+    assert_ptr_equal(find("gEt"), find("GET"));
+    assert_ptr_equal(find("XGroup creatE k g"), find("XGROUP CREATE"));
+    assert_string_equal(find("client no-touch on")->name, "CLIENT NO-TOUCH");
+}
+
+static void container_needs_a_known_subcommand(void **state) {
+    (void)state;
+    assert_string_equal(find("XGROUP")->name, "XGROUP");
+    assert_true(find("XGROUP")->flags & COMMAND_CONTAINER);
+    assert_null(find("XGROUP NOSUCH k"));
+    assert_null(find("XGROUP CREATEX k"));
+    assert_null(find("XGROUP CREAT k"));
+}
+
+static void unknown_names_are_not_found(void **state) {
+    (void)state;
+    const char *names[] = {"NOSUCH", "GETT", "GE", "''", "GETX", "\xff\xfe", "GET\n"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_null(find(names[i]));
+    }
+    assert_null(command_find(NULL, 0));
+}
+
+static void two_words_in_one_argument_are_no_subcommand(void **state) {
+    (void)state;
+    kw_slice one = slice_text("XGROUP CREATE");
+    assert_null(command_find(&one, 1));
+    kw_slice with_zero = slice_of("GET\0", 4);
+    assert_null(command_find(&with_zero, 1));
+}
+
+static void flags_are_the_servers(void **state) {
+    (void)state;
+    static const struct {
+        const char *line;
+        uint32_t flags;
+    } rows[] = {
+        {"GET", COMMAND_READONLY},
+        {"SET", COMMAND_WRITE},
+        {"SORT", COMMAND_WRITE},
+        {"SORT_RO", COMMAND_READONLY},
+        {"BITFIELD", COMMAND_WRITE},
+        {"BITFIELD_RO", COMMAND_READONLY},
+        {"EVAL", COMMAND_WRITE},
+        {"EVALSHA", COMMAND_WRITE},
+        {"FCALL", COMMAND_WRITE},
+        {"EVAL_RO", COMMAND_READONLY},
+        {"FCALL_RO", COMMAND_READONLY},
+        {"PING", COMMAND_READONLY},
+        {"TIME", COMMAND_READONLY},
+        {"DBSIZE", COMMAND_READONLY},
+        {"CLUSTER SLOTS", COMMAND_READONLY},
+        {"SCRIPT LOAD", COMMAND_READONLY},
+        {"CONFIG GET", COMMAND_READONLY | COMMAND_ADMIN},
+        {"CONFIG SET", COMMAND_ADMIN},
+        {"CONFIG RESETSTAT", COMMAND_ADMIN},
+        {"FLUSHALL", COMMAND_WRITE},
+        {"PUBLISH", COMMAND_PUBSUB},
+        {"SPUBLISH", COMMAND_PUBSUB},
+        {"BLPOP", COMMAND_WRITE | COMMAND_BLOCKING},
+        {"XREAD", COMMAND_READONLY | COMMAND_BLOCKING},
+        {"WAIT", COMMAND_BLOCKING},
+        {"WAITAOF", COMMAND_BLOCKING},
+        {"MULTI", COMMAND_STATEFUL},
+        {"WATCH", COMMAND_STATEFUL},
+        {"SELECT", COMMAND_STATEFUL},
+        {"CLIENT TRACKING", COMMAND_STATEFUL},
+        {"CLIENT REPLY", COMMAND_STATEFUL | COMMAND_NO_REPLY},
+        {"MONITOR", COMMAND_STATEFUL | COMMAND_ADMIN | COMMAND_NO_REPLY},
+        {"SSUBSCRIBE", COMMAND_STATEFUL | COMMAND_PUBSUB | COMMAND_NO_REPLY},
+        {"HEXPIRE", COMMAND_WRITE},
+        {"HTTL", COMMAND_READONLY},
+        {"JSON.GET", COMMAND_READONLY},
+        {"FT.SEARCH", COMMAND_READONLY},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const command_info *info = find(rows[i].line);
+        assert_non_null(info);
+        if (info->flags != rows[i].flags) {
+            fail_msg("%s: flags %#x, not %#x", rows[i].line, info->flags, rows[i].flags);
+        }
+    }
+}
+
+static void no_table_command_needs_a_server_for_its_keys(void **state) {
+    (void)state;
+    for (size_t i = 0; i < command_count(); i++) {
+        assert_int_equal(command_at(i)->flags & (COMMAND_KEYS_UNKNOWN | COMMAND_LEARNED), 0);
+    }
+}
+
+/* ----------------------------------------------------------------------- keys */
+
+typedef struct key_list {
+    const kw_slice *argv;
+    char text[512];
+    size_t count;
+} key_list;
+
+static bool list_key(void *arg, size_t position) {
+    key_list *list = arg;
+    size_t at = strlen(list->text);
+    kw_slice key = list->argv[position];
+    (void)snprintf(list->text + at, sizeof list->text - at, "%s%.*s", list->count++ ? " " : "",
+                   (int)key.len, key.data);
+    return true;
+}
+
+#define INVALID "(invalid)"
+
+/* A command line, and its keys. */
+static const struct {
+    const char *line;
+    const char *keys;
+} key_rows[] = {
+    {"GET k", "k"},
+    {"GET", INVALID},
+    {"SET k v NX GET", "k"},
+    {"PING", ""},
+    {"PING hello", ""},
+    {"MGET a b c", "a b c"},
+    {"MSET a 1 b 2 c 3", "a b c"},
+    {"MSETNX a 1 b 2", "a b"},
+    {"MSETEX 2 a 1 b 2 EX 10", "a b"},
+    {"MSETEX 3 a 1 b 2", INVALID},
+    {"DEL a b", "a b"},
+    {"RENAME a b", "a b"},
+    {"COPY a b REPLACE", "a b"},
+    {"SMOVE a b m", "a b"},
+    {"LMOVE a b LEFT RIGHT", "a b"},
+    {"BLMOVE a b LEFT RIGHT 0", "a b"},
+    {"BLPOP a b 0", "a b"},
+    {"BLPOP a", INVALID},
+    {"BZPOPMIN a b c 1", "a b c"},
+    {"BITOP AND d a b", "d a b"},
+    {"LCS a b LEN", "a b"},
+    {"PFMERGE d a b", "d a b"},
+    {"SDIFFSTORE d a b", "d a b"},
+    {"OBJECT ENCODING k", "k"},
+    {"OBJECT HELP", ""},
+    {"MEMORY USAGE k SAMPLES 5", "k"},
+    {"MEMORY DOCTOR", ""},
+    {"XGROUP CREATE k g $ MKSTREAM", "k"},
+    {"XINFO STREAM k FULL", "k"},
+    {"XADD k * f v", "k"},
+    {"XREAD COUNT 2 BLOCK 0 STREAMS a b 0 0", "a b"},
+    {"XREAD STREAMS streams 0", "streams"},
+    {"XREAD STREAMS", INVALID},
+    {"XREAD COUNT 2", ""},
+    {"XREADGROUP GROUP streams c COUNT 1 STREAMS a b > >", "a b"},
+    {"EVAL return 0", ""},
+    {"EVAL return 2 a b c", "a b"},
+    {"EVAL return 3 a b", INVALID},
+    {"EVAL return x a b", INVALID},
+    {"EVAL return -1 a", INVALID},
+    {"EVAL return 9223372036854775807 a", INVALID},
+    {"EVAL return 99999999999999999999 a", INVALID},
+    {"EVAL return", INVALID},
+    {"EVALSHA_RO sha 1 a x", "a"},
+    {"FCALL f 1 a x", "a"},
+    {"ZUNION 2 a b WEIGHTS 1 2", "a b"},
+    {"ZUNIONSTORE d 2 a b", "d a b"},
+    {"ZUNIONSTORE d 3 a b", INVALID},
+    {"ZINTERCARD 2 a b LIMIT 1", "a b"},
+    {"ZDIFFSTORE d 1 a", "d a"},
+    {"ZRANGESTORE d s 0 -1", "d s"},
+    {"SINTERCARD 2 a b", "a b"},
+    {"LMPOP 2 a b LEFT", "a b"},
+    {"BLMPOP 0 2 a b LEFT COUNT 3", "a b"},
+    {"ZMPOP 1 a MIN", "a"},
+    {"BZMPOP 1 2 a b MAX", "a b"},
+    {"SORT k", "k"},
+    {"SORT k STORE d", "k d"},
+    {"sort k by w_* get # limit 0 5 store d", "k d"},
+    {"SORT k BY store GET x", "k"},
+    {"SORT k GET STORE STORE d", "k d"},
+    {"SORT k STORE d STORE e", "k e"},
+    {"SORT k STORE", "k"},
+    {"SORT_RO k BY x GET y", "k"},
+    {"GEORADIUS k 1 2 3 km", "k"},
+    {"GEORADIUS k 1 2 3 km STORE d", "k d"},
+    {"GEORADIUS k 1 2 3 km COUNT 1 STOREDIST d", "k d"},
+    {"GEORADIUSBYMEMBER k m 3 km STORE d", "k d"},
+    {"GEORADIUSBYMEMBER STORE m 3 km", "STORE"},
+    {"GEOSEARCHSTORE d s FROMMEMBER m BYRADIUS 1 km", "d s"},
+    {"MIGRATE h 1 k 0 100", "k"},
+    {"MIGRATE h 1 '' 0 100 KEYS a b", "a b"},
+    {"MIGRATE h 1 '' 0 100 COPY REPLACE AUTH keys KEYS a", "a"},
+    {"MIGRATE h 1 '' 0 100 AUTH2 u keys KEYS keys b", "keys b"},
+    {"MIGRATE h 1 '' 0 100", ""},
+    {"RESTORE-ASKING k 0 p", "k"},
+    {"SPUBLISH ch m", "ch"},
+    {"SSUBSCRIBE a b", "a b"},
+    {"SUNSUBSCRIBE", ""},
+    {"SUNSUBSCRIBE a", "a"},
+    {"PUBLISH ch m", ""},
+    {"SUBSCRIBE a b", ""},
+    {"WATCH a b", "a b"},
+    {"TOUCH a b", "a b"},
+    {"CLUSTER KEYSLOT k", ""},
+    {"SCAN 0 MATCH x", ""},
+    {"HEXPIRE k 10 FIELDS 1 f", "k"},
+    {"HGETEX k FIELDS 1 f", "k"},
+    {"DELIFEQ k v", "k"},
+    {"DELEX k IFEQ v", "k"},
+    {"VSIM k ELE e", "k"},
+    {"XACKDEL k g IDS 1 1-1", "k"},
+    {"JSON.SET k $ 1", "k"},
+    {"JSON.MGET a b c $", "a b c"},
+    {"JSON.MSET a $ 1 b $ 2", "a b"},
+    {"JSON.DEBUG MEMORY k", "k"},
+    {"JSON.DEBUG HELP", ""},
+    {"CMS.MERGE d 2 a b WEIGHTS 1 1", "d a b"},
+    {"TDIGEST.MERGE d 1 a", "d a"},
+    {"TS.MADD a 1 2 b 3 4", "a b"},
+    {"TS.CREATERULE a b AGGREGATION avg 1", "a b"},
+    {"TS.MRANGE 0 1 FILTER a=b", ""},
+    {"BF.ADD k x", "k"},
+    {"FT.SEARCH idx q", ""},
+    {"FT.SUGADD k s 1", "k"},
+};
+
+static void keys_are_found(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof key_rows / sizeof key_rows[0]; i++) {
+        kw_slice argv[ARGUMENTS_MAX];
+        size_t argc = split(key_rows[i].line, argv);
+        const command_info *info = command_find(argv, argc);
+        if (!info) {
+            fail_msg("%s: not in the table", key_rows[i].line);
+            return;
+        }
+        key_list list = {.argv = argv};
+        kw_status status = command_keys(info, argv, argc, list_key, &list);
+        const char *got = status == KW_OK ? list.text : INVALID;
+        if (strcmp(got, key_rows[i].keys) != 0) {
+            fail_msg("%s: keys \"%s\", not \"%s\"", key_rows[i].line, got, key_rows[i].keys);
+        }
+    }
+}
+
+static bool stop_at_once(void *arg, size_t position) {
+    *(size_t *)arg = position;
+    return false;
+}
+
+static void visiting_stops_when_told(void **state) {
+    (void)state;
+    kw_slice argv[ARGUMENTS_MAX];
+    size_t argc = split("MGET a b c", argv);
+    size_t position = 0;
+    assert_int_equal(command_keys(command_find(argv, argc), argv, argc, stop_at_once, &position),
+                     KW_OK);
+    assert_int_equal(position, 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_name_finds_its_own_entry),
+        cmocka_unit_test(names_are_in_order),
+        cmocka_unit_test(case_does_not_matter),
+        cmocka_unit_test(container_needs_a_known_subcommand),
+        cmocka_unit_test(unknown_names_are_not_found),
+        cmocka_unit_test(two_words_in_one_argument_are_no_subcommand),
+        cmocka_unit_test(flags_are_the_servers),
+        cmocka_unit_test(no_table_command_needs_a_server_for_its_keys),
+        cmocka_unit_test(keys_are_found),
+        cmocka_unit_test(visiting_stops_when_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
