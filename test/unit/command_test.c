@@ -1,12 +1,15 @@
 #include "core/command.h"
 
+#include "core/limits.h"
 #include "core/slot.h"
+#include "unit/support/notation.h"
 
 #include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -314,6 +317,327 @@ static void visiting_stops_when_told(void **state) {
     assert_int_equal(position, 1);
 }
 
+/* --------------------------------------------------------------------- routes */
+
+static const struct {
+    const char *line;
+    const char *key; /* whose slot it is; NULL: none */
+    bool crossed;
+    bool reads_only;
+    bool blocks;
+} route_rows[] = {
+    {"GET foo", "foo", false, true, false},
+    {"get {foo}.1", "foo", false, true, false},
+    {"SET foo v", "foo", false, false, false},
+    {"MSET {a}1 x {a}2 y", "a", false, false, false},
+    {"MSET a x b y", "a", true, false, false},
+    {"MGET a a", "a", false, true, false},
+    {"RENAME a b", "a", true, false, false},
+    {"EVAL x 2 {k}a {k}b other", "k", false, false, false},
+    {"EVAL x 2 a b", "a", true, false, false},
+    {"EVAL_RO x 1 a", "a", false, true, false},
+    {"EVAL x nonsense a", NULL, false, false, false},
+    {"ZUNIONSTORE {d} 9 a", NULL, false, false, false},
+    {"GET", NULL, false, true, false},
+    {"PING", NULL, false, true, false},
+    {"INFO", NULL, false, true, false},
+    {"FLUSHALL", NULL, false, false, false},
+    {"CONFIG SET a b", NULL, false, false, false},
+    {"PUBLISH a b", NULL, false, false, false},
+    {"SPUBLISH foo b", "foo", false, false, false},
+    {"SSUBSCRIBE a b", "a", true, false, false},
+    {"BLPOP foo 0", "foo", false, false, true},
+    {"XREAD STREAMS foo 0", "foo", false, true, false},
+    {"XREAD COUNT 1 block 5 STREAMS foo 0", "foo", false, true, true},
+    {"XREAD STREAMS BLOCK 0", "BLOCK", false, true, false},
+    {"XREADGROUP GROUP g c BLOCK 5 STREAMS foo >", "foo", false, false, true},
+    {"XREADGROUP GROUP g c STREAMS foo >", "foo", false, false, false},
+    {"WAIT 1 0", NULL, false, false, true},
+};
+
+static void commands_are_routed_by_their_keys(void **state) {
+    (void)state;
+    command_book book;
+    command_book_init(&book, &mem_default, 1);
+    for (size_t i = 0; i < sizeof route_rows / sizeof route_rows[0]; i++) {
+        kw_slice argv[ARGUMENTS_MAX];
+        size_t argc = split(route_rows[i].line, argv);
+        const char *key = route_rows[i].key;
+        int slot = key ? slot_of_key(slice_text(key)) : SLOT_NONE;
+        command_route route;
+        kw_status status = command_book_route(&book, argv, argc, &route);
+        if (status != (route_rows[i].crossed ? KW_ERR_CROSSSLOT : KW_OK) || route.slot != slot ||
+            route.reads_only != route_rows[i].reads_only || route.blocks != route_rows[i].blocks) {
+            fail_msg("%s: status %d slot %d reads_only %d blocks %d", route_rows[i].line,
+                     (int)status, route.slot, route.reads_only, route.blocks);
+        }
+        assert_int_equal(route.other_slot != SLOT_NONE, route_rows[i].crossed);
+        assert_int_equal(route.key.len > 0, key != NULL);
+    }
+    command_book_done(&book);
+}
+
+static void crossslot_names_both_slots(void **state) {
+    (void)state;
+    command_book book;
+    command_book_init(&book, &mem_default, 1);
+    kw_slice argv[ARGUMENTS_MAX];
+    size_t argc = split("DEL {a}x {a}y {b}z {c}", argv);
+    command_route route;
+    assert_int_equal(command_book_route(&book, argv, argc, &route), KW_ERR_CROSSSLOT);
+    assert_int_equal(route.slot, slot_of_key(slice_text("a")));
+    assert_int_equal(route.other_slot, slot_of_key(slice_text("b")));
+    assert_ptr_equal(route.key.data, argv[1].data);
+    command_book_done(&book);
+}
+
+static void command_without_arguments_is_invalid(void **state) {
+    (void)state;
+    command_book book;
+    command_book_init(&book, &mem_default, 1);
+    command_route route;
+    assert_int_equal(command_book_route(&book, NULL, 0, &route), KW_ERR_INVALID);
+    command_book_done(&book);
+}
+
+/* ------------------------------------------------------------------- learning */
+
+static kw_status learn(command_book *book, const char *name, const char *text) {
+    kw_reply *reply = notation_reply(text);
+    kw_status status = command_book_learn(book, slice_text(name), reply);
+    kw_reply_free(reply);
+    return status;
+}
+
+static kw_status route_line(const command_book *book, const char *line, command_route *ret) {
+    kw_slice argv[ARGUMENTS_MAX];
+    size_t argc = split(line, argv);
+    return command_book_route(book, argv, argc, ret);
+}
+
+#define SPEC3(begin, find) "{'flags' <+RW> 'begin_search' " begin " 'find_keys' " find "}"
+#define INDEX3(i) "{'type' 'index' 'spec' {'index' " i "}}"
+#define RANGE3(last, step, limit)                                                                  \
+    "{'type' 'range' 'spec' {'lastkey' " last " 'keystep' " step " 'limit' " limit "}}"
+
+static void unknown_command_is_learned_once(void **state) {
+    (void)state;
+    command_book book;
+    command_book_init(&book, &mem_default, 1);
+    command_route route;
+    assert_int_equal(route_line(&book, "MY.CMD x foo", &route), KW_OK);
+    assert_null(route.info);
+    assert_int_equal(learn(&book, "my.cmd",
+                           "[['my.cmd' -3 <+readonly> 0 0 0 <> <> [" SPEC3(
+                               INDEX3("2"), RANGE3("0", "1", "0")) "] []]]"),
+                     KW_OK);
+    assert_int_equal(route_line(&book, "My.Cmd x foo", &route), KW_OK);
+    assert_non_null(route.info);
+    assert_string_equal(route.info->name, "MY.CMD");
+    assert_true(route.info->flags & COMMAND_LEARNED);
+    assert_true(route.reads_only);
+    assert_int_equal(route.slot, slot_of_key(slice_text("foo")));
+    const command_info *before = route.info;
+    assert_int_equal(learn(&book, "MY.CMD", "[~]"), KW_OK);
+    assert_int_equal(route_line(&book, "MY.CMD x foo", &route), KW_OK);
+    assert_ptr_equal(route.info, before);
+    command_book_done(&book);
+}
+
+/* A reply of COMMAND INFO, and the keys of a line that it then gives; NULL: to be asked. */
+static const struct {
+    const char *reply;
+    const char *line;
+    const char *keys;
+} learn_rows[] = {
+    /* RESP2: flat arrays for maps */
+    {"[['x' -2 [+write] 1 1 1 [] [] [['flags' [+RW] 'begin_search' ['type' 'index' 'spec' "
+     "['index' 1]] 'find_keys' ['type' 'range' 'spec' ['lastkey' -1 'keystep' 2 'limit' 0]]]] []]]",
+     "X a 1 b 2", "a b"},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(
+         INDEX3("1"), "{'type' 'keynum' 'spec' {'keynumidx' 0 'firstkey' 1 'keystep' 1}}") "] []]]",
+     "X 2 a b c", "a b"},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(
+         "{'type' 'keyword' 'spec' {'keyword' 'KEYS' 'startfrom' 1}}",
+         RANGE3("-1", "1", "0")) "] []]]",
+     "X y keys a b", "a b"},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(
+         "{'type' 'keyword' 'spec' {'keyword' 'KEYS' 'startfrom' -2}}",
+         RANGE3("-1", "1", "0")) "] []]]",
+     "X KEYS y keys a b", "a b"},
+    {"[['x' -2 <+write> 0 0 0 <> <> [] []]]", "X a b", ""},
+    {"[['x' -2 <+pubsub> 1 1 1 <> <> [{'flags' <+not_key> 'begin_search' " INDEX3(
+         "1") " 'find_keys' " RANGE3("0", "1", "0") "}] []]]",
+     "X a b", ""},
+    /* before Redis 7: first, last, step */
+    {"[['x' -2 [+write] 1 1 1]]", "X a b", "a"},
+    {"[['x' -2 [+write] 2 -1 2]]", "X y a 1 b 2", "a b"},
+    {"[['x' -2 [+write] 0 0 0]]", "X a b", ""},
+    {"[['x' -2 [+write +movablekeys] 1 1 1]]", "X a b", NULL},
+    {"[['x' -2 [+write] 1 1 0]]", "X a b", NULL},
+    {"[['x' -2 [+write] 5 2 1]]", "X a b", NULL},
+    {"[['x' -2 [+write] 100000 100000 1]]", "X a b", NULL},
+    /* what specifications cannot say */
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3("{'type' 'unknown' 'spec' {}}",
+                                             "{'type' 'unknown' 'spec' {}}") "] []]]",
+     "X a b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [{'flags' <+incomplete> 'begin_search' " INDEX3(
+         "1") " 'find_keys' " RANGE3("0", "1", "0") "}] []]]",
+     "X a b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(INDEX3("0"), RANGE3("0", "1", "0")) "] []]]", "X a b",
+     NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(INDEX3("70000"), RANGE3("0", "1", "0")) "] []]]",
+     "X a b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(INDEX3("1"), RANGE3("0", "0", "0")) "] []]]", "X a b",
+     NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [7] []]]", "X a b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [{}] []]]", "X a b", NULL},
+    /* what the server does not know, or nonsense: keyless, not asked again */
+    {"[~]", "X a b", ""},
+    {"[_]", "X a b", ""},
+    {"[]", "X a b", ""},
+    {"[7]", "X a b", ""},
+    {"[['x' -2]]", "X a b", ""},
+    {"-NOPERM no permissions", "X a b", ""},
+    {"'x'", "X a b", ""},
+};
+
+static void specifications_are_learned(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof learn_rows / sizeof learn_rows[0]; i++) {
+        command_book book;
+        command_book_init(&book, &mem_default, 1);
+        assert_int_equal(learn(&book, "x", learn_rows[i].reply), KW_OK);
+        kw_slice argv[ARGUMENTS_MAX];
+        size_t argc = split(learn_rows[i].line, argv);
+        command_route route;
+        kw_status status = command_book_route(&book, argv, argc, &route);
+        assert_true(status == KW_OK || status == KW_ERR_CROSSSLOT);
+        assert_non_null(route.info);
+        assert_false(route.reads_only);
+        key_list list = {.argv = argv};
+        assert_int_equal(command_keys(route.info, argv, argc, list_key, &list), KW_OK);
+        bool asks = (route.info->flags & COMMAND_KEYS_UNKNOWN) != 0;
+        const char *want = learn_rows[i].keys;
+        if (asks != (want == NULL) || strcmp(list.text, want ? want : "") != 0) {
+            fail_msg("%s: asks %d, keys \"%s\"", learn_rows[i].reply, asks, list.text);
+        }
+        command_book_done(&book);
+    }
+}
+
+static void subcommands_are_learned_with_their_container(void **state) {
+    (void)state;
+    command_book book;
+    command_book_init(&book, &mem_default, 1);
+    command_route route;
+    assert_int_equal(route_line(&book, "XGROUP NEWSUB foo", &route), KW_OK);
+    assert_null(route.info);
+    assert_int_equal(
+        learn(&book, "xgroup",
+              "[['xgroup' -2 <> 0 0 0 <> <> [] ["
+              "['xgroup|newsub' -3 <+write> 2 2 1 <> <> [" SPEC3(
+                  INDEX3("2"),
+                  RANGE3("0", "1", "0")) "] []]"
+                                         " ['other|sub' -3 <+write> 2 2 1 <> <> [] []] [] 7]]]"),
+        KW_OK);
+    assert_int_equal(route_line(&book, "xgroup newsub foo", &route), KW_OK);
+    assert_string_equal(route.info->name, "XGROUP NEWSUB");
+    assert_int_equal(route.slot, slot_of_key(slice_text("foo")));
+    /* One that the server does not know either is not asked for again. */
+    assert_int_equal(route_line(&book, "XGROUP NOSUCH foo", &route), KW_OK);
+    assert_string_equal(route.info->name, "XGROUP");
+    assert_int_equal(route.slot, SLOT_NONE);
+    /* The table's own stay. */
+    assert_int_equal(route_line(&book, "XGROUP CREATE foo g $", &route), KW_OK);
+    assert_int_equal(route.info->flags & COMMAND_LEARNED, 0);
+    command_book_done(&book);
+}
+
+static void what_cannot_be_learned_is_not_asked_for(void **state) {
+    (void)state;
+    command_book book;
+    command_book_init(&book, &mem_default, 1);
+    char name[256];
+    memset(name, 'N', sizeof name);
+    kw_slice argv[] = {slice_of(name, sizeof name), slice_text("k")};
+    command_route route;
+    assert_int_equal(command_book_route(&book, argv, 2, &route), KW_OK);
+    assert_non_null(route.info);
+    assert_int_equal(route.slot, SLOT_NONE);
+    for (unsigned i = 0; i < LIMIT_LEARNED_COMMANDS + 5; i++) {
+        (void)snprintf(name, sizeof name, "CMD%u", i);
+        assert_int_equal(learn(&book, name, "[~]"), KW_OK);
+    }
+    assert_int_equal(map_count(&book.learned), LIMIT_LEARNED_COMMANDS);
+    assert_int_equal(route_line(&book, "ONEMORE k", &route), KW_OK);
+    assert_non_null(route.info);
+    assert_false(route.reads_only);
+    command_book_done(&book);
+}
+
+static void *refuse_alloc(void *arg, size_t size) {
+    int *left = arg;
+    return (*left)-- > 0 ? malloc(size) : NULL;
+}
+
+static void *refuse_resize(void *arg, void *ptr, size_t size) {
+    int *left = arg;
+    return (*left)-- > 0 ? realloc(ptr, size) : NULL;
+}
+
+static void plain_release(void *arg, void *ptr) {
+    (void)arg;
+    free(ptr);
+}
+
+static void learning_survives_every_failed_allocation(void **state) {
+    (void)state;
+    bool done = false;
+    int failures = 0;
+    for (int allowed = 0; !done; allowed++) {
+        assert_true(allowed < 100);
+        int left = allowed;
+        mem m = {refuse_alloc, refuse_resize, plain_release, &left};
+        command_book book;
+        command_book_init(&book, &m, 1);
+        const char *text = "[['x' -2 <+write> 0 0 0 <> <> [] ["
+                           "['x|a' -2 <+write> 0 0 0 <> <> [] []]]]]";
+        kw_status status = learn(&book, "X", text);
+        done = status == KW_OK;
+        failures += status == KW_ERR_NOMEM;
+        assert_int_equal(map_get(&book.learned, SLICE_LITERAL("X")) != NULL, done);
+        command_book_done(&book);
+    }
+    assert_true(failures >= 2);
+}
+
+static void slot_comes_from_getkeys(void **state) {
+    (void)state;
+    static const struct {
+        const char *reply;
+        const char *key;
+        const char *other;
+    } rows[] = {
+        {"['foo']", "foo", NULL},
+        {"['{a}1' '{a}2']", "a", NULL},
+        {"['a' 'a' 'b' 'c']", "a", "b"},
+        {"[]", NULL, NULL},
+        {"-ERR The command has no key arguments", NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        kw_reply *reply = notation_reply(rows[i].reply);
+        command_route route = {.slot = 77};
+        kw_status status = command_route_keys(reply, &route);
+        assert_int_equal(status, rows[i].other ? KW_ERR_CROSSSLOT : KW_OK);
+        assert_int_equal(route.slot,
+                         rows[i].key ? slot_of_key(slice_text(rows[i].key)) : SLOT_NONE);
+        assert_int_equal(route.other_slot,
+                         rows[i].other ? slot_of_key(slice_text(rows[i].other)) : SLOT_NONE);
+        kw_reply_free(reply);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_name_finds_its_own_entry),
@@ -326,6 +650,15 @@ int main(void) {
         cmocka_unit_test(no_table_command_needs_a_server_for_its_keys),
         cmocka_unit_test(keys_are_found),
         cmocka_unit_test(visiting_stops_when_told),
+        cmocka_unit_test(commands_are_routed_by_their_keys),
+        cmocka_unit_test(crossslot_names_both_slots),
+        cmocka_unit_test(command_without_arguments_is_invalid),
+        cmocka_unit_test(unknown_command_is_learned_once),
+        cmocka_unit_test(specifications_are_learned),
+        cmocka_unit_test(subcommands_are_learned_with_their_container),
+        cmocka_unit_test(what_cannot_be_learned_is_not_asked_for),
+        cmocka_unit_test(learning_survives_every_failed_allocation),
+        cmocka_unit_test(slot_comes_from_getkeys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
