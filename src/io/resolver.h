@@ -21,6 +21,10 @@ typedef struct resolver_result {
 KW_CHECKED kw_status resolver_new(loop *l, const mem *m, void *owner, resolver **ret);
 void resolver_free(resolver *r);
 
+/* For tests: asks these servers ("127.0.0.1:5353,..."; borrowed) instead of the system's. */
+void resolver_use_servers(resolver *r, const char *servers);
+
+/* Asks for a name's addresses; the result comes by resolver_next. */
 KW_CHECKED kw_status resolver_start(resolver *r, const char *host, uint64_t id);
 /* Forgets a query: no result will come. */
 void resolver_cancel(resolver *r, uint64_t id);

@@ -27,7 +27,11 @@ struct tls_session {
 /* The first error queued is the cause, those after it say where it passed. Empties the queue. */
 static const char *take_reason(void) {
     unsigned long code = ERR_get_error();
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    const char *reason = NULL;
+    if (code) {
+        reason =
+            ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
+    }
     ERR_clear_error();
     return reason ? reason : "unknown reason";
 }
