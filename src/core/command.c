@@ -186,20 +186,16 @@ static kw_status spec_range(const command_info *info, const key_spec *spec, cons
     ret->first = 1;
     ret->last = 0;
     ret->step = spec->step > 0 ? (size_t)spec->step : 1;
-    size_t begin;
+    size_t begin = (size_t)spec->index;
     if (spec->begin == KEY_BEGIN_INDEX) {
-        begin = (size_t)spec->index;
         if (begin >= argc) { /* SUNSUBSCRIBE alone has no keys, GET alone is wrong */
             return arity_fits(info, argc) ? KW_OK : KW_ERR_INVALID;
         }
     } else {
         begin = spec->begin == KEY_BEGIN_KEYWORD ? after_keyword(spec, argv, argc)
                                                  : after_option(spec, argv, argc);
-        if (begin == 0) {
+        if (begin == 0 || begin >= argc) { /* not there, or without a value */
             return KW_OK;
-        }
-        if (begin >= argc) {
-            return KW_ERR_INVALID;
         }
     }
     if (spec->not_if_empty && argv[begin].len == 0) {

@@ -1,5 +1,5 @@
 /* What is known of each command: whether it writes, and which arguments are its keys. The table
- * (command_table.inc) is generated from the servers' own key specifications; commands that it lacks
+ * (command_table.inc) is made from the servers' own key specifications; commands that it lacks
  * are learned at run time into a command_book. Owns only what a book has learned. */
 #ifndef CORE_COMMAND_H
 #define CORE_COMMAND_H
