@@ -120,11 +120,11 @@ static kw_status take_piece(reader *r, char dst[NUMBER_TEXT_BYTES], kw_slice *re
             return invalid(r, "a %s or %b of the format was given NULL");
         }
     }
-    r->size_bytes += piece.len;
-    if (r->size_bytes > LIMIT_COMMAND_BYTES) {
+    if (piece.len > LIMIT_COMMAND_BYTES - r->size_bytes) {
         r->error = "the command is over the limit on its bytes";
         return KW_ERR_LIMIT;
     }
+    r->size_bytes += piece.len;
     *ret = piece;
     return KW_OK;
 }

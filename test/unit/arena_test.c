@@ -1,0 +1,79 @@
+#include "base/arena.h"
+
+#include "base/prng.h"
+#include "unit/support/failing_mem.h"
+#include "unit/support/unit.h"
+
+#define PIECES 2000
+
+static void pieces_are_aligned_and_their_own(void **state) {
+    (void)state;
+    failing_mem f;
+    failing_mem_init(&f);
+    arena a;
+    prng random;
+    unsigned char *pieces[PIECES];
+    size_t sizes[PIECES];
+    arena_init(&a, &f.mem);
+    prng_init(&random, 5);
+    for (size_t i = 0; i < PIECES; i++) {
+        sizes[i] = prng_below(&random, i % 100 == 0 ? 200000 : 200);
+        pieces[i] = arena_alloc(&a, sizes[i]);
+        assert_non_null(pieces[i]);
+        assert_int_equal((uintptr_t)pieces[i] % _Alignof(max_align_t), 0);
+        memset(pieces[i], (int)(i & 0xff), sizes[i]);
+    }
+    for (size_t i = 0; i < PIECES; i++) {
+        for (size_t j = 0; j < sizes[i]; j++) {
+            assert_int_equal(pieces[i][j], i & 0xff);
+        }
+    }
+    assert_true(f.live_count < PIECES / 4);
+    arena_done(&a);
+    assert_int_equal(f.live_count, 0);
+    arena_done(&a);
+    arena_done(NULL);
+}
+
+static void large_piece_leaves_room_of_the_first_block(void **state) {
+    (void)state;
+    failing_mem f;
+    failing_mem_init(&f);
+    arena a;
+    arena_init(&a, &f.mem);
+    assert_non_null(arena_alloc(&a, 16));
+    assert_non_null(arena_alloc(&a, 1000000));
+    assert_non_null(arena_alloc(&a, 16));
+    assert_int_equal(f.live_count, 2);
+    arena_done(&a);
+}
+
+static void failed_allocation_leaves_the_arena_usable(void **state) {
+    (void)state;
+    failing_mem f;
+    failing_mem_init(&f);
+    arena a;
+    arena_init(&a, &f.mem);
+    failing_mem_fail_at(&f, 1);
+    assert_null(arena_alloc(&a, 1));
+    assert_non_null(arena_alloc(&a, 1));
+    failing_mem_fail_at(&f, 1);
+    assert_null(arena_alloc(&a, 100000));
+    assert_null(arena_alloc(&a, SIZE_MAX));
+    assert_null(arena_alloc(&a, SIZE_MAX - 100));
+    assert_null(arena_strndup(&a, "", SIZE_MAX));
+    char *text = arena_strndup(&a, "a\0b", 3);
+    assert_non_null(text);
+    assert_memory_equal(text, "a\0b", 4);
+    arena_done(&a);
+    assert_int_equal(f.live_count, 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pieces_are_aligned_and_their_own),
+        cmocka_unit_test(large_piece_leaves_room_of_the_first_block),
+        cmocka_unit_test(failed_allocation_leaves_the_arena_usable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

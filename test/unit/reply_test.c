@@ -1,0 +1,422 @@
+#include "core/reply.h"
+
+#include "base/prng.h"
+#include "core/resp.h"
+#include "unit/support/failing_mem.h"
+#include "unit/support/unit.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static failing_mem memory;
+
+/* Builds from a copy that is gone afterwards: a tree that points into the wire's bytes is found. */
+static kw_reply *build(const char *wire, size_t len) {
+    resp_scanner s;
+    char *copy = malloc(len > 0 ? len : 1);
+    assert_non_null(copy);
+    memcpy(copy, wire, len);
+    resp_scanner_init(&s, &resp_limits_default);
+    assert_int_equal(resp_scan(&s, copy, len), RESP_DONE);
+    assert_int_equal(s.offset, len);
+    kw_reply *r = reply_build(&memory.mem, copy, len, s.node_count);
+    free(copy);
+    return r;
+}
+
+#define BUILD(wire) build((wire), sizeof(wire) - 1)
+
+static int set_up(void **state) {
+    (void)state;
+    failing_mem_init(&memory);
+    return 0;
+}
+
+static int no_leak(void **state) {
+    (void)state;
+    return memory.live_count == 0 ? 0 : -1;
+}
+
+static void strings_are_terminated_and_binary(void **state) {
+    (void)state;
+    static const struct {
+        const char *wire;
+        size_t len;
+        kw_type type;
+        const char *bytes;
+        size_t bytes_len;
+    } cases[] = {
+        {"+OK\r\n", 5, KW_TYPE_STATUS, "OK", 2},
+        {"+\r\n", 3, KW_TYPE_STATUS, "", 0},
+        {"-ERR no\r\n", 9, KW_TYPE_ERROR, "ERR no", 6},
+        {"$3\r\na\0b\r\n", 9, KW_TYPE_STRING, "a\0b", 3},
+        {"$0\r\n\r\n", 6, KW_TYPE_STRING, "", 0},
+        {"!5\r\nERR x\r\n", 11, KW_TYPE_ERROR, "ERR x", 5},
+        {"=7\r\ntxt:abc\r\n", 13, KW_TYPE_VERBATIM, "abc", 3},
+        {"(-12345678901234567890\r\n", 24, KW_TYPE_BIGNUM, "-12345678901234567890", 21},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        kw_reply *r = build(cases[i].wire, cases[i].len);
+        size_t len = 99;
+        assert_int_equal(kw_reply_type(r), cases[i].type);
+        const char *bytes = kw_reply_string(r, &len);
+        assert_int_equal(len, cases[i].bytes_len);
+        assert_memory_equal(bytes, cases[i].bytes, len + 1);
+        assert_ptr_equal(kw_reply_string(r, NULL), bytes);
+        assert_int_equal(reply_slice(r).len, len);
+        assert_int_equal(kw_reply_is_error(r), cases[i].type == KW_TYPE_ERROR);
+        assert_int_equal(kw_reply_count(r), 0);
+        kw_reply_free(r);
+    }
+}
+
+static void scalars_have_their_values(void **state) {
+    (void)state;
+    static const struct {
+        const char *wire;
+        kw_type type;
+        int64_t integer;
+        double number;
+        bool boolean;
+    } cases[] = {
+        {":7\r\n", KW_TYPE_INTEGER, 7, 7, true},
+        {":+7\r\n", KW_TYPE_INTEGER, 7, 7, true},
+        {":0\r\n", KW_TYPE_INTEGER, 0, 0, false},
+        {":-9223372036854775808\r\n", KW_TYPE_INTEGER, INT64_MIN, -9223372036854775808.0, true},
+        {"#t\r\n", KW_TYPE_BOOL, 1, 0, true},
+        {"#f\r\n", KW_TYPE_BOOL, 0, 0, false},
+        {",2.5\r\n", KW_TYPE_DOUBLE, 0, 2.5, false},
+        {",-inf\r\n", KW_TYPE_DOUBLE, 0, -(double)INFINITY, false},
+        {"_\r\n", KW_TYPE_NULL, 0, 0, false},
+        {"$-1\r\n", KW_TYPE_NULL, 0, 0, false},
+        {"*-1\r\n", KW_TYPE_NULL, 0, 0, false},
+        {"$2\r\n42\r\n", KW_TYPE_STRING, 42, 42, false},
+        {"$4\r\n-1.5\r\n", KW_TYPE_STRING, 0, -1.5, false},
+        {"$3\r\n4x2\r\n", KW_TYPE_STRING, 0, 0, false},
+        {"(12\r\n", KW_TYPE_BIGNUM, 12, 12, false},
+        {"*1\r\n:1\r\n", KW_TYPE_ARRAY, 0, 0, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        kw_reply *r = build(cases[i].wire, strlen(cases[i].wire));
+        assert_int_equal(kw_reply_type(r), cases[i].type);
+        assert_int_equal(kw_reply_is_null(r), cases[i].type == KW_TYPE_NULL);
+        assert_true(kw_reply_integer(r) == cases[i].integer);
+        assert_true(kw_reply_double(r) == cases[i].number);
+        assert_int_equal(kw_reply_bool(r), cases[i].boolean);
+        kw_reply_free(r);
+    }
+    kw_reply *r = BUILD(",nan\r\n");
+    assert_true(isnan(kw_reply_double(r)));
+    kw_reply_free(r);
+}
+
+static void aggregates_are_nested(void **state) {
+    (void)state;
+    kw_reply *r = BUILD("*4\r\n*2\r\n:1\r\n:2\r\n~1\r\n+s\r\n*0\r\n%1\r\n+k\r\n*1\r\n$1\r\nv\r\n");
+    assert_int_equal(kw_reply_type(r), KW_TYPE_ARRAY);
+    assert_int_equal(kw_reply_count(r), 4);
+    assert_int_equal(kw_reply_integer(kw_reply_at(kw_reply_at(r, 0), 1)), 2);
+    assert_int_equal(kw_reply_type(kw_reply_at(r, 1)), KW_TYPE_SET);
+    assert_string_equal(kw_reply_string(kw_reply_at(kw_reply_at(r, 1), 0), NULL), "s");
+    assert_int_equal(kw_reply_count(kw_reply_at(r, 2)), 0);
+    const kw_reply *m = kw_reply_at(r, 3);
+    assert_int_equal(kw_reply_type(m), KW_TYPE_MAP);
+    assert_int_equal(kw_reply_count(m), 1);
+    assert_string_equal(kw_reply_string(kw_reply_key(m, 0), NULL), "k");
+    assert_string_equal(kw_reply_string(kw_reply_at(kw_reply_at(m, 0), 0), NULL), "v");
+    assert_null(kw_reply_at(r, 4));
+    assert_null(kw_reply_at(m, 1));
+    assert_null(kw_reply_key(m, 1));
+    assert_null(kw_reply_key(r, 0));
+    kw_reply_free(r);
+    r = BUILD(">2\r\n+message\r\n+hi\r\n");
+    assert_int_equal(kw_reply_type(r), KW_TYPE_PUSH);
+    assert_int_equal(kw_reply_count(r), 2);
+    kw_reply_free(r);
+}
+
+static void get_reads_maps_and_flat_pairs(void **state) {
+    (void)state;
+    static const char *const wires[] = {
+        "%3\r\n+a\r\n:1\r\n:5\r\n:6\r\n$1\r\nb\r\n:2\r\n",
+        "*6\r\n+a\r\n:1\r\n:5\r\n:6\r\n$1\r\nb\r\n:2\r\n",
+        "*7\r\n+a\r\n:1\r\n:5\r\n:6\r\n$1\r\nb\r\n:2\r\n+c\r\n",
+    };
+    for (size_t i = 0; i < COUNT_OF(wires); i++) {
+        kw_reply *r = build(wires[i], strlen(wires[i]));
+        assert_int_equal(kw_reply_integer(kw_reply_get(r, "a")), 1);
+        assert_int_equal(kw_reply_integer(kw_reply_get(r, "b")), 2);
+        assert_null(kw_reply_get(r, "c"));
+        assert_null(kw_reply_get(r, "5"));
+        assert_null(kw_reply_get(r, ""));
+        assert_null(kw_reply_get(r, NULL));
+        kw_reply_free(r);
+    }
+    kw_reply *r = BUILD("~2\r\n+a\r\n:1\r\n");
+    assert_null(kw_reply_get(r, "a"));
+    kw_reply_free(r);
+}
+
+static void attributes_belong_to_the_value_that_follows(void **state) {
+    (void)state;
+    kw_reply *r = BUILD("|1\r\n+ttl\r\n:3600\r\n*2\r\n|1\r\n+in\r\n*1\r\n:9\r\n$1\r\nx\r\n:2\r\n");
+    assert_int_equal(kw_reply_type(r), KW_TYPE_ARRAY);
+    assert_int_equal(kw_reply_count(r), 2);
+    assert_int_equal(kw_reply_integer(kw_reply_get(kw_reply_attributes(r), "ttl")), 3600);
+    assert_int_equal(kw_reply_type(kw_reply_attributes(r)), KW_TYPE_MAP);
+    const kw_reply *x = kw_reply_at(r, 0);
+    assert_string_equal(kw_reply_string(x, NULL), "x");
+    assert_int_equal(kw_reply_integer(kw_reply_at(kw_reply_get(kw_reply_attributes(x), "in"), 0)),
+                     9);
+    assert_null(kw_reply_attributes(kw_reply_at(r, 1)));
+    kw_reply_free(r);
+}
+
+static void attributes_of_attributes_are_kept(void **state) {
+    (void)state;
+    kw_reply *r = BUILD("|1\r\n+a\r\n|1\r\n+in\r\n+ner\r\n:1\r\n+OK\r\n");
+    const kw_reply *a = kw_reply_get(kw_reply_attributes(r), "a");
+    assert_int_equal(kw_reply_integer(a), 1);
+    assert_string_equal(kw_reply_string(kw_reply_get(kw_reply_attributes(a), "in"), NULL), "ner");
+    kw_reply_free(r);
+    /* Two in a row: the first belongs to the second. */
+    r = BUILD("|1\r\n+a\r\n:1\r\n|1\r\n+b\r\n:2\r\n+OK\r\n");
+    const kw_reply *second = kw_reply_attributes(r);
+    assert_int_equal(kw_reply_integer(kw_reply_get(second, "b")), 2);
+    assert_int_equal(kw_reply_integer(kw_reply_get(kw_reply_attributes(second), "a")), 1);
+    kw_reply_free(r);
+    r = BUILD("*1\r\n|0\r\n+OK\r\n");
+    const kw_reply *empty = kw_reply_attributes(kw_reply_at(r, 0));
+    assert_non_null(empty);
+    assert_int_equal(kw_reply_count(empty), 0);
+    kw_reply_free(r);
+}
+
+static void verbatim_has_a_format(void **state) {
+    (void)state;
+    kw_reply *r = BUILD("=4\r\nmkd:\r\n");
+    assert_string_equal(kw_reply_format(r), "mkd");
+    assert_string_equal(kw_reply_string(r, NULL), "");
+    kw_reply_free(r);
+    r = BUILD("+OK\r\n");
+    assert_null(kw_reply_format(r));
+    kw_reply_free(r);
+}
+
+static void one_allocation_holds_it_all(void **state) {
+    (void)state;
+    kw_reply *r = BUILD("*2\r\n|1\r\n+a\r\n+b\r\n$3\r\nfoo\r\n%1\r\n+k\r\n,1.5\r\n");
+    assert_int_equal(memory.call_count, 1);
+    assert_int_equal(memory.live_count, 1);
+    kw_reply_free(r);
+    failing_mem_fail_at(&memory, 1);
+    assert_null(BUILD("+OK\r\n"));
+}
+
+static void kept_reply_outlives_its_allocator_struct(void **state) {
+    (void)state;
+    mem *gone = malloc(sizeof(*gone));
+    assert_non_null(gone);
+    *gone = memory.mem;
+    kw_reply *r = reply_build(gone, "+OK\r\n", 5, 1);
+    free(gone);
+    assert_false(reply_is_kept(r));
+    assert_ptr_equal(kw_reply_keep(r), r);
+    assert_true(reply_is_kept(r));
+    kw_reply_free(r);
+}
+
+static void nested_reply_is_neither_kept_nor_freed(void **state) {
+    (void)state;
+    kw_reply *r = BUILD("*1\r\n+a\r\n");
+    kw_reply *nested = r->value.children;
+    assert_null(kw_reply_keep(nested));
+    kw_reply_free(nested);
+    assert_int_equal(memory.live_count, 1);
+    kw_reply_free(r);
+}
+
+static void null_reply_is_allowed_everywhere(void **state) {
+    (void)state;
+    size_t len = 9;
+    assert_int_equal(kw_reply_type(NULL), KW_TYPE_NULL);
+    assert_true(kw_reply_is_null(NULL));
+    assert_false(kw_reply_is_error(NULL));
+    assert_null(kw_reply_string(NULL, &len));
+    assert_int_equal(len, 0);
+    assert_null(kw_reply_format(NULL));
+    assert_int_equal(kw_reply_integer(NULL), 0);
+    assert_true(kw_reply_double(NULL) == 0);
+    assert_false(kw_reply_bool(NULL));
+    assert_int_equal(kw_reply_count(NULL), 0);
+    assert_null(kw_reply_at(NULL, 0));
+    assert_null(kw_reply_key(NULL, 0));
+    assert_null(kw_reply_get(NULL, "a"));
+    assert_null(kw_reply_attributes(NULL));
+    assert_null(kw_reply_keep(NULL));
+    kw_reply_free(NULL);
+    reply_free(NULL);
+}
+
+static void every_type_has_a_name(void **state) {
+    (void)state;
+    for (int type = KW_TYPE_STATUS; type <= KW_TYPE_PUSH; type++) {
+        assert_string_not_equal(kw_type_name((kw_type)type), "unknown");
+    }
+    assert_string_equal(kw_type_name(KW_TYPE_ARRAY), "array");
+    assert_string_equal(kw_type_name((kw_type)99), "unknown");
+}
+
+static void deepest_reply_is_built_and_freed(void **state) {
+    (void)state;
+    char wire[LIMIT_REPLY_DEPTH * 4 + 16];
+    size_t len = 0;
+    for (int i = 0; i < LIMIT_REPLY_DEPTH; i++) {
+        memcpy(wire + len, i % 2 ? "*1\r\n" : "~1\r\n", 4);
+        len += 4;
+    }
+    memcpy(wire + len, "+x\r\n", 4);
+    kw_reply *root = build(wire, len + 4);
+    const kw_reply *r = root;
+    for (int i = 0; i < LIMIT_REPLY_DEPTH; i++) {
+        r = kw_reply_at(r, 0);
+    }
+    assert_string_equal(kw_reply_string(r, NULL), "x");
+    kw_reply_free(root);
+}
+
+/* ------------------------------------------------------------ random values */
+
+static bool write_random(buffer *b, prng *random, unsigned depth);
+
+static bool write_children(buffer *b, prng *random, size_t count, unsigned depth) {
+    bool ok = true;
+    for (size_t i = 0; i < count; i++) {
+        ok = ok && write_random(b, random, depth);
+    }
+    return ok;
+}
+
+static bool write_random(buffer *b, prng *random, unsigned depth) {
+    size_t count = prng_below(random, 4);
+    switch (prng_below(random, depth > 0 ? 12 : 8)) {
+    case 0:
+        return resp_write_status(b, "status");
+    case 1:
+        return resp_write_error(b, "ERR x");
+    case 2:
+        return resp_write_integer(b, (int64_t)prng_next(random));
+    case 3:
+        return resp_write_null(b, 3);
+    case 4:
+        return resp_write_double(b, 3, (double)prng_next(random) / 7);
+    case 5:
+        return resp_write_bool(b, 3, count > 1);
+    case 6:
+        return resp_write_verbatim(b, 3, slice_of("verb", count));
+    case 7:
+        return resp_write_bulk(b, slice_of("\r\n\0x", count));
+    case 8:
+        return resp_write_array(b, count) && write_children(b, random, count, depth - 1);
+    case 9:
+        return resp_write_map(b, 3, count) && write_children(b, random, count * 2, depth - 1);
+    case 10:
+        return resp_write_set(b, 3, count) && write_children(b, random, count, depth - 1);
+    default:
+        return buffer_printf(b, "|%zu\r\n", count) &&
+               write_children(b, random, count * 2, depth - 1) &&
+               write_random(b, random, depth - 1);
+    }
+}
+
+static bool write_tree(buffer *b, const kw_reply *r);
+
+static bool write_tree_children(buffer *b, const kw_reply *r) {
+    bool ok = true;
+    for (size_t i = 0; i < r->len; i++) {
+        ok = ok && write_tree(b, &r->value.children[i]);
+    }
+    return ok;
+}
+
+/* With those in front of it first. */
+static bool write_attributes(buffer *b, const kw_reply *a) {
+    assert_int_equal(a->type, KW_TYPE_MAP);
+    return (!a->attributes || write_attributes(b, a->attributes)) &&
+           buffer_printf(b, "|%zu\r\n", a->len / 2) && write_tree_children(b, a);
+}
+
+static bool write_tree(buffer *b, const kw_reply *r) {
+    if (r->attributes && !write_attributes(b, r->attributes)) {
+        return false;
+    }
+    switch ((kw_type)r->type) {
+    case KW_TYPE_STATUS:
+        return resp_write_status(b, r->value.bytes);
+    case KW_TYPE_ERROR:
+        return resp_write_error(b, r->value.bytes);
+    case KW_TYPE_INTEGER:
+        return resp_write_integer(b, r->value.integer);
+    case KW_TYPE_STRING:
+        return resp_write_bulk(b, reply_slice(r));
+    case KW_TYPE_DOUBLE:
+        return resp_write_double(b, 3, r->value.number);
+    case KW_TYPE_BOOL:
+        return resp_write_bool(b, 3, r->value.integer != 0);
+    case KW_TYPE_VERBATIM:
+        return resp_write_verbatim(b, 3, reply_slice(r));
+    case KW_TYPE_ARRAY:
+        return resp_write_array(b, r->len) && write_tree_children(b, r);
+    case KW_TYPE_SET:
+        return resp_write_set(b, 3, r->len) && write_tree_children(b, r);
+    case KW_TYPE_MAP:
+        return resp_write_map(b, 3, r->len / 2) && write_tree_children(b, r);
+    default:
+        return resp_write_null(b, 3);
+    }
+}
+
+static void random_trees_are_what_was_written(void **state) {
+    (void)state;
+    prng random;
+    prng_init(&random, 23);
+    buffer wire;
+    buffer again;
+    buffer_init(&wire, &mem_default, 0);
+    buffer_init(&again, &mem_default, 0);
+    for (int round = 0; round < 3000; round++) {
+        buffer_clear(&wire, SIZE_MAX);
+        buffer_clear(&again, SIZE_MAX);
+        assert_true(write_random(&wire, &random, 5));
+        kw_slice bytes = buffer_slice(&wire);
+        kw_reply *r = build(bytes.data, bytes.len);
+        assert_non_null(r);
+        assert_true(write_tree(&again, r));
+        kw_reply_free(r);
+        assert_true(slice_equal(buffer_slice(&again), bytes));
+    }
+    buffer_done(&wire);
+    buffer_done(&again);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, no_leak)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(strings_are_terminated_and_binary),
+        TEST(scalars_have_their_values),
+        TEST(aggregates_are_nested),
+        TEST(get_reads_maps_and_flat_pairs),
+        TEST(attributes_belong_to_the_value_that_follows),
+        TEST(attributes_of_attributes_are_kept),
+        TEST(verbatim_has_a_format),
+        TEST(one_allocation_holds_it_all),
+        TEST(kept_reply_outlives_its_allocator_struct),
+        TEST(nested_reply_is_neither_kept_nor_freed),
+        TEST(null_reply_is_allowed_everywhere),
+        TEST(every_type_has_a_name),
+        TEST(deepest_reply_is_built_and_freed),
+        TEST(random_trees_are_what_was_written),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
