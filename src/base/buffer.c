@@ -47,6 +47,7 @@ static bool grow(buffer *b, size_t capacity) {
         }
         b->data = data;
     } else {
+        assert(b->data); /* or nothing could have been consumed */
         char *data = mem_alloc(b->mem, capacity);
         if (!data) {
             return false;
