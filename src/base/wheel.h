@@ -16,6 +16,7 @@
 typedef struct wheel_timer {
     list node;
     uint64_t at_us; /* WHEEL_NEVER when not running */
+    uint32_t tag;   /* the user's: tells timers apart */
 } wheel_timer;
 
 typedef struct wheel {

@@ -1,0 +1,77 @@
+#include "core/chunk.h"
+
+#include <assert.h>
+
+void chunk_pool_init(chunk_pool *p, const mem *m) {
+    *p = (chunk_pool){.mem = m};
+}
+
+void chunk_pool_done(chunk_pool *p) {
+    while (p->free) {
+        chunk *c = p->free;
+        p->free = c->next_free;
+        mem_free(p->mem, c);
+    }
+    p->free_count = 0;
+}
+
+static chunk *chunk_new(chunk_pool *p, size_t size) {
+    chunk *c = NULL;
+    if (size <= CHUNK_BYTES && p->free) {
+        c = p->free;
+        p->free = c->next_free;
+        p->free_count--;
+    } else {
+        size_t capacity = size > CHUNK_BYTES ? size : CHUNK_BYTES;
+        c = mem_alloc(p->mem, sizeof(chunk) + capacity);
+        if (!c) {
+            return NULL;
+        }
+        c->capacity = capacity;
+    }
+    c->next_free = NULL;
+    c->refs = 1;
+    c->used = 0;
+    return c;
+}
+
+char *chunk_reserve(chunk_pool *p, chunk **current, size_t size, chunk **ret_chunk) {
+    chunk *c = *current;
+    if (c && c->refs == 1) {
+        c->used = 0; /* nobody but `current` holds it: its bytes are done with */
+    }
+    if (!c || c->capacity - c->used < size) {
+        c = chunk_new(p, size);
+        if (!c) {
+            return NULL;
+        }
+        if (size > CHUNK_BYTES) { /* its own chunk: it lives only as long as the command */
+            c->used = size;
+            *ret_chunk = c;
+            return c->data;
+        }
+        chunk_unref(p, *current);
+        *current = c;
+    }
+    char *at = c->data + c->used;
+    c->used += size;
+    *ret_chunk = chunk_ref(c);
+    return at;
+}
+
+void chunk_unref(chunk_pool *p, chunk *c) {
+    if (!c) {
+        return;
+    }
+    assert(c->refs > 0);
+    if (--c->refs > 0) {
+        return;
+    }
+    if (c->capacity == CHUNK_BYTES && p->free_count < CHUNK_POOL_MAX) {
+        c->next_free = p->free;
+        p->free = c;
+        p->free_count++;
+        return;
+    }
+    mem_free(p->mem, c);
+}

@@ -1,0 +1,807 @@
+/* Making the brain, taking commands in, giving completions and effects out, deadlines. */
+#include "core/cluster_state.h"
+
+#include "core/reply.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define FREE_REQUESTS_MAX 256
+#define EFFECTS_START 64
+
+static const char asking_bytes[] = "*1\r\n$6\r\nASKING\r\n";
+#define ASKING_LEN (sizeof asking_bytes - 1)
+
+void cluster_config_init(cluster_config *config) {
+    *config = (cluster_config){
+        .resp = 3,
+        .timeout_us = 5000000,
+        .connect_timeout_us = 1000000,
+        .refresh_interval_us = 60000000,
+        .refresh_window_us = 1000000,
+        .refresh_urgent_gap_us = 1000000,
+        .refresh_urgent_jitter_us = 100000,
+        .refresh_hedge_us = 300000,
+        .refresh_timeout_us = 1000000,
+        .retry_min_us = 10000,
+        .retry_max_us = 1000000,
+        .reconnect_min_us = 100000,
+        .reconnect_max_us = 10000000,
+        .idle_ping_us = 15000000,
+        .failover_probe_us = 100000,
+        .connections_per_node = 1,
+        .retry_percent = 10,
+        .suspect_timeouts = 3,
+        .in_flight_max = LIMIT_IN_FLIGHT,
+        .in_flight_bytes_max = LIMIT_IN_FLIGHT_BYTES,
+        .waiting_max = LIMIT_WAITING,
+        .waiting_bytes_max = LIMIT_WAITING_BYTES,
+        .reply_bytes_max = LIMIT_REPLY_BYTES,
+        .uncovered = UNCOVERED_WAIT,
+    };
+}
+
+void timer_init(wheel_timer *t, timer_tag tag) {
+    wheel_timer_init(t);
+    t->tag = tag;
+}
+
+/* ------------------------------------------------------------------ making */
+
+/* Encodes a command of up to 8 texts (NULL ends them) into memory of its own. */
+static char *encode_texts(const mem *m, const char *const *texts, size_t *ret_len) {
+    kw_slice argv[8];
+    size_t argc = 0;
+    while (argc < 8 && texts[argc]) {
+        argv[argc] = slice_text(texts[argc]);
+        argc++;
+    }
+    size_t len = (size_t)resp_command_size(argv, argc);
+    char *bytes = mem_alloc(m, len);
+    if (bytes) {
+        resp_command_encode(bytes, argv, argc);
+        *ret_len = len;
+    }
+    return bytes;
+}
+
+static bool encode_hello(cluster *c) {
+    const cluster_config *k = &c->config;
+    const char *texts[9] = {"HELLO", "3"};
+    size_t n = 2;
+    if (k->password) {
+        texts[n++] = "AUTH";
+        texts[n++] = k->user ? k->user : "default";
+        texts[n++] = k->password;
+    }
+    if (k->client_name) {
+        texts[n++] = "SETNAME";
+        texts[n++] = k->client_name;
+    }
+    c->hello = encode_texts(c->mem, texts, &c->hello_len);
+    return c->hello != NULL;
+}
+
+static bool encode_resp2_handshake(cluster *c) {
+    const cluster_config *k = &c->config;
+    if (k->password) {
+        const char *with_user[] = {"AUTH", k->user, k->password, NULL};
+        const char *without[] = {"AUTH", k->password, NULL};
+        c->auth = encode_texts(c->mem, k->user ? with_user : without, &c->auth_len);
+        if (!c->auth) {
+            return false;
+        }
+    }
+    if (k->client_name) {
+        const char *texts[] = {"CLIENT", "SETNAME", k->client_name, NULL};
+        c->setname = encode_texts(c->mem, texts, &c->setname_len);
+        return c->setname != NULL;
+    }
+    return true;
+}
+
+static bool encode_setinfo(cluster *c) {
+    const char *const texts[2][5] = {{"CLIENT", "SETINFO", "LIB-NAME", c->config.lib_name, NULL},
+                                     {"CLIENT", "SETINFO", "LIB-VER", c->config.lib_version, NULL}};
+    for (unsigned i = 0; i < 2; i++) {
+        if (texts[i][3]) {
+            c->setinfo[i] = encode_texts(c->mem, texts[i], &c->setinfo_len[i]);
+            if (!c->setinfo[i]) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool make_parts(cluster *c) {
+    const cluster_config *k = &c->config;
+    c->seeds = mem_calloc(c->mem, k->seed_count, sizeof *c->seeds);
+    if (!c->seeds) {
+        return false;
+    }
+    memcpy(c->seeds, k->seeds, k->seed_count * sizeof *c->seeds);
+    c->effects.ring = mem_calloc(c->mem, EFFECTS_START, sizeof *c->effects.ring);
+    c->effects.capacity = c->effects.ring ? EFFECTS_START : 0;
+    return c->effects.ring && encode_hello(c) && encode_resp2_handshake(c) && encode_setinfo(c);
+}
+
+kw_status cluster_new(const mem *m, const cluster_config *config, uint64_t seed, uint64_t now_us,
+                      cluster **ret, kw_error *err) {
+    assert(config->seed_count > 0);
+    cluster *c = mem_calloc(m, 1, sizeof *c);
+    if (c) {
+        c->mem = m;
+        c->config = *config;
+        c->now_us = now_us;
+        prng_init(&c->prng, seed);
+        wheel_init(&c->wheel, now_us);
+        map_init(&c->by_endpoint, m, prng_next(&c->prng));
+        slotmap_init(&c->slots);
+        list_init(&c->map_waiting);
+        list_init(&c->keyless_waiting);
+        list_init(&c->learning);
+        list_init(&c->free_requests);
+        list_init(&c->completed);
+        list_init(&c->events);
+        chunk_pool_init(&c->chunks, m);
+        command_book_init(&c->book, m, prng_next(&c->prng));
+        refresh_init(c);
+    }
+    if (!c || !make_parts(c)) {
+        cluster_free(c);
+        *err = (kw_error){.status = KW_ERR_NOMEM, .slot = SLOT_NONE};
+        snprintf(err->message, sizeof err->message, "out of memory");
+        return KW_ERR_NOMEM;
+    }
+    c->config.seeds = c->seeds;
+    if (config->eager) {
+        refresh_arm(c, REFRESH_URGENT, NULL);
+    }
+    *ret = c;
+    return KW_OK;
+}
+
+static void drop_requests(cluster *c, list *queue) {
+    list *at;
+    while ((at = list_pop_front(queue))) {
+        request *r = REQUEST_OF(at);
+        r->completed = false;
+        request_free(c, r);
+    }
+}
+
+static void free_links(cluster *c) {
+    for (uint32_t i = 0; i < c->link_count; i++) {
+        link *l = c->links[i];
+        if (l) {
+            drop_requests(c, &l->pipeline);
+            drop_requests(c, &l->waiting);
+            chunk_unref(&c->chunks, l->chunk);
+            link_done(l);
+            mem_free(c->mem, l);
+        }
+    }
+    mem_free(c->mem, c->links);
+}
+
+void cluster_free(cluster *c) {
+    if (!c) {
+        return;
+    }
+    list *at;
+    while ((at = list_pop_front(&c->completed))) {
+        request *r = LIST_ENTRY(at, request, done);
+        if (r->place == PLACE_NOWHERE) {
+            request_free(c, r);
+        }
+    }
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        while (c->lanes[slot].waiting) {
+            request *r = REQUEST_OF(c->lanes[slot].waiting);
+            lane_remove(c, r);
+            request_free(c, r);
+        }
+    }
+    drop_requests(c, &c->map_waiting);
+    drop_requests(c, &c->keyless_waiting);
+    drop_requests(c, &c->learning);
+    free_links(c);
+    for (unsigned i = 0; i < c->node_count; i++) {
+        mem_free(c->mem, c->nodes[i]);
+    }
+    while ((at = list_pop_front(&c->free_requests))) {
+        mem_free(c->mem, REQUEST_OF(at));
+    }
+    chunk_unref(&c->chunks, c->chunk);
+    chunk_pool_done(&c->chunks);
+    refresh_done(c);
+    watch_done(c);
+    command_book_done(&c->book);
+    map_done(&c->by_endpoint);
+    mem_free(c->mem, c->effects.ring);
+    mem_free(c->mem, c->hello);
+    mem_free(c->mem, c->auth);
+    mem_free(c->mem, c->setname);
+    mem_free(c->mem, c->setinfo[0]);
+    mem_free(c->mem, c->setinfo[1]);
+    mem_free(c->mem, c->seeds);
+    mem_free(c->mem, c);
+}
+
+/* ---------------------------------------------------------------- requests */
+
+static request *request_blank(cluster *c) {
+    list *at = list_pop_front(&c->free_requests);
+    request *r = NULL;
+    if (at) {
+        r = REQUEST_OF(at);
+        c->free_request_count--;
+    } else {
+        r = mem_alloc(c->mem, sizeof *r);
+        if (!r) {
+            return NULL;
+        }
+    }
+    memset(r, 0, sizeof *r);
+    list_init(&r->node);
+    list_init(&r->done);
+    timer_init(&r->deadline, TIMER_DEADLINE);
+    timer_init(&r->retry, TIMER_RETRY);
+    r->slot = SLOT_NONE;
+    r->seq = c->next_seq++;
+    r->submitted_us = c->now_us;
+    return r;
+}
+
+request *request_new(cluster *c, chunk **current, size_t len, char **ret_bytes) {
+    request *r = request_blank(c);
+    if (!r) {
+        return NULL;
+    }
+    char *bytes = chunk_reserve(&c->chunks, current, len, &r->chunk);
+    if (!bytes) {
+        request_free(c, r);
+        return NULL;
+    }
+    r->bytes = bytes;
+    r->len = len;
+    *ret_bytes = bytes;
+    return r;
+}
+
+request *request_borrow(cluster *c, const char *bytes, size_t len, request_kind kind) {
+    request *r = request_blank(c);
+    if (r) {
+        r->bytes = bytes;
+        r->len = len;
+        r->kind = (uint8_t)kind;
+        r->reads_only = true;
+        r->only_reads = true;
+    }
+    return r;
+}
+
+void request_free(cluster *c, request *r) {
+    assert(!r->completed || r->fetched);
+    wheel_stop(&c->wheel, &r->deadline);
+    wheel_stop(&c->wheel, &r->retry);
+    chunk_unref(&c->chunks, r->chunk);
+    mem_free(c->mem, r->err);
+    reply_free(r->reply);
+    if (r->peer) {
+        r->peer->peer = NULL;
+    }
+    if (c->free_request_count < FREE_REQUESTS_MAX) {
+        list_init(&r->node);
+        list_push_back(&c->free_requests, &r->node);
+        c->free_request_count++;
+    } else {
+        mem_free(c->mem, r);
+    }
+}
+
+void request_discard(cluster *c, request *r) {
+    assert(r->completed && r->place == PLACE_NOWHERE);
+    if (r->fetched) {
+        request_free(c, r);
+    }
+}
+
+void request_waits(cluster *c, request *r, request_place place) {
+    r->place = (uint8_t)place;
+    if (r->kind == REQUEST_USER) {
+        c->waiting++;
+        c->waiting_bytes += r->len;
+    }
+}
+
+void request_stops_waiting(cluster *c, request *r) {
+    r->place = PLACE_NOWHERE;
+    if (r->kind == REQUEST_USER) {
+        c->waiting--;
+        c->waiting_bytes -= r->len;
+    }
+}
+
+void request_unqueue(cluster *c, request *r) {
+    switch ((request_place)r->place) {
+    case PLACE_NOWHERE:
+        return;
+    case PLACE_PIPELINE:
+        link_withdraw(r->link, r);
+        break;
+    case PLACE_LANE:
+        lane_remove(c, r);
+        break;
+    case PLACE_MAP:
+    case PLACE_LEARNING:
+    case PLACE_LINK:
+        list_remove(&r->node);
+        request_stops_waiting(c, r);
+        r->link = NULL;
+        break;
+    }
+    lane_leave(c, r);
+}
+
+void request_refused(request *r) {
+    r->was_sent = false;
+    r->was_refused = true;
+    r->probe = false;
+}
+
+bool request_set_asking(cluster *c, request *r, chunk **current, bool asking) {
+    if (r->asking == asking) {
+        return true;
+    }
+    if (!asking) {
+        r->bytes += ASKING_LEN;
+        r->len -= ASKING_LEN;
+        r->asking = false;
+        return true;
+    }
+    chunk *home = NULL;
+    char *bytes = chunk_reserve(&c->chunks, current, r->len + ASKING_LEN, &home);
+    if (!bytes) {
+        return false;
+    }
+    memcpy(bytes, asking_bytes, ASKING_LEN);
+    memcpy(bytes + ASKING_LEN, r->bytes, r->len);
+    chunk_unref(&c->chunks, r->chunk);
+    r->chunk = home;
+    r->bytes = bytes;
+    r->len += ASKING_LEN;
+    r->asking = true;
+    return true;
+}
+
+/* -------------------------------------------------------------- completing */
+
+static void complete(cluster *c, request *r, kw_status status) {
+    assert(!r->completed);
+    wheel_stop(&c->wheel, &r->deadline);
+    r->completed = true;
+    r->status = status;
+    if (r->trace) {
+        r->trace->total_us = c->now_us - r->submitted_us;
+        r->trace = NULL;
+    }
+    list_push_back(&c->completed, &r->done);
+}
+
+void request_reply(cluster *c, request *r, const link_frame *frame) {
+    r->reply = reply_build(c->mem, frame->data, frame->len, frame->node_count);
+    if (!r->reply) {
+        request_fail(c, r, KW_ERR_NOMEM, NULL, "out of memory for the reply");
+        return;
+    }
+    c->counters[KW_COUNT_REPLIES]++;
+    complete(c, r, KW_OK);
+}
+
+static kw_outcome outcome_of(const request *r) {
+    if (r->was_sent || r->lost) {
+        return r->only_reads ? KW_NO_EFFECT : KW_MAYBE_EXECUTED;
+    }
+    return r->was_refused ? KW_REJECTED : KW_NOT_SENT;
+}
+
+static void fail_internal(cluster *c, request *r, kw_status status, const char *message) {
+    switch ((request_kind)r->kind) {
+    case REQUEST_VIEW_PING:
+    case REQUEST_VIEW_SLOTS:
+    case REQUEST_VIEW_INFO:
+        refresh_on_answer(c, r, NULL, status, message);
+        break;
+    case REQUEST_COMMAND_INFO:
+    case REQUEST_GETKEYS:
+        learn_on_answer(c, r, NULL);
+        break;
+    case REQUEST_USER:
+    case REQUEST_HELLO:
+    case REQUEST_AUTH:
+    case REQUEST_IGNORED:
+    case REQUEST_PING:
+        break;
+    }
+    request_free(c, r);
+}
+
+void request_fail(cluster *c, request *r, kw_status status, const node *at, const char *format,
+                  ...) {
+    char message[KW_ERROR_MESSAGE_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    if (r->kind != REQUEST_USER) {
+        fail_internal(c, r, status, message);
+        return;
+    }
+    r->err = mem_alloc(c->mem, sizeof *r->err);
+    if (r->err) {
+        *r->err = (kw_error){.status = status, .outcome = outcome_of(r), .slot = r->slot};
+        memcpy(r->err->message, message, sizeof message);
+        char text[ENDPOINT_TEXT_BYTES];
+        slice_copy(r->err->node, sizeof r->err->node, slice_text(at ? node_text(at, text) : ""));
+    }
+    c->counters[KW_COUNT_FAILURES]++;
+    c->counters[KW_COUNT_TIMEOUTS] += status == KW_ERR_TIMEOUT;
+    complete(c, r, status);
+}
+
+bool cluster_next_completion(cluster *c, cluster_completion *ret) {
+    list *at = list_pop_front(&c->completed);
+    if (!at) {
+        return false;
+    }
+    request *r = LIST_ENTRY(at, request, done);
+    *ret = (cluster_completion){.user = r->user, .user2 = r->user2, .reply = r->reply};
+    r->reply = NULL;
+    if (r->status != KW_OK) {
+        ret->err = (kw_error){.status = r->status, .outcome = outcome_of(r), .slot = r->slot};
+        if (r->err) {
+            ret->err = *r->err;
+        } else {
+            snprintf(ret->err.message, sizeof ret->err.message, "%s",
+                     "the command failed, and memory was too short to say why");
+        }
+    }
+    r->fetched = true;
+    c->pending--;
+    if (r->place == PLACE_NOWHERE) {
+        request_free(c, r);
+    }
+    return true;
+}
+
+size_t cluster_pending(const cluster *c) {
+    return c->pending;
+}
+
+/* --------------------------------------------------------------- submitting */
+
+static kw_status refuse(kw_error *err, kw_status status, int slot, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static kw_status refuse(kw_error *err, kw_status status, int slot, const char *format, ...) {
+    *err = (kw_error){.status = status, .outcome = KW_NOT_SENT, .slot = slot};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    return status;
+}
+
+static kw_status check_command(const cluster *c, const kw_slice *argv, size_t argc, uint64_t len,
+                               kw_error *err) {
+    if (c->closed) {
+        return refuse(err, c->closed_status, SLOT_NONE, "the handle is closed");
+    }
+    if (argc == 0 || argv[0].len == 0) {
+        return refuse(err, KW_ERR_INVALID, SLOT_NONE, "a command needs a name");
+    }
+    if (argc > LIMIT_ARGUMENTS || len > LIMIT_COMMAND_BYTES) {
+        return refuse(err, KW_ERR_LIMIT, SLOT_NONE,
+                      "the command has %zu arguments and %llu bytes; at most %d and %llu are sent",
+                      argc, (unsigned long long)len, LIMIT_ARGUMENTS, LIMIT_COMMAND_BYTES);
+    }
+    if (c->waiting >= c->config.waiting_max ||
+        c->waiting_bytes + len > c->config.waiting_bytes_max) {
+        return refuse(err, KW_ERR_LIMIT, SLOT_NONE,
+                      "%u commands (%llu bytes) wait to be sent; no more are taken", c->waiting,
+                      (unsigned long long)c->waiting_bytes);
+    }
+    return KW_OK;
+}
+
+static bool has_block(const kw_slice *argv, size_t argc) {
+    for (size_t i = 1; i < argc; i++) {
+        if (slice_is_nocase(argv[i], "STREAMS")) {
+            return false; /* only keys and ids follow */
+        }
+        if (slice_is_nocase(argv[i], "BLOCK")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_blocking(const command_info *info, const kw_slice *argv, size_t argc) {
+    if (!(info->flags & COMMAND_BLOCKING)) {
+        return false;
+    }
+    bool optional = slice_is_nocase(argv[0], "XREAD") || slice_is_nocase(argv[0], "XREADGROUP");
+    return !optional || has_block(argv, argc);
+}
+
+/* Commands that need a connection of their own would disturb everybody else's on this one. */
+static kw_status check_shareable(const command_info *info, const kw_slice *argv, size_t argc,
+                                 kw_error *err) {
+    const char *why = NULL;
+    if (info->flags & COMMAND_NO_REPLY) {
+        why = "leaves commands without replies";
+    } else if (info->flags & (COMMAND_STATEFUL | COMMAND_PUBSUB) &&
+               !slice_is_nocase(argv[0], "PUBLISH") && !slice_is_nocase(argv[0], "SPUBLISH") &&
+               !slice_is_nocase(argv[0], "PUBSUB")) {
+        why = "changes the state of its connection";
+    } else if (is_blocking(info, argv, argc)) {
+        why = "can hold its connection back";
+    }
+    if (!why) {
+        return KW_OK;
+    }
+    return refuse(err, KW_ERR_UNSUPPORTED, SLOT_NONE,
+                  "%s %s, which all commands to a node share: not supported", info->name, why);
+}
+
+static kw_status find_route(const cluster *c, const kw_slice *argv, size_t argc, command_route *ret,
+                            kw_error *err) {
+    kw_status status = command_book_route(&c->book, argv, argc, ret);
+    if (status == KW_ERR_CROSSSLOT) {
+        return refuse(err, status, ret->slot,
+                      "the keys are in different slots (%d and %d); a {tag} in common would put "
+                      "them into one",
+                      ret->slot, ret->other_slot);
+    }
+    if (status != KW_OK) {
+        return refuse(err, status, SLOT_NONE, "the command could not be read");
+    }
+    return ret->info ? check_shareable(ret->info, argv, argc, err) : KW_OK;
+}
+
+/* The chunk of the link that will most likely carry it, so that neighbours there are written as one
+ * piece. */
+static chunk **likely_chunk(cluster *c, int slot) {
+    if (slot != SLOT_NONE && slotmap_owner(&c->slots, slot) != SLOTMAP_NONE) {
+        node *n = c->nodes[slotmap_owner(&c->slots, slot)];
+        link *l = n->links[(unsigned)slot % c->config.connections_per_node];
+        if (l) {
+            return &l->chunk;
+        }
+    }
+    return &c->chunk;
+}
+
+static void start_trace(cluster *c, request *r, kw_trace *trace) {
+    r->trace = trace;
+    if (trace) {
+        memset(trace, 0, sizeof *trace);
+        trace->slot = r->slot;
+        trace->generation = c->slots.generation;
+        trace->submitted_us = c->now_us;
+    }
+}
+
+kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
+                         const cluster_submit_options *options, uint64_t now_us, kw_error *err) {
+    c->now_us = now_us;
+    uint64_t len = argc <= LIMIT_ARGUMENTS ? resp_command_size(argv, argc) : 0;
+    kw_status status = check_command(c, argv, argc, len, err);
+    command_route way = {.slot = SLOT_NONE};
+    if (status == KW_OK) {
+        status = find_route(c, argv, argc, &way, err);
+    }
+    if (status != KW_OK) {
+        return status;
+    }
+    if (options->slot != SLOT_NONE) {
+        way.slot = options->slot;
+    }
+    char *bytes = NULL;
+    request *r = request_new(c, likely_chunk(c, way.slot), (size_t)len, &bytes);
+    if (!r) {
+        return refuse(err, KW_ERR_NOMEM, way.slot, "out of memory");
+    }
+    resp_command_encode(bytes, argv, argc);
+    r->slot = (int16_t)way.slot;
+    r->only_reads = way.reads_only;
+    r->reads_only = way.reads_only || options->idempotent;
+    r->user = options->user;
+    r->user2 = options->user2;
+    r->timeout_us = options->timeout_us > 0 ? options->timeout_us : c->config.timeout_us;
+    wheel_start(&c->wheel, &r->deadline, now_us + r->timeout_us);
+    start_trace(c, r, options->trace);
+    c->pending++;
+    c->counters[KW_COUNT_COMMANDS]++;
+    bool learn =
+        options->slot == SLOT_NONE && (!way.info || way.info->flags & COMMAND_KEYS_UNKNOWN);
+    r->keys_known = !learn;
+    if (learn) {
+        learn_command(c, r);
+    } else {
+        route(c, r);
+    }
+    return KW_OK;
+}
+
+/* ---------------------------------------------------------------- deadlines */
+
+static const char *waits_for(const cluster *c, const request *r, char *dst, size_t size) {
+    char text[ENDPOINT_TEXT_BYTES];
+    const char *last = c->refresh.error.message[0] ? c->refresh.error.message : "no answer";
+    switch ((request_place)r->place) {
+    case PLACE_MAP:
+        snprintf(dst, size, "no slot map could be had: %.*s", (int)size - 32, last);
+        break;
+    case PLACE_LEARNING:
+        snprintf(dst, size, "no node said what this command's keys are");
+        break;
+    case PLACE_LANE:
+        snprintf(dst, size, "slot %d was not served, or earlier commands for it not answered",
+                 r->slot);
+        break;
+    case PLACE_LINK:
+        snprintf(dst, size, "%s could not be reached, or is behind",
+                 node_text(r->link->node, text));
+        break;
+    default:
+        snprintf(dst, size, "%s did not answer", node_text(r->link->node, text));
+        break;
+    }
+    return dst;
+}
+
+static void on_deadline(cluster *c, request *r) {
+    char why[KW_ERROR_MESSAGE_SIZE - 48];
+    waits_for(c, r, why, sizeof why);
+    link *l = r->link;
+    node *n = l ? l->node : NULL;
+    unsigned long long ms = r->timeout_us / 1000;
+    watch_answer(c, r, "timeout");
+    if (n) {
+        n->counters[KW_COUNT_TIMEOUTS]++;
+    }
+    if (r->place != PLACE_PIPELINE || !r->on_wire) {
+        request_unqueue(c, r);
+        request_fail(c, r, KW_ERR_TIMEOUT, n, "%s within %llu ms", why, ms);
+        return;
+    }
+    /* Its reply may still come, and must then be told from the next one: it stays in the pipeline.
+     */
+    lane_leave(c, r);
+    request_fail(c, r, KW_ERR_TIMEOUT, n, "%s within %llu ms", why, ms);
+    if (++n->timeouts_in_row >= c->config.suspect_timeouts) {
+        link_fail(c, l, KW_ERR_CONNECTION, "several commands in a row were not answered in time");
+    }
+}
+
+static void on_timer(cluster *c, wheel_timer *t) {
+    switch ((timer_tag)t->tag) {
+    case TIMER_DEADLINE:
+        on_deadline(c, LIST_ENTRY(t, request, deadline));
+        break;
+    case TIMER_RETRY:
+        lane_on_timer(c, LIST_ENTRY(t, request, retry));
+        break;
+    case TIMER_LINK:
+        link_on_timer(c, LIST_ENTRY(t, link, timer));
+        break;
+    case TIMER_PROBE:
+        node_on_probe(c, LIST_ENTRY(t, node, probe));
+        break;
+    case TIMER_REFRESH:
+        refresh_on_timer(c, t);
+        break;
+    case TIMER_ASK:
+        refresh_on_ask_timer(c, LIST_ENTRY(t, refresh_ask, timer));
+        break;
+    }
+}
+
+void cluster_settle(cluster *c, uint64_t now_us) {
+    wheel_advance(&c->wheel, now_us);
+    wheel_timer *t;
+    while ((t = wheel_expired(&c->wheel))) {
+        on_timer(c, t);
+    }
+}
+
+uint64_t cluster_deadline_us(const cluster *c) {
+    return wheel_deadline_us(&c->wheel);
+}
+
+void cluster_tick(cluster *c, uint64_t now_us) {
+    c->now_us = now_us;
+    cluster_settle(c, now_us);
+}
+
+/* ------------------------------------------------------------------ effects */
+
+void effect_push(cluster *c, const cluster_effect *e) {
+    effect_queue *q = &c->effects;
+    if (q->count == q->capacity) {
+        cluster_effect *ring = mem_calloc(c->mem, q->capacity * 2, sizeof *ring);
+        if (!ring) {
+            return; /* the link's own timers notice that nothing happens */
+        }
+        for (size_t i = 0; i < q->count; i++) {
+            ring[i] = q->ring[(q->head + i) & (q->capacity - 1)];
+        }
+        mem_free(c->mem, q->ring);
+        *q = (effect_queue){.ring = ring, .capacity = q->capacity * 2, .count = q->count};
+    }
+    q->ring[(q->head + q->count++) & (q->capacity - 1)] = *e;
+}
+
+bool cluster_next_effect(cluster *c, cluster_effect *ret) {
+    effect_queue *q = &c->effects;
+    if (q->count == 0) {
+        return false;
+    }
+    *ret = q->ring[q->head];
+    q->head = (q->head + 1) & (q->capacity - 1);
+    q->count--;
+    return true;
+}
+
+/* ----------------------------------------------------------------- shutdown */
+
+static void fail_queue(cluster *c, list *queue, kw_status status, const char *message) {
+    while (!list_empty(queue)) {
+        request *r = REQUEST_OF(queue->next);
+        request_unqueue(c, r);
+        request_fail(c, r, status, NULL, "%s", message);
+    }
+}
+
+static void fail_pipeline(cluster *c, link *l, kw_status status, const char *message) {
+    request *r;
+    while ((r = link_pop(l))) {
+        lane_leave(c, r);
+        if (r->completed) {
+            request_discard(c, r);
+        } else {
+            request_fail(c, r, status, l->node, "%s", message);
+        }
+    }
+}
+
+void cluster_shutdown(cluster *c, kw_status status, uint64_t now_us) {
+    static const char message[] = "the handle was closed before the command was done";
+    c->now_us = now_us;
+    c->closed = true;
+    c->closed_status = status;
+    for (uint32_t i = 0; i < c->link_count; i++) {
+        link *l = c->links[i];
+        if (l) {
+            wheel_stop(&c->wheel, &l->timer);
+            fail_pipeline(c, l, status, message);
+            fail_queue(c, &l->waiting, status, message);
+            effect_push(c, &(cluster_effect){.kind = EFFECT_CLOSE, .link = l->index});
+            l->state = LINK_CLOSED;
+        }
+    }
+    fail_queue(c, &c->map_waiting, status, message);
+    fail_queue(c, &c->keyless_waiting, status, message);
+    fail_queue(c, &c->learning, status, message);
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        while (c->lanes[slot].waiting) {
+            request *r = REQUEST_OF(c->lanes[slot].waiting);
+            request_unqueue(c, r);
+            request_fail(c, r, status, NULL, "%s", message);
+        }
+    }
+}

@@ -1,0 +1,371 @@
+/* What each answer does (ROUTING §3). All the redirects and refusals came before execution: sending
+ * a command again after them is safe, a write too. */
+#include "core/cluster_state.h"
+
+#include "core/reply.h"
+
+#include <stdio.h>
+
+#define BOUNCE_MIN_US 50000u
+#define BOUNCE_MAX_US 100000u
+
+typedef struct reception {
+    cluster *c;
+    link *l;
+    node *n;
+    request *r; /* out of the pipeline by now */
+    const link_frame *frame;
+    answer answer;
+} reception;
+
+static void retry_later(reception *x, const char *reason) {
+    cluster *c = x->c;
+    request *r = x->r;
+    uint64_t delay_us =
+        retry_full_jitter_us(&c->prng, c->config.retry_min_us, c->config.retry_max_us, r->attempts);
+    if (r->attempts < UINT8_MAX) {
+        r->attempts++;
+    }
+    route_later(c, r, delay_us, reason);
+}
+
+/* ------------------------------------------------------------ plain replies */
+
+static void heal(reception *x, int slot, node *now) {
+    cluster *c = x->c;
+    char text[ENDPOINT_TEXT_BYTES];
+    watch_count(c, now, KW_COUNT_SLOTS_HEALED);
+    watch_event(c, KW_EVENT_SLOT_HEALED, slot, x->n, now, "slot %d is served by %s", slot,
+                node_text(now, text));
+}
+
+/* A lost primary was replaced: all its slots went with it, so one answer mends them all. */
+static void follow_failover(reception *x, node *old, node *new_primary) {
+    cluster *c = x->c;
+    unsigned count = 0;
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        if (slotmap_owner(&c->slots, slot) == old->index) {
+            (void)slotmap_patch(&c->slots, slot, new_primary->index); /* never healed: it had one */
+            count++;
+        }
+    }
+    new_primary->replica = false;
+    new_primary->primary = SLOTMAP_NONE;
+    old->replica = true;
+    old->primary = new_primary->index;
+    char from[ENDPOINT_TEXT_BYTES];
+    char to[ENDPOINT_TEXT_BYTES];
+    watch_event(c, KW_EVENT_MAP_CHANGED, SLOT_NONE, old, new_primary,
+                "%u slots went from %s to its replica %s", count, node_text(old, from),
+                node_text(new_primary, to));
+    refresh_arm(c, REFRESH_URGENT, old);
+    LIST_FOR_EACH(at, after, &old->all_links) {
+        link *l = LIST_ENTRY(at, link, in_node);
+        if (l->state != LINK_READY) {
+            route_link_waiting(c, l);
+        }
+    }
+}
+
+static void reroute_slot(cluster *c, node *old, int slot) {
+    LIST_FOR_EACH(at, after, &old->all_links) {
+        link *l = LIST_ENTRY(at, link, in_node);
+        list queue;
+        list_init(&queue);
+        LIST_FOR_EACH(w, next, &l->waiting) {
+            request *r = REQUEST_OF(w);
+            if (r->slot == slot && r->kind == REQUEST_USER) {
+                request_unqueue(c, r);
+                list_push_back(&queue, &r->node);
+            }
+        }
+        list *w;
+        while ((w = list_pop_front(&queue))) {
+            route(c, REQUEST_OF(w));
+        }
+    }
+}
+
+/* The slot's owner is known now, from a redirect or because it served a probe. */
+static void learn_owner(reception *x, int slot, node *owner) {
+    cluster *c = x->c;
+    if (!slotmap_loaded(&c->slots)) {
+        return;
+    }
+    uint16_t before = slotmap_owner(&c->slots, slot);
+    node *old = before != SLOTMAP_NONE ? c->nodes[before] : NULL;
+    if (old == owner && !slotmap_is_suspect(&c->slots, slot)) {
+        return;
+    }
+    if (old && old != owner && !node_is_healthy(old) && owner->replica &&
+        owner->primary == old->index) {
+        follow_failover(x, old, owner);
+        return;
+    }
+    if (slotmap_patch(&c->slots, slot, owner->index)) {
+        heal(x, slot, owner);
+    }
+    route_wake_slot(c, slot);
+    owner->replica = false;
+    owner->primary = SLOTMAP_NONE;
+    if (old && old != owner && !node_is_healthy(old)) {
+        reroute_slot(c, old, slot);
+    }
+}
+
+static void on_reply(reception *x) {
+    cluster *c = x->c;
+    request *r = x->r;
+    uint64_t took_us = c->now_us - r->sent_us;
+    histogram_add(&x->n->latency, took_us);
+    histogram_add(&c->latency, c->now_us - r->submitted_us);
+    x->n->counters[KW_COUNT_REPLIES]++;
+    watch_answer(c, r, x->answer.kind == ANSWER_ERROR ? "error" : "reply");
+    if (r->probe && x->answer.kind == ANSWER_REPLY && r->slot != SLOT_NONE) {
+        learn_owner(x, r->slot, x->n);
+    }
+    request_reply(c, r, x->frame);
+}
+
+/* ---------------------------------------------------------------- redirects */
+
+static bool bounces(const request *r, const node *from, const node *to) {
+    return r->hop_from == to->uid && r->hop_to == from->uid;
+}
+
+/* True if the command may follow one more redirect; else it has been seen to. */
+static bool may_follow(reception *x, node *target) {
+    cluster *c = x->c;
+    request *r = x->r;
+    bool bounce = bounces(r, x->n, target);
+    bool to_itself = target == x->n && r->hop_to == target->uid && r->hop_from == target->uid;
+    r->hop_from = x->n->uid;
+    r->hop_to = target->uid;
+    if (++r->redirects > LIMIT_REDIRECTS) {
+        request_fail(c, r, KW_ERR_REDIRECTS, x->n,
+                     "redirected more than %d times: the nodes disagree about slot %d",
+                     LIMIT_REDIRECTS, x->answer.slot);
+        return false;
+    }
+    if (to_itself || (bounce && r->bounces++ > 0)) {
+        route_later(c, r, prng_range(&c->prng, BOUNCE_MIN_US, BOUNCE_MAX_US), "bounce");
+        return false;
+    }
+    return true;
+}
+
+/* An empty host means the node that was asked; one reached by its socket is on this host. */
+static node *target_node(reception *x) {
+    endpoint e = x->answer.target;
+    if (e.host[0] == '\0') {
+        bool by_socket = x->n->endpoint.port == 0;
+        (void)slice_copy(e.host, sizeof e.host, /* an endpoint's own host fits */
+                         slice_text(by_socket ? "127.0.0.1" : x->n->endpoint.host));
+    }
+    node *n = node_get(x->c, &e);
+    if (!n) {
+        request_fail(x->c, x->r, KW_ERR_LIMIT, x->n,
+                     "redirected to a new node, but no more than %d nodes are kept, or memory is "
+                     "short",
+                     LIMIT_NODES);
+    } else if (!n->in_map) {
+        char text[ENDPOINT_TEXT_BYTES];
+        n->in_map = true;
+        n->state = n->state == NODE_DRAINING ? NODE_UNKNOWN : n->state;
+        watch_event(x->c, KW_EVENT_NODE_ADDED, SLOT_NONE, n, NULL, "%s was named by a redirect",
+                    node_text(n, text));
+    }
+    return n;
+}
+
+static void tell_redirect(reception *x, const node *target, const char *kind) {
+    char from[ENDPOINT_TEXT_BYTES];
+    char to[ENDPOINT_TEXT_BYTES];
+    watch_event(x->c, KW_EVENT_REDIRECTED, x->answer.slot, x->n, target, "%s slot %d: %s -> %s",
+                kind, x->answer.slot, node_text(x->n, from), node_text(target, to));
+}
+
+/* The endpoint leads to another server than the one meant: its name is looked up again. Commands
+ * in flight on the old connection still get their replies there. */
+static void reconnect_elsewhere(reception *x) {
+    if (!x->l->draining) {
+        link_drain(x->c, x->l);
+    }
+}
+
+static void on_moved(reception *x) {
+    cluster *c = x->c;
+    request *r = x->r;
+    bool was_probe = r->probe;
+    request_refused(r);
+    (void)request_set_asking(c, r, NULL, false); /* taking away needs no memory */
+    watch_count(c, x->n, KW_COUNT_MOVED);
+    watch_answer(c, r, "MOVED");
+    node *target = target_node(x);
+    if (!target) {
+        return;
+    }
+    tell_redirect(x, target, "MOVED");
+    if (target != x->n) {
+        learn_owner(x, x->answer.slot, target);
+    }
+    refresh_arm(c, REFRESH_NORMAL, target == x->n ? x->n : NULL);
+    if (was_probe && !node_is_healthy(target)) {
+        route_to(c, r, target, "map"); /* still the lost node: it waits there as before */
+        return;
+    }
+    if (may_follow(x, target)) {
+        if (target == x->n) {
+            reconnect_elsewhere(x);
+        }
+        route_to(c, r, target, "moved");
+    }
+}
+
+static void on_ask(reception *x) {
+    cluster *c = x->c;
+    request *r = x->r;
+    request_refused(r);
+    watch_count(c, x->n, KW_COUNT_ASK);
+    watch_answer(c, r, "ASK");
+    node *target = target_node(x);
+    if (!target) {
+        return;
+    }
+    tell_redirect(x, target, "ASK");
+    if (!may_follow(x, target)) {
+        return;
+    }
+    if (!request_set_asking(c, r, &c->chunk, true)) {
+        request_fail(c, r, KW_ERR_NOMEM, target, "out of memory");
+        return;
+    }
+    route_to(c, r, target, "ask");
+}
+
+/* ----------------------------------------------------------------- refusals */
+
+static void on_tryagain(reception *x) {
+    request_refused(x->r);
+    watch_count(x->c, x->n, KW_COUNT_TRYAGAIN);
+    watch_answer(x->c, x->r, "TRYAGAIN");
+    retry_later(x, "tryagain");
+}
+
+static void on_down(reception *x) {
+    cluster *c = x->c;
+    request *r = x->r;
+    request_refused(r);
+    watch_count(c, x->n, KW_COUNT_CLUSTERDOWN);
+    watch_answer(c, r,
+                 x->answer.kind == ANSWER_LOADING      ? "LOADING"
+                 : x->answer.kind == ANSWER_MASTERDOWN ? "MASTERDOWN"
+                                                       : "CLUSTERDOWN");
+    if (x->answer.uncovered && c->config.uncovered == UNCOVERED_FAIL) {
+        request_fail(c, r, KW_ERR_UNCOVERED, x->n, "no node serves slot %d", r->slot);
+        return;
+    }
+    refresh_arm(c, x->answer.uncovered ? REFRESH_URGENT : REFRESH_NORMAL, NULL);
+    retry_later(x, "down");
+}
+
+static void on_readonly(reception *x) {
+    cluster *c = x->c;
+    request *r = x->r;
+    request_refused(r);
+    watch_count(c, x->n, KW_COUNT_READONLY);
+    watch_answer(c, r, "READONLY");
+    if (r->slot != SLOT_NONE) {
+        slotmap_set_suspect(&c->slots, r->slot, true);
+    }
+    r->avoid = x->n->uid;
+    refresh_arm(c, REFRESH_URGENT, x->n);
+    retry_later(x, "readonly");
+}
+
+typedef void answer_fn(reception *x);
+
+static answer_fn *const on_answer[] = {
+    [ANSWER_REPLY] = on_reply,  [ANSWER_ERROR] = on_reply,       [ANSWER_MOVED] = on_moved,
+    [ANSWER_ASK] = on_ask,      [ANSWER_TRYAGAIN] = on_tryagain, [ANSWER_CLUSTERDOWN] = on_down,
+    [ANSWER_LOADING] = on_down, [ANSWER_MASTERDOWN] = on_down,   [ANSWER_READONLY] = on_readonly,
+};
+
+/* ----------------------------------------------------------------- dispatch */
+
+/* Servers send attributes with no error, but the protocol allows it. */
+static void read_attributed(cluster *c, const link_frame *frame, answer *ret) {
+    kw_reply *reply = reply_build(c->mem, frame->data, frame->len, frame->node_count);
+    if (reply && kw_reply_is_error(reply)) {
+        answer_read('-', reply_slice(reply), ret);
+    }
+    reply_free(reply);
+}
+
+static void read_answer(cluster *c, const link_frame *frame, answer *ret) {
+    kw_slice text = slice_of(frame->data + 1, frame->len - 1);
+    const char *end = memchr(text.data, '\r', text.len);
+    switch (frame->data[0]) {
+    case '|':
+        read_attributed(c, frame, ret);
+        return;
+    case '!': /* the text follows its length */
+        text = slice_of(end + 2, (size_t)(frame->data + frame->len - end - 2));
+        end = memchr(text.data, '\r', text.len);
+        break;
+    case '-':
+        break;
+    default:
+        return;
+    }
+    answer_read('-', slice_of(text.data, end ? (size_t)(end - text.data) : text.len), ret);
+}
+
+static void on_internal(cluster *c, link *l, request *r, const link_frame *frame) {
+    switch ((request_kind)r->kind) {
+    case REQUEST_HELLO:
+    case REQUEST_AUTH:
+        link_on_handshake(c, l, r, frame);
+        return;
+    case REQUEST_VIEW_PING:
+    case REQUEST_VIEW_SLOTS:
+    case REQUEST_VIEW_INFO:
+        (void)link_pop(l); /* r itself */
+        refresh_on_answer(c, r, frame, KW_OK, "");
+        break;
+    case REQUEST_COMMAND_INFO:
+    case REQUEST_GETKEYS:
+        (void)link_pop(l); /* r itself */
+        learn_on_answer(c, r, frame);
+        break;
+    case REQUEST_IGNORED:
+    case REQUEST_PING:
+    case REQUEST_USER:
+        (void)link_pop(l); /* r itself */
+        break;
+    }
+    request_free(c, r);
+}
+
+void answer_frame(cluster *c, link *l, request *r, const link_frame *frame) {
+    node *n = l->node;
+    n->timeouts_in_row = 0;
+    if (r->completed) {
+        (void)link_pop(l); /* r itself */
+        request_discard(c, r);
+        return;
+    }
+    if (r->kind != REQUEST_USER) {
+        on_internal(c, l, r, frame);
+        return;
+    }
+    reception x = {.c = c, .l = l, .n = n, .r = r, .frame = frame};
+    read_answer(c, frame, &x.answer);
+    if (x.answer.kind == ANSWER_BROKEN) {
+        link_fail(c, l, KW_ERR_PROTOCOL, "a redirect that makes no sense");
+        return;
+    }
+    (void)link_pop(l); /* r itself */
+    lane_leave(c, r);
+    on_answer[x.answer.kind](&x);
+}

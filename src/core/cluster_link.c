@@ -1,0 +1,729 @@
+/* Connections: opening, the handshake, bytes in and out, and what becomes of the commands of one
+ * that is lost (ROUTING §5, §6). */
+#include "core/cluster_state.h"
+
+#include "core/reply.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define SILENCE_US 1000000u        /* replies are due, and nothing came for so long: worth a look */
+#define BACKOFF_WANTED_US 1000000u /* the longest backoff while commands wait for the node */
+
+static void link_open(cluster *c, link *l);
+
+/* ------------------------------------------------------------------ making */
+
+static int link_index(cluster *c) {
+    for (uint32_t i = 0; i < c->link_count; i++) {
+        if (!c->links[i]) {
+            return (int)i;
+        }
+    }
+    uint32_t count = c->link_count ? c->link_count * 2 : 8;
+    link **links = mem_resize(c->mem, c->links, count, sizeof(link *));
+    if (!links) {
+        return -1;
+    }
+    memset(links + c->link_count, 0, (count - c->link_count) * sizeof(link *));
+    int index = (int)c->link_count;
+    c->links = links;
+    c->link_count = count;
+    return index;
+}
+
+static link *link_new(cluster *c, node *n) {
+    int index = link_index(c);
+    link *l = index >= 0 ? mem_alloc(c->mem, sizeof *l) : NULL;
+    if (!l) {
+        return NULL;
+    }
+    link_init(l, c->mem, (uint32_t)index, c->config.reply_bytes_max);
+    timer_init(&l->timer, TIMER_LINK);
+    l->node = n;
+    list_push_back(&n->all_links, &l->in_node);
+    c->links[index] = l;
+    return l;
+}
+
+static void link_free(cluster *c, link *l) {
+    node *n = l->node;
+    wheel_stop(&c->wheel, &l->timer);
+    chunk_unref(&c->chunks, l->chunk);
+    list_remove(&l->in_node);
+    c->links[l->index] = NULL;
+    for (unsigned i = 0; i < NODE_LINKS_MAX; i++) {
+        if (n->links[i] == l) {
+            n->links[i] = NULL;
+        }
+    }
+    link_done(l);
+    mem_free(c->mem, l);
+    node_release(c, n);
+}
+
+link *link_for(cluster *c, node *n, int slot) {
+    unsigned count = c->config.connections_per_node;
+    unsigned which =
+        slot == SLOT_NONE ? (unsigned)prng_below(&c->prng, count) : (unsigned)slot % count;
+    link *l = n->links[which];
+    if (!l) {
+        l = link_new(c, n);
+        n->links[which] = l;
+    }
+    if (l && l->state == LINK_IDLE) {
+        link_open(c, l);
+    }
+    return l;
+}
+
+/* ----------------------------------------------------------------- opening */
+
+static void open_address(cluster *c, link *l) {
+    node *n = l->node;
+    l->state = LINK_CONNECTING;
+    wheel_start(&c->wheel, &l->timer, c->now_us + c->config.connect_timeout_us);
+    cluster_effect e = {.kind = EFFECT_OPEN, .link = l->index, .name = n->connect};
+    e.address = n->addresses[n->address_next++];
+    e.address.port = n->connect.port;
+    effect_push(c, &e);
+}
+
+static bool another_connects(const link *l) {
+    const node *n = l->node;
+    for (const list *at = n->all_links.next; at != &n->all_links; at = at->next) {
+        const link *other = LIST_ENTRY(at, link, in_node);
+        if (other != l && (other->state == LINK_RESOLVING || other->state == LINK_CONNECTING)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void link_open(cluster *c, link *l) {
+    node *n = l->node;
+    if (another_connects(l)) { /* one attempt a node at a time */
+        l->state = LINK_BACKOFF;
+        wheel_start(&c->wheel, &l->timer, c->now_us + c->config.reconnect_min_us / 4);
+        return;
+    }
+    if (n->state == NODE_UNKNOWN) {
+        node_set_state(c, n, NODE_CONNECTING, "");
+    }
+    n->address_next = 0;
+    if (!c->config.resolve_literals && endpoint_to_address(&n->connect, &n->addresses[0])) {
+        n->address_count = 1;
+        open_address(c, l);
+        return;
+    }
+    l->state = LINK_RESOLVING;
+    l->resolve_id = ++c->next_resolve;
+    wheel_start(&c->wheel, &l->timer, c->now_us + c->config.connect_timeout_us);
+    cluster_effect e = {.kind = EFFECT_RESOLVE, .link = l->index, .id = l->resolve_id};
+    e.name = n->connect;
+    effect_push(c, &e);
+}
+
+static link *resolving_link(const cluster *c, uint64_t id) {
+    for (uint32_t i = 0; i < c->link_count; i++) {
+        link *l = c->links[i];
+        if (l && l->state == LINK_RESOLVING && l->resolve_id == id) {
+            return l;
+        }
+    }
+    return NULL;
+}
+
+void cluster_resolved(cluster *c, uint64_t id, const net_address *addresses, size_t count,
+                      kw_status status, const char *message, uint64_t now_us) {
+    c->now_us = now_us;
+    link *l = resolving_link(c, id);
+    if (l && (status != KW_OK || count == 0)) {
+        char text[KW_ERROR_MESSAGE_SIZE];
+        snprintf(text, sizeof text, "%.120s has no address: %s", l->node->connect.host,
+                 message && message[0] ? message : "none was found");
+        link_fail(c, l, status != KW_OK ? status : KW_ERR_RESOLVE, text);
+    } else if (l) {
+        node *n = l->node;
+        n->address_count = count < LIMIT_ADDRESSES ? count : LIMIT_ADDRESSES;
+        memcpy(n->addresses, addresses, n->address_count * sizeof *addresses);
+        open_address(c, l);
+    }
+    cluster_settle(c, now_us);
+}
+
+/* --------------------------------------------------------------- handshake */
+
+static bool push_internal(cluster *c, link *l, const char *bytes, size_t len, request_kind kind) {
+    request *r = bytes ? request_borrow(c, bytes, len, kind) : NULL;
+    if (!r) {
+        return bytes == NULL;
+    }
+    r->sent_us = c->now_us;
+    link_push(l, r);
+    return true;
+}
+
+static void want_write(cluster *c, link *l) {
+    if (!l->write_wanted && link_has_output(l)) {
+        l->write_wanted = true;
+        effect_push(c, &(cluster_effect){.kind = EFFECT_WRITE, .link = l->index});
+    }
+}
+
+static void link_ready(cluster *c, link *l) {
+    node *n = l->node;
+    l->state = LINK_READY;
+    l->was_ready = true;
+    n->failures_in_row = 0;
+    n->timeouts_in_row = 0;
+    n->was_up = true;
+    node_set_state(c, n, NODE_UP, "");
+    wheel_start(&c->wheel, &l->timer, c->now_us + SILENCE_US);
+    link_pump(c, l);
+}
+
+void cluster_link_connected(cluster *c, uint32_t index, uint64_t now_us) {
+    c->now_us = now_us;
+    link *l = index < c->link_count ? c->links[index] : NULL;
+    if (l && l->state == LINK_CONNECTING) {
+        watch_count(c, l->node, KW_COUNT_CONNECTS);
+        l->state = LINK_HANDSHAKE;
+        l->connected_us = now_us;
+        l->received_us = now_us;
+        l->resp = c->config.resp;
+        bool made = l->resp == 3
+                        ? push_internal(c, l, c->hello, c->hello_len, REQUEST_HELLO)
+                        : push_internal(c, l, c->auth, c->auth_len, REQUEST_AUTH) &&
+                              push_internal(c, l, c->setname, c->setname_len, REQUEST_IGNORED);
+        made = made && push_internal(c, l, c->setinfo[0], c->setinfo_len[0], REQUEST_IGNORED) &&
+               push_internal(c, l, c->setinfo[1], c->setinfo_len[1], REQUEST_IGNORED);
+        if (!made) {
+            link_fail(c, l, KW_ERR_NOMEM, "out of memory");
+        } else if (l->resp == 2 && !c->auth) {
+            link_ready(c, l);
+        }
+        if (made) {
+            want_write(c, l);
+        }
+    }
+    cluster_settle(c, now_us);
+}
+
+static bool refuses_user(kw_slice error) {
+    return slice_starts_with(error, "WRONGPASS") || slice_starts_with(error, "NOAUTH") ||
+           slice_starts_with(error, "NOPERM") || slice_starts_with(error, "ERR AUTH") ||
+           slice_starts_with(error, "ERR invalid password") || slice_starts_with(error, "DENIED");
+}
+
+static kw_slice first_line(const link_frame *frame) {
+    kw_slice rest = slice_of(frame->data + 1, frame->len - 1);
+    const char *end = memchr(rest.data, '\r', rest.len);
+    return slice_of(rest.data, end ? (size_t)(end - rest.data) : rest.len);
+}
+
+/* The answer to HELLO or AUTH; the request is still the first of the pipeline. */
+void link_on_handshake(cluster *c, link *l, request *r, const link_frame *frame) {
+    request_kind kind = (request_kind)r->kind;
+    request_free(c, link_pop(l));
+    if (frame->data[0] != '-') {
+        link_ready(c, l);
+        return;
+    }
+    kw_slice error = first_line(frame);
+    char text[KW_ERROR_MESSAGE_SIZE];
+    char at[ENDPOINT_TEXT_BYTES];
+    snprintf(text, sizeof text, "%s refused the connection: %.*s", node_text(l->node, at),
+             (int)error.len, error.data);
+    if (refuses_user(error)) {
+        link_fail(c, l, KW_ERR_AUTH, text);
+    } else if (kind == REQUEST_HELLO &&
+               (slice_starts_with(error, "ERR unknown command") ||
+                slice_starts_with(error, "NOPROTO") || slice_starts_with(error, "ERR syntax"))) {
+        l->resp = 2; /* a server before Redis 6 */
+        if (!push_internal(c, l, c->auth, c->auth_len, REQUEST_AUTH) ||
+            !push_internal(c, l, c->setname, c->setname_len, REQUEST_IGNORED)) {
+            link_fail(c, l, KW_ERR_NOMEM, "out of memory");
+        } else if (!c->auth) {
+            link_ready(c, l);
+        }
+    } else {
+        link_fail(c, l, KW_ERR_CONNECTION, text);
+    }
+}
+
+/* ------------------------------------------------------------------ giving */
+
+static bool has_room(const cluster *c, const link *l) {
+    return l->count == 0 ||
+           (l->count < c->config.in_flight_max && l->bytes < c->config.in_flight_bytes_max);
+}
+
+static void dispatch(cluster *c, link *l, request *r) {
+    node *n = l->node;
+    if (list_empty(&l->pipeline) && l->timer.at_us > c->now_us + SILENCE_US) {
+        wheel_start(&c->wheel, &l->timer, c->now_us + SILENCE_US);
+    }
+    r->sent_us = c->now_us;
+    if (r->kind == REQUEST_USER) {
+        n->counters[KW_COUNT_COMMANDS]++;
+        retry_budget_earn(&n->budget, c->config.retry_percent);
+        watch_hop(c, r, n);
+    }
+    link_push(l, r);
+    want_write(c, l);
+}
+
+/* Sorted by submission, since what comes back from elsewhere was submitted before the others; our
+ * own questions go first. */
+static list *place_at_link(link *l, const request *r) {
+    list *position = l->waiting.next;
+    if (r->kind != REQUEST_USER) {
+        while (position != &l->waiting && REQUEST_OF(position)->kind != REQUEST_USER) {
+            position = position->next;
+        }
+        return position;
+    }
+    if (position == &l->waiting || REQUEST_OF(position)->seq > r->seq) {
+        return position;
+    }
+    position = &l->waiting;
+    while (REQUEST_OF(position->prev)->seq > r->seq) {
+        position = position->prev;
+    }
+    return position;
+}
+
+static void wait_at_link(cluster *c, link *l, request *r) {
+    request_waits(c, r, PLACE_LINK);
+    r->link = l;
+    list_insert_before(place_at_link(l, r), &r->node);
+    node *n = l->node;
+    if (l->state != LINK_READY && n->was_up && !n->replica && !wheel_running(&n->probe)) {
+        wheel_start(&c->wheel, &n->probe, c->now_us + c->config.failover_probe_us);
+    }
+    if (l->state == LINK_BACKOFF && l->timer.at_us > c->now_us + BACKOFF_WANTED_US) {
+        wheel_start(&c->wheel, &l->timer, c->now_us + BACKOFF_WANTED_US);
+    }
+}
+
+void link_give(cluster *c, link *l, request *r) {
+    if (l->state == LINK_READY && list_empty(&l->waiting) && has_room(c, l)) {
+        dispatch(c, l, r);
+    } else {
+        wait_at_link(c, l, r);
+    }
+}
+
+void link_give_first(cluster *c, link *l, request *r) {
+    if (l->state == LINK_READY) {
+        dispatch(c, l, r);
+        return;
+    }
+    r->seq = 0; /* before all others */
+    wait_at_link(c, l, r);
+}
+
+void link_pump(cluster *c, link *l) {
+    while (l->state == LINK_READY && !list_empty(&l->waiting) && has_room(c, l)) {
+        request *r = REQUEST_OF(list_pop_front(&l->waiting));
+        request_stops_waiting(c, r);
+        r->link = NULL;
+        if (r->in_lane && c->lanes[r->slot].link != l->index) {
+            /* An earlier one of its slot is away asking another node: it must not be overtaken. */
+            lane_leave(c, r);
+            route(c, r);
+            continue;
+        }
+        dispatch(c, l, r);
+    }
+}
+
+/* --------------------------------------------------------------- bytes out */
+
+size_t cluster_link_output(cluster *c, uint32_t index, kw_slice *slices, size_t max) {
+    link *l = index < c->link_count ? c->links[index] : NULL;
+    if (!l || (l->state != LINK_READY && l->state != LINK_HANDSHAKE)) {
+        return 0;
+    }
+    l->write_wanted = true; /* until all is written: who asks goes on asking */
+    size_t count = link_output(l, slices, max);
+    if (count == 0) {
+        l->write_wanted = false;
+    }
+    return count;
+}
+
+void cluster_link_written(cluster *c, uint32_t index, size_t len, uint64_t now_us) {
+    c->now_us = now_us;
+    link *l = index < c->link_count ? c->links[index] : NULL;
+    if (l && (l->state == LINK_READY || l->state == LINK_HANDSHAKE)) {
+        link_written(l, len);
+        l->node->counters[KW_COUNT_BYTES_OUT] += len;
+        c->counters[KW_COUNT_BYTES_OUT] += len;
+    }
+}
+
+/* ---------------------------------------------------------------- bytes in */
+
+char *cluster_link_input(cluster *c, uint32_t index, size_t *ret_size) {
+    link *l = index < c->link_count ? c->links[index] : NULL;
+    *ret_size = 0;
+    if (!l || (l->state != LINK_READY && l->state != LINK_HANDSHAKE)) {
+        return NULL;
+    }
+    char *at = link_input(l, ret_size);
+    if (!at) {
+        link_fail(c, l, KW_ERR_NOMEM, "out of memory for the reply");
+    }
+    return at;
+}
+
+static void on_frame(cluster *c, link *l, const link_frame *frame) {
+    if (frame->data[0] == '>') {
+        watch_count(c, l->node, KW_COUNT_PUSHES);
+        watch_event(c, KW_EVENT_PUSH, SLOT_NONE, l->node, NULL, "a push of %zu bytes", frame->len);
+        return;
+    }
+    if (list_empty(&l->pipeline)) {
+        link_fail(c, l, KW_ERR_PROTOCOL, "a reply came that no command asked for");
+        return;
+    }
+    request *r = REQUEST_OF(l->pipeline.next);
+    if (r->asking && !r->asking_answered) {
+        r->asking_answered = true;
+        return;
+    }
+    if (!r->on_wire) {
+        link_fail(c, l, KW_ERR_PROTOCOL, "a reply came before its command was sent");
+        return;
+    }
+    answer_frame(c, l, r, frame);
+}
+
+static void on_broken(cluster *c, link *l) {
+    const char *why = l->scanner.error;
+    if (l->scanner.over_limit && !list_empty(&l->pipeline)) {
+        request *r = link_pop(l);
+        lane_leave(c, r);
+        if (r->completed) {
+            request_discard(c, r);
+        } else {
+            request_fail(c, r, KW_ERR_LIMIT, l->node, "the reply is too large: %s", why);
+        }
+    }
+    link_fail(c, l, KW_ERR_PROTOCOL, why);
+}
+
+static bool takes_bytes(const cluster *c, uint32_t index, const link *l) {
+    return c->links[index] == l && (l->state == LINK_READY || l->state == LINK_HANDSHAKE);
+}
+
+void cluster_link_received(cluster *c, uint32_t index, size_t len, uint64_t now_us) {
+    c->now_us = now_us;
+    link *l = index < c->link_count ? c->links[index] : NULL;
+    if (!l || !takes_bytes(c, index, l)) {
+        return;
+    }
+    node *n = l->node;
+    link_received(l, len);
+    l->received_us = now_us;
+    c->counters[KW_COUNT_BYTES_IN] += len;
+    n->counters[KW_COUNT_BYTES_IN] += len;
+    if (l->silent) {
+        l->silent = false;
+        node_set_state(c, n, NODE_UP, "");
+    }
+    while (takes_bytes(c, index, l)) {
+        link_frame frame;
+        resp_progress progress = link_next_frame(l, &frame);
+        if (progress == RESP_MORE) {
+            break;
+        }
+        if (progress == RESP_BROKEN) {
+            on_broken(c, l);
+            break;
+        }
+        on_frame(c, l, &frame);
+        if (takes_bytes(c, index, l)) {
+            link_consume(l, &frame);
+        }
+    }
+    if (takes_bytes(c, index, l)) {
+        link_pump(c, l);
+        want_write(c, l);
+        link_close_if_drained(c, l);
+    }
+    cluster_settle(c, now_us);
+}
+
+/* -------------------------------------------------------------------- loss */
+
+/* What becomes of a command whose connection was lost (ROUTING §6). True: it is to be sent again.
+ */
+static bool survives(cluster *c, link *l, request *r, kw_status status, const char *message) {
+    node *n = l->node;
+    lane_leave(c, r);
+    watch_answer(c, r, "lost");
+    if (r->completed) {
+        request_discard(c, r);
+        return false;
+    }
+    if (r->kind != REQUEST_USER) {
+        request_fail(c, r, status, n, "%s", message);
+        return false;
+    }
+    if (!r->on_wire) {
+        return true;
+    }
+    if (!r->reads_only) {
+        request_fail(c, r, KW_ERR_CONNECTION, n, "the connection was lost before the reply: %s",
+                     message);
+        return false;
+    }
+    r->lost = true;
+    if (!retry_budget_spend(&n->budget)) {
+        request_fail(c, r, KW_ERR_CONNECTION, n,
+                     "the connection was lost, and too many commands were sent again lately: %s",
+                     message);
+        return false;
+    }
+    watch_count(c, n, KW_COUNT_RETRIES);
+    return true;
+}
+
+static bool is_final(kw_status status) {
+    return status == KW_ERR_AUTH || status == KW_ERR_TLS;
+}
+
+static void resend(cluster *c, link *l, list *queue, kw_status status, const char *message) {
+    list *at;
+    while ((at = list_pop_front(queue))) {
+        request *r = REQUEST_OF(at);
+        if (is_final(status)) { /* waiting would not help */
+            request_fail(c, r, status, l->node, "%s", message);
+        } else {
+            route(c, r);
+        }
+    }
+}
+
+static void take_waiting(cluster *c, link *l, list *queue, kw_status status, const char *message) {
+    list *at;
+    while ((at = list_pop_front(&l->waiting))) {
+        request *r = REQUEST_OF(at);
+        request_stops_waiting(c, r);
+        r->link = NULL;
+        lane_leave(c, r);
+        if (r->kind == REQUEST_USER) {
+            list_push_back(queue, &r->node);
+        } else {
+            request_fail(c, r, status, l->node, "%s", message);
+        }
+    }
+}
+
+static void schedule_reconnect(cluster *c, link *l, bool was_good) {
+    node *n = l->node;
+    const cluster_config *k = &c->config;
+    l->state = LINK_BACKOFF;
+    uint64_t delay_us = 0; /* a good connection that broke is made anew at once */
+    if (!was_good) {
+        delay_us = retry_growing_us(&c->prng, k->reconnect_min_us, k->reconnect_max_us, 2, 1,
+                                    n->failures_in_row);
+        n->failures_in_row++;
+    }
+    wheel_start(&c->wheel, &l->timer, c->now_us + delay_us);
+}
+
+static void blame_node(cluster *c, link *l, bool was_ready, const char *message) {
+    node *n = l->node;
+    watch_count(c, n, was_ready ? KW_COUNT_DISCONNECTS : KW_COUNT_CONNECT_FAILURES);
+    node_set_state(c, n, was_ready ? NODE_SUSPECT : NODE_DOWN, message);
+    if (n->in_map && !l->draining && slotmap_loaded(&c->slots)) {
+        refresh_arm(c, n->replica ? REFRESH_NORMAL : REFRESH_URGENT, n);
+    }
+}
+
+static bool try_next_address(cluster *c, link *l, bool is_open) {
+    node *n = l->node;
+    if (l->state != LINK_CONNECTING || n->address_next >= n->address_count) {
+        return false;
+    }
+    if (is_open) {
+        effect_push(c, &(cluster_effect){.kind = EFFECT_CLOSE, .link = l->index});
+    }
+    open_address(c, l);
+    return true;
+}
+
+static void lose(cluster *c, link *l, kw_status status, const char *message, bool is_open) {
+    if (try_next_address(c, l, is_open)) {
+        return;
+    }
+    node *n = l->node;
+    bool was_ready = l->state == LINK_READY;
+    bool was_good = was_ready && c->now_us - l->connected_us >= c->config.reconnect_min_us &&
+                    n->timeouts_in_row < c->config.suspect_timeouts;
+    if (is_open && l->state != LINK_RESOLVING) {
+        effect_push(c, &(cluster_effect){.kind = EFFECT_CLOSE, .link = l->index});
+    }
+    if (l->state == LINK_RESOLVING) {
+        effect_push(c, &(cluster_effect){.kind = EFFECT_CANCEL, .id = l->resolve_id});
+    }
+    n->timeouts_in_row = 0;
+    schedule_reconnect(c, l, was_good);
+    blame_node(c, l, was_ready, message);
+    n->holds++; /* node and link stay while their commands are seen to */
+    l->busy = true;
+    list queue;
+    list_init(&queue);
+    request *r;
+    while ((r = link_pop(l))) {
+        if (survives(c, l, r, status, message)) {
+            list_push_back(&queue, &r->node);
+        }
+    }
+    take_waiting(c, l, &queue, status, message);
+    link_reset(l);
+    resend(c, l, &queue, status, message);
+    n->holds--;
+    l->busy = false;
+    if (l->draining) {
+        link_close_if_drained(c, l);
+    } else {
+        node_release(c, n);
+    }
+}
+
+void link_fail(cluster *c, link *l, kw_status status, const char *message) {
+    lose(c, l, status, message, true);
+}
+
+void cluster_link_lost(cluster *c, uint32_t index, kw_status status, const char *message,
+                       uint64_t now_us) {
+    c->now_us = now_us;
+    link *l = index < c->link_count ? c->links[index] : NULL;
+    if (l &&
+        (l->state == LINK_CONNECTING || l->state == LINK_HANDSHAKE || l->state == LINK_READY)) {
+        char text[KW_ERROR_MESSAGE_SIZE];
+        char at[ENDPOINT_TEXT_BYTES];
+        snprintf(text, sizeof text, "%s: %s", node_text(l->node, at), message);
+        lose(c, l, status, text, false);
+    }
+    cluster_settle(c, now_us);
+}
+
+/* ---------------------------------------------------------------- draining */
+
+void link_drain(cluster *c, link *l) {
+    node *n = l->node;
+    l->draining = true;
+    for (unsigned i = 0; i < NODE_LINKS_MAX; i++) {
+        if (n->links[i] == l) {
+            n->links[i] = NULL;
+        }
+    }
+    route_link_waiting(c, l);
+    bool hung = l->state == LINK_READY && !list_empty(&l->pipeline) && l->silent;
+    if (hung) {
+        link_fail(c, l, KW_ERR_CONNECTION, "the node left the map, and does not answer");
+    } else {
+        link_close_if_drained(c, l);
+    }
+}
+
+void link_close_if_drained(cluster *c, link *l) {
+    if (!l->draining || l->busy || !list_empty(&l->pipeline) || !list_empty(&l->waiting)) {
+        return;
+    }
+    if (l->state == LINK_RESOLVING) {
+        effect_push(c, &(cluster_effect){.kind = EFFECT_CANCEL, .id = l->resolve_id});
+    } else if (l->state != LINK_IDLE && l->state != LINK_BACKOFF) {
+        effect_push(c, &(cluster_effect){.kind = EFFECT_CLOSE, .link = l->index});
+    }
+    l->state = LINK_CLOSED;
+    link_free(c, l);
+}
+
+/* ------------------------------------------------------------------ timers */
+
+static bool is_wanted(const link *l) {
+    return !list_empty(&l->waiting) || (l->node->in_map && l->node->was_up);
+}
+
+static void check_idle(cluster *c, link *l) {
+    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
+    uint64_t idle_us = c->config.idle_ping_us;
+    uint64_t next_us = l->received_us + idle_us;
+    if (idle_us > 0 && c->now_us >= next_us) {
+        if (!push_internal(c, l, ping, sizeof ping - 1, REQUEST_PING)) {
+            next_us = c->now_us + SILENCE_US; /* memory is short: later */
+        } else {
+            want_write(c, l);
+            next_us = c->now_us + SILENCE_US;
+        }
+    }
+    if (idle_us > 0) {
+        wheel_start(&c->wheel, &l->timer, next_us);
+    }
+}
+
+static bool node_was_replaced(const node *n) {
+    return n->replica || !n->in_map;
+}
+
+static void check_silence(cluster *c, link *l) {
+    const request *oldest = REQUEST_OF(l->pipeline.next);
+    uint64_t since_us = oldest->sent_us > l->received_us ? oldest->sent_us : l->received_us;
+    uint64_t silent_us = c->now_us - since_us;
+    uint64_t most_us = c->config.idle_ping_us > 0 ? c->config.idle_ping_us : UINT64_MAX;
+    if (oldest->kind == REQUEST_PING) {
+        most_us = c->config.timeout_us;
+    } else if (oldest->timeout_us > most_us) {
+        most_us = oldest->timeout_us;
+    }
+    if (silent_us >= SILENCE_US && !l->silent) {
+        l->silent = true;
+        node_set_state(c, l->node, NODE_SUSPECT, "it does not answer");
+        refresh_arm(c, REFRESH_NORMAL, l->node);
+    }
+    if (silent_us >= most_us || (l->silent && node_was_replaced(l->node))) {
+        link_fail(c, l, KW_ERR_CONNECTION, "the node does not answer");
+        return;
+    }
+    uint64_t next_us = silent_us < SILENCE_US ? SILENCE_US - silent_us : SILENCE_US / 4;
+    wheel_start(&c->wheel, &l->timer, c->now_us + next_us);
+}
+
+void link_on_timer(cluster *c, link *l) {
+    switch ((link_state)l->state) {
+    case LINK_BACKOFF:
+        if (is_wanted(l) && !l->draining) {
+            link_open(c, l);
+        } else {
+            l->state = LINK_IDLE;
+        }
+        break;
+    case LINK_RESOLVING:
+    case LINK_CONNECTING:
+    case LINK_HANDSHAKE: {
+        char text[KW_ERROR_MESSAGE_SIZE];
+        char at[ENDPOINT_TEXT_BYTES];
+        snprintf(text, sizeof text, "%s: no connection within %llu ms", node_text(l->node, at),
+                 (unsigned long long)(c->config.connect_timeout_us / 1000));
+        link_fail(c, l, KW_ERR_CONNECTION, text);
+        break;
+    }
+    case LINK_READY:
+        if (list_empty(&l->pipeline)) {
+            check_idle(c, l);
+        } else {
+            check_silence(c, l);
+        }
+        break;
+    case LINK_IDLE:
+    case LINK_CLOSED:
+        break;
+    }
+}

@@ -1,0 +1,236 @@
+/* Nodes: finding them, their states, and their leaving. Each stands for itself: what happens to one
+ * never delays the commands of another. */
+#include "core/cluster_state.h"
+
+#include <assert.h>
+
+#define NODE_GONE "left the map"
+
+static const char *const state_names[] = {
+    [NODE_UNKNOWN] = "unknown", [NODE_CONNECTING] = "connecting",
+    [NODE_UP] = "up",           [NODE_SUSPECT] = "suspect",
+    [NODE_DOWN] = "down",       [NODE_DRAINING] = "draining",
+};
+
+const char *node_state_name(const node *n) {
+    return state_names[n->state];
+}
+
+const char *node_text(const node *n, char dst[ENDPOINT_TEXT_BYTES]) {
+    return endpoint_format(&n->endpoint, dst);
+}
+
+bool node_is_healthy(const node *n) {
+    return n->state == NODE_UNKNOWN || n->state == NODE_CONNECTING || n->state == NODE_UP;
+}
+
+/* ----------------------------------------------------------------- finding */
+
+node *node_find(const cluster *c, const endpoint *e) {
+    char text[ENDPOINT_TEXT_BYTES];
+    return map_get(&c->by_endpoint, slice_text(endpoint_format(e, text)));
+}
+
+node *node_by_uid(const cluster *c, uint64_t uid) {
+    for (unsigned i = 0; uid != 0 && i < c->node_count; i++) {
+        if (c->nodes[i] && c->nodes[i]->uid == uid) {
+            return c->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+static int free_index(const cluster *c) {
+    for (unsigned i = 0; i < LIMIT_NODES; i++) {
+        if (i >= c->node_count || !c->nodes[i]) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static void set_endpoint(cluster *c, node *n, const endpoint *e) {
+    n->endpoint = *e;
+    n->connect = *e;
+    n->address_count = 0;
+    if (c->config.remap && e->port != 0) {
+        c->config.remap(c->config.remap_arg, n->connect.host, sizeof n->connect.host,
+                        &n->connect.port);
+        n->connect.host[sizeof n->connect.host - 1] = '\0';
+    }
+}
+
+static node *node_new(cluster *c, const endpoint *e) {
+    int index = free_index(c);
+    node *n = index >= 0 ? mem_calloc(c->mem, 1, sizeof *n) : NULL;
+    if (!n) {
+        return NULL;
+    }
+    char text[ENDPOINT_TEXT_BYTES];
+    if (!map_set(&c->by_endpoint, slice_text(endpoint_format(e, text)), n, NULL)) {
+        mem_free(c->mem, n);
+        return NULL;
+    }
+    n->uid = ++c->next_uid;
+    n->index = (uint16_t)index;
+    n->primary = SLOTMAP_NONE;
+    list_init(&n->all_links);
+    timer_init(&n->probe, TIMER_PROBE);
+    histogram_init(&n->latency);
+    retry_budget_init(&n->budget, c->config.retry_percent);
+    set_endpoint(c, n, e);
+    c->nodes[index] = n;
+    if (index >= c->node_count) {
+        c->node_count = (uint16_t)(index + 1);
+    }
+    return n;
+}
+
+node *node_get(cluster *c, const endpoint *e) {
+    node *n = node_find(c, e);
+    return n ? n : node_new(c, e);
+}
+
+/* ------------------------------------------------------------------ states */
+
+void node_set_state(cluster *c, node *n, node_state state, const char *why) {
+    node_state before = (node_state)n->state;
+    if (before == state || (before == NODE_DRAINING && state != NODE_UP)) {
+        return;
+    }
+    n->state = (uint8_t)(before == NODE_DRAINING ? NODE_DRAINING : state);
+    char text[ENDPOINT_TEXT_BYTES];
+    if (state == NODE_UP) {
+        watch_event(c, KW_EVENT_NODE_UP, SLOT_NONE, n, NULL, "%s is up", node_text(n, text));
+    } else if (state == NODE_DOWN || (state == NODE_SUSPECT && before == NODE_UP)) {
+        watch_event(c, KW_EVENT_NODE_DOWN, SLOT_NONE, n, NULL, "%s is %s: %s", node_text(n, text),
+                    state_names[state], why);
+    }
+}
+
+/* ----------------------------------------------------------------- leaving */
+
+static void drain_links(cluster *c, node *n) {
+    n->holds++; /* the last link to close would free it */
+    LIST_FOR_EACH(at, after, &n->all_links) {
+        link *l = LIST_ENTRY(at, link, in_node);
+        if (!l->draining) {
+            link_drain(c, l);
+        }
+    }
+    memset(n->links, 0, sizeof n->links);
+    n->holds--;
+}
+
+void node_move(cluster *c, node *n, const endpoint *e) {
+    char text[ENDPOINT_TEXT_BYTES];
+    node *holder = node_find(c, e);
+    if (holder && holder != n) {
+        node_leave_map(c, holder);
+        holder = NULL;
+    }
+    if (!map_set(&c->by_endpoint, slice_text(endpoint_format(e, text)), n, NULL)) {
+        return; /* the next view brings it again */
+    }
+    if (node_find(c, &n->endpoint) == n && !endpoint_equal(&n->endpoint, e)) {
+        map_remove(&c->by_endpoint, slice_text(endpoint_format(&n->endpoint, text)));
+    }
+    set_endpoint(c, n, e);
+    n->failures_in_row = 0;
+    n->state = NODE_UNKNOWN;
+    drain_links(c, n);
+}
+
+void node_leave_map(cluster *c, node *n) {
+    if (n->in_map) {
+        char text[ENDPOINT_TEXT_BYTES];
+        watch_event(c, KW_EVENT_NODE_REMOVED, SLOT_NONE, n, NULL, "%s " NODE_GONE,
+                    node_text(n, text));
+    }
+    n->in_map = false;
+    n->state = NODE_DRAINING;
+    char text[ENDPOINT_TEXT_BYTES];
+    if (node_find(c, &n->endpoint) == n) {
+        map_remove(&c->by_endpoint, slice_text(endpoint_format(&n->endpoint, text)));
+    }
+    drain_links(c, n);
+    node_release(c, n);
+}
+
+/* Seeds and nodes that left the map stay only as long as somebody talks to them. */
+void node_release(cluster *c, node *n) {
+    if (n->in_map || n->holds > 0) {
+        return;
+    }
+    if (!list_empty(&n->all_links)) {
+        n->state = NODE_DRAINING;
+        LIST_FOR_EACH(at, after, &n->all_links) {
+            link *l = LIST_ENTRY(at, link, in_node);
+            if (!l->draining) {
+                link_drain(c, l);
+                return; /* the last link to close comes back here */
+            }
+        }
+        return;
+    }
+    char text[ENDPOINT_TEXT_BYTES];
+    if (node_find(c, &n->endpoint) == n) {
+        map_remove(&c->by_endpoint, slice_text(endpoint_format(&n->endpoint, text)));
+    }
+    wheel_stop(&c->wheel, &n->probe);
+    c->nodes[n->index] = NULL;
+    mem_free(c->mem, n);
+}
+
+/* ---------------------------------------------------- probing for a failover */
+
+static node *healthy_replica(cluster *c, const node *primary) {
+    unsigned count = 0;
+    node *chosen = NULL;
+    for (unsigned i = 0; i < c->node_count; i++) {
+        node *n = c->nodes[i];
+        if (n && n->in_map && n->replica && n->primary == primary->index && node_is_healthy(n) &&
+            prng_below(&c->prng, ++count) == 0) {
+            chosen = n;
+        }
+    }
+    return chosen;
+}
+
+static request *first_waiting(const node *n) {
+    for (const list *at = n->all_links.next; at != &n->all_links; at = at->next) {
+        const link *l = LIST_ENTRY(at, link, in_node);
+        if (l->state == LINK_READY) {
+            continue;
+        }
+        for (list *w = l->waiting.next; w != &l->waiting; w = w->next) {
+            request *r = REQUEST_OF(w);
+            if (r->kind == REQUEST_USER && r->slot != SLOT_NONE) {
+                return r;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* A node that is not there cannot say that it was replaced. One of the commands that wait for it
+ * asks a replica now and then: a replica refuses it with MOVED as long as it is one, and serves it,
+ * or names the new primary, once there is one. */
+void node_on_probe(cluster *c, node *n) {
+    request *r = first_waiting(n);
+    if (!r || c->closed) {
+        return;
+    }
+    wheel_start(&c->wheel, &n->probe,
+                c->now_us + prng_jitter(&c->prng, c->config.failover_probe_us, 20));
+    node *at = healthy_replica(c, n);
+    if (!at) {
+        at = route_random_primary(c, n->uid);
+    }
+    if (!at || at == n) {
+        return;
+    }
+    request_unqueue(c, r);
+    r->probe = true;
+    route_to(c, r, at, "failover");
+}

@@ -1,0 +1,314 @@
+/* Which link a request goes to, and the order of commands within a slot.
+ *
+ * A lane is what one slot has under way. New requests follow the earlier ones down the same link;
+ * when the slot's node changes, they wait in the lane until the earlier ones are answered. What a
+ * redirect sends on goes past the lane, since the answers come in the order of submission. */
+#include "core/cluster_state.h"
+
+#include <assert.h>
+
+/* ------------------------------------------------------------------- lanes */
+
+static lane *lane_of(cluster *c, const request *r) {
+    return &c->lanes[r->slot];
+}
+
+/* A ring sorted by submission; new requests belong at its end, returning ones near its start. */
+static void ring_insert(lane *a, request *r) {
+    list_init(&r->node);
+    if (!a->waiting) {
+        a->waiting = &r->node;
+        return;
+    }
+    list *position = a->waiting; /* inserting before the first means: at the end */
+    if (REQUEST_OF(a->waiting)->seq > r->seq) {
+        list_insert_before(position, &r->node);
+        a->waiting = &r->node;
+        return;
+    }
+    while (REQUEST_OF(position->prev)->seq > r->seq) {
+        position = position->prev;
+    }
+    list_insert_before(position, &r->node);
+}
+
+static void ring_remove(lane *a, request *r) {
+    list *next = r->node.next;
+    if (a->waiting == &r->node) {
+        a->waiting = next == &r->node ? NULL : next;
+    }
+    list_remove(&r->node);
+}
+
+/* The first in a lane carries the lane's timer. */
+static void hand_timer(cluster *c, request *from, request *to) {
+    uint64_t at_us = from->retry.at_us;
+    wheel_stop(&c->wheel, &from->retry);
+    if (at_us != WHEEL_NEVER) {
+        wheel_start(&c->wheel, &to->retry, at_us);
+    }
+}
+
+static void lane_wake(cluster *c, lane *a) {
+    if (a->waiting && a->assigned == 0) {
+        request *first = REQUEST_OF(a->waiting);
+        if (!wheel_running(&first->retry)) {
+            wheel_start(&c->wheel, &first->retry, c->now_us);
+        }
+    }
+}
+
+static void lane_insert(cluster *c, request *r) {
+    lane *a = lane_of(c, r);
+    request *first = a->waiting ? REQUEST_OF(a->waiting) : NULL;
+    request_waits(c, r, PLACE_LANE);
+    ring_insert(a, r);
+    if (first && a->waiting == &r->node) {
+        hand_timer(c, first, r);
+    }
+    lane_wake(c, a);
+}
+
+void lane_remove(cluster *c, request *r) {
+    if (r->slot == SLOT_NONE) {
+        list_remove(&r->node);
+        request_stops_waiting(c, r);
+        wheel_stop(&c->wheel, &r->retry);
+        return;
+    }
+    lane *a = lane_of(c, r);
+    bool first = a->waiting == &r->node;
+    ring_remove(a, r);
+    request_stops_waiting(c, r);
+    if (first && a->waiting) {
+        hand_timer(c, r, REQUEST_OF(a->waiting));
+        lane_wake(c, a);
+    }
+    wheel_stop(&c->wheel, &r->retry);
+}
+
+void route_wake_slot(cluster *c, int slot) {
+    if (c->lanes[slot].waiting) {
+        wheel_start(&c->wheel, &REQUEST_OF(c->lanes[slot].waiting)->retry, c->now_us);
+    }
+}
+
+void lane_leave(cluster *c, request *r) {
+    if (!r->in_lane) {
+        return;
+    }
+    lane *a = lane_of(c, r);
+    assert(a->assigned > 0);
+    r->in_lane = false;
+    if (--a->assigned == 0) {
+        a->split = 0;
+        lane_wake(c, a);
+    }
+}
+
+static bool lane_is_elsewhere(const lane *a, const link *l) {
+    return a->assigned > 0 && (a->split || a->link != l->index);
+}
+
+static bool earlier_one_waits(const lane *a, const request *r) {
+    return a->waiting && REQUEST_OF(a->waiting)->seq < r->seq;
+}
+
+static void assign(cluster *c, request *r, link *l, const char *reason) {
+    r->reason = reason;
+    if (r->probe) {
+        watch_count(c, l->node, KW_COUNT_PROBES);
+    }
+    if (r->slot != SLOT_NONE) {
+        lane *a = lane_of(c, r);
+        if (a->assigned > 0 && a->link != l->index) {
+            a->split = 1;
+        }
+        a->assigned++;
+        a->link = l->index & 0x7fffffff;
+        r->in_lane = true;
+    }
+    link_give(c, l, r);
+}
+
+/* ----------------------------------------------------------------- targets */
+
+static bool fits(const node *n, uint64_t avoid, bool healthy) {
+    return n && n->in_map && !n->replica && n->uid != avoid && (!healthy || node_is_healthy(n));
+}
+
+static node *pick_primary(cluster *c, uint64_t avoid, bool healthy) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < c->node_count; i++) {
+        count += fits(c->nodes[i], avoid, healthy);
+    }
+    uint64_t chosen = prng_below(&c->prng, count);
+    for (unsigned i = 0; i < c->node_count; i++) {
+        if (fits(c->nodes[i], avoid, healthy) && chosen-- == 0) {
+            return c->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+node *route_random_primary(cluster *c, uint64_t avoid) {
+    node *n = pick_primary(c, avoid, true);
+    if (!n) {
+        n = pick_primary(c, avoid, false);
+    }
+    return n || avoid == 0 ? n : route_random_primary(c, 0);
+}
+
+/* Where the map sends the request; marks it as a probe if the map does not know. */
+static node *target_of(cluster *c, request *r, const char **ret_reason) {
+    r->probe = false;
+    *ret_reason = "any";
+    if (r->slot == SLOT_NONE) {
+        return route_random_primary(c, r->avoid);
+    }
+    uint16_t owner = slotmap_owner(&c->slots, r->slot);
+    if (owner != SLOTMAP_NONE && c->nodes[owner]->uid != r->avoid) {
+        *ret_reason = slotmap_in_overlay(&c->slots, r->slot) ? "overlay" : "map";
+        return c->nodes[owner];
+    }
+    r->probe = true;
+    *ret_reason = "probe";
+    if (owner == SLOTMAP_NONE) {
+        refresh_arm(c, REFRESH_URGENT, NULL);
+    }
+    return route_random_primary(c, r->avoid);
+}
+
+/* ----------------------------------------------------------------- routing */
+
+static bool map_is_usable(const cluster *c) {
+    return slotmap_loaded(&c->slots) &&
+           (!c->config.require_full_coverage || c->slots.known_count == SLOT_COUNT);
+}
+
+static void wait_for_map(cluster *c, request *r) {
+    request_waits(c, r, PLACE_MAP);
+    list_push_back(&c->map_waiting, &r->node);
+    refresh_arm(c, REFRESH_URGENT, NULL);
+}
+
+void route(cluster *c, request *r) {
+    assert(r->place == PLACE_NOWHERE && !r->in_lane);
+    if (!map_is_usable(c)) {
+        wait_for_map(c, r);
+        return;
+    }
+    lane *a = r->slot != SLOT_NONE ? lane_of(c, r) : NULL;
+    if (a && a->waiting) {
+        lane_insert(c, r);
+        return;
+    }
+    const char *reason = NULL;
+    node *n = target_of(c, r, &reason);
+    if (!n) {
+        wait_for_map(c, r);
+        return;
+    }
+    link *l = link_for(c, n, r->slot);
+    if (!l || !request_set_asking(c, r, &l->chunk, false)) {
+        request_fail(c, r, KW_ERR_NOMEM, n, "out of memory");
+        return;
+    }
+    if (a && lane_is_elsewhere(a, l)) {
+        lane_insert(c, r);
+        return;
+    }
+    r->avoid = 0;
+    assign(c, r, l, r->lost ? "retry" : reason);
+}
+
+void route_to(cluster *c, request *r, node *n, const char *reason) {
+    assert(r->place == PLACE_NOWHERE && !r->in_lane);
+    lane *a = r->slot != SLOT_NONE ? lane_of(c, r) : NULL;
+    if (a && earlier_one_waits(a, r)) {
+        lane_insert(c, r);
+        return;
+    }
+    link *l = link_for(c, n, r->slot);
+    if (!l) {
+        request_fail(c, r, KW_ERR_NOMEM, n, "out of memory");
+        return;
+    }
+    assign(c, r, l, reason);
+}
+
+void route_later(cluster *c, request *r, uint64_t delay_us, const char *reason) {
+    r->reason = reason;
+    if (r->slot == SLOT_NONE) {
+        request_waits(c, r, PLACE_LANE);
+        list_push_back(&c->keyless_waiting, &r->node);
+        wheel_start(&c->wheel, &r->retry, c->now_us + delay_us);
+        return;
+    }
+    lane *a = lane_of(c, r);
+    bool timed = a->waiting && wheel_running(&REQUEST_OF(a->waiting)->retry);
+    lane_insert(c, r);
+    if (!timed && a->waiting == &r->node) {
+        wheel_start(&c->wheel, &r->retry, c->now_us + delay_us);
+    }
+}
+
+/* The lane goes on: its requests follow each other down one link as long as they may. */
+void lane_on_timer(cluster *c, request *r) {
+    if (r->slot == SLOT_NONE) {
+        lane_remove(c, r);
+        route(c, r);
+        return;
+    }
+    lane *a = lane_of(c, r);
+    while (a->waiting) {
+        request *first = REQUEST_OF(a->waiting);
+        const char *reason = NULL;
+        node *n = map_is_usable(c) ? target_of(c, first, &reason) : NULL;
+        link *l = n ? link_for(c, n, first->slot) : NULL;
+        if (l && lane_is_elsewhere(a, l)) {
+            return; /* lane_leave wakes it */
+        }
+        ring_remove(a, first);
+        wheel_stop(&c->wheel, &first->retry);
+        request_stops_waiting(c, first);
+        if (!n) {
+            wait_for_map(c, first);
+        } else if (!l || !request_set_asking(c, first, &l->chunk, false)) {
+            request_fail(c, first, KW_ERR_NOMEM, n, "out of memory");
+        } else {
+            first->avoid = 0;
+            assign(c, first, l, first->lost || first->was_refused ? "retry" : reason);
+        }
+    }
+}
+
+void route_map_waiting(cluster *c) {
+    list queue;
+    list_init(&queue);
+    list_append_all(&queue, &c->map_waiting);
+    list *at;
+    while ((at = list_pop_front(&queue))) {
+        request *r = REQUEST_OF(at);
+        request_stops_waiting(c, r);
+        route(c, r);
+    }
+}
+
+void route_link_waiting(cluster *c, link *l) {
+    list queue;
+    list_init(&queue);
+    list_append_all(&queue, &l->waiting);
+    list *at;
+    while ((at = list_pop_front(&queue))) {
+        request *r = REQUEST_OF(at);
+        request_stops_waiting(c, r);
+        r->link = NULL;
+        lane_leave(c, r);
+        if (r->kind == REQUEST_USER) {
+            route(c, r);
+        } else {
+            request_fail(c, r, KW_ERR_CONNECTION, l->node, "the connection was lost");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+/* The inside of core/cluster, shared by its files and by nobody else. One idea a file:
+ *   cluster.c          making, submitting, completing, deadlines
+ *   cluster_route.c    which link a request goes to, and the order within a slot (lanes)
+ *   cluster_answer.c   what each answer does
+ *   cluster_node.c     nodes: finding, states, leaving
+ *   cluster_link.c     connections: opening, handshake, bytes, loss
+ *   cluster_refresh.c  when to ask for a view, and whom
+ *   cluster_view.c     which view to believe, and taking it over
+ *   cluster_learn.c    commands that the table does not know
+ *   cluster_watch.c    traces, events, counters, snapshots
+ */
+#ifndef CORE_CLUSTER_STATE_H
+#define CORE_CLUSTER_STATE_H
+
+#include "base/map.h"
+#include "base/prng.h"
+#include "base/wheel.h"
+#include "core/cluster.h"
+#include "core/command.h"
+#include "core/link.h"
+#include "core/redirect.h"
+#include "core/retry.h"
+#include "core/slotmap.h"
+#include "core/topology.h"
+#include "core/watch.h"
+
+#define NODE_LINKS_MAX LIMIT_CONNECTIONS_PER_NODE
+#define REFRESH_ASKS_MAX 4
+#define REFRESH_NODES_MAX 3 /* asked before the seeds */
+#define FENCE_AGREEING 3    /* refusals that agree: it is the truth after all */
+
+typedef enum node_state {
+    NODE_UNKNOWN,    /* never tried */
+    NODE_CONNECTING, /* tried for the first time */
+    NODE_UP,
+    NODE_SUSPECT, /* a connection was lost, or it is silent */
+    NODE_DOWN,    /* it could not be reached again */
+    NODE_DRAINING /* left the map */
+} node_state;
+
+typedef struct node {
+    uint64_t uid;   /* never used twice */
+    uint16_t index; /* in cluster.nodes; used again after the node is freed */
+    uint8_t state;  /* node_state */
+    bool in_map;    /* the view names it, or a redirect did since */
+    bool in_view;   /* scratch of cluster_view.c */
+    bool replica;
+    bool was_up;
+    uint16_t primary; /* of a replica: its primary's index, or SLOTMAP_NONE */
+    char id[LIMIT_NODE_ID_BYTES + 1];
+    endpoint endpoint;           /* as announced: what redirects name */
+    endpoint connect;            /* where to connect to: after the remap hook */
+    link *links[NODE_LINKS_MAX]; /* NULL until first used */
+    list all_links;              /* these and the draining ones */
+    uint32_t holds;              /* who needs it though it is in no map: questions under way */
+    uint32_t timeouts_in_row;
+    uint32_t failures_in_row; /* of connecting: the exponent of the backoff */
+    retry_budget budget;
+    wheel_timer probe; /* commands wait for it: ask its replicas */
+    net_address addresses[LIMIT_ADDRESSES];
+    size_t address_count;
+    size_t address_next;
+    uint64_t counters[KW_COUNTER_COUNT];
+    histogram latency;
+} node;
+
+/* What the commands of one slot have under way: it keeps them in order (ROUTING §7). */
+typedef struct lane {
+    list *waiting;      /* the oldest of the requests that wait here (a ring), or NULL */
+    uint32_t assigned;  /* requests given to a link */
+    uint32_t link : 31; /* ... to this one */
+    uint32_t split : 1; /* ... and some to another: new ones wait until all are answered */
+} lane;
+
+/* One node asked for its view in a refresh run. */
+typedef struct refresh_ask {
+    bool active;
+    uint32_t serial; /* of the requests that belong to it; others are late */
+    uint64_t node;   /* uid */
+    wheel_timer timer;
+    uint32_t requested_at; /* the overlay's clock when it was asked */
+    uint64_t ping_us;
+    view *view; /* while it is being read */
+} refresh_ask;
+
+typedef struct refresh {
+    bool armed;
+    bool running;
+    bool again;    /* a trigger came while running */
+    bool in_seeds; /* this run asks the seeds by now */
+    refresh_trigger trigger;
+    refresh_trigger again_trigger;
+    wheel_timer start; /* armed: when to run */
+    wheel_timer hedge; /* running: when to ask one more */
+    wheel_timer periodic;
+    uint64_t last_us; /* start of the last run */
+    bool ever_run;
+    uint64_t stretch_us;    /* least gap, from the last fetch's cost */
+    uint64_t not_before_us; /* the backoff after runs that failed */
+    unsigned failures;      /* runs in a row */
+    uint32_t serial;
+    unsigned asked_count;                            /* nodes asked in this run, seeds apart */
+    uint64_t asked[REFRESH_NODES_MAX + LIMIT_SEEDS]; /* all uids asked in this run */
+    unsigned asked_total;
+    size_t seed_next; /* seeds asked in this run */
+    uint64_t suspect; /* the node (uid) that gave cause: asked last */
+    refresh_ask asks[REFRESH_ASKS_MAX];
+    kw_error error; /* why the last run failed */
+    uint64_t accepted_count;
+    uint64_t failed_count;
+} refresh;
+
+/* What speaks against believing a view at once (ROUTING §4). */
+typedef struct fence {
+    uint64_t epoch_seen;
+    view *smaller; /* covers less than the map; waits for a second opinion */
+    uint32_t smaller_requested_at;
+    uint64_t smaller_from;
+    view *refused;                       /* too old by its epoch */
+    uint64_t refused_by[FENCE_AGREEING]; /* nodes that agree with it */
+    unsigned refused_count;
+    uint64_t seeds_agree; /* a bit for each seed that does */
+} fence;
+
+typedef struct effect_queue {
+    cluster_effect *ring;
+    size_t capacity; /* a power of two */
+    size_t head;
+    size_t count;
+} effect_queue;
+
+struct cluster {
+    const mem *mem;
+    cluster_config config;
+    endpoint *seeds;
+    prng prng;
+    wheel wheel;
+    uint64_t now_us;
+    uint64_t next_uid;
+    uint64_t next_seq;
+    uint64_t next_resolve;
+    bool closed;
+    kw_status closed_status;
+
+    node *nodes[LIMIT_NODES];
+    uint16_t node_count; /* slots of `nodes` in use or free below it */
+    map by_endpoint;
+    slotmap slots;
+    lane lanes[SLOT_COUNT];
+    list map_waiting;
+    list keyless_waiting; /* commands without a slot, in a backoff */
+    list learning;
+    bool learning_out; /* a COMMAND INFO is under way */
+
+    link **links; /* by index; NULL: free */
+    uint32_t link_count;
+
+    chunk_pool chunks;
+    chunk *chunk; /* for requests with no link yet */
+    list free_requests;
+    size_t free_request_count;
+    char *hello; /* the parts of a handshake, encoded once */
+    size_t hello_len;
+    char *setinfo[2];
+    size_t setinfo_len[2];
+    char *auth;
+    size_t auth_len;
+    char *setname;
+    size_t setname_len;
+
+    list completed;
+    size_t pending;   /* user requests not fetched */
+    uint32_t waiting; /* user requests in MAP, LEARNING, LANE, LINK */
+    uint64_t waiting_bytes;
+    effect_queue effects;
+    command_book book;
+    refresh refresh;
+    fence fence;
+
+    bool watching;
+    list events;
+    size_t event_count;
+    struct event_entry *event_out; /* the one last given out */
+    uint64_t counters[KW_COUNTER_COUNT];
+    histogram latency;
+};
+
+/* ------------------------------------------------------------------- cluster.c */
+
+/* A request with its own copy of `len` bytes to be (`*ret_bytes`), encoded at *current. */
+request *request_new(cluster *c, chunk **current, size_t len, char **ret_bytes);
+/* A request that points at bytes that outlive it. */
+request *request_borrow(cluster *c, const char *bytes, size_t len, request_kind kind);
+void request_free(cluster *c, request *r);
+/* A user's request is in one of the waiting places, or leaves it. */
+void request_waits(cluster *c, request *r, request_place place);
+void request_stops_waiting(cluster *c, request *r);
+/* Takes a request out of wherever it waits; never out of a pipeline. */
+void request_unqueue(cluster *c, request *r);
+/* Ends a request that is in no queue: completes a user's, tells whoever asked an internal one. */
+void request_reply(cluster *c, request *r, const link_frame *frame);
+void request_fail(cluster *c, request *r, kw_status status, const node *at, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+/* A request has left its pipeline though its fate was known: it is freed, now or when fetched. */
+void request_discard(cluster *c, request *r);
+/* A node refused it: it was not executed there. */
+void request_refused(request *r);
+/* Puts ASKING before its bytes, or takes it away; false if memory is short. */
+bool request_set_asking(cluster *c, request *r, chunk **current, bool asking);
+
+void effect_push(cluster *c, const cluster_effect *e);
+/* Runs the timers whose time has come; last thing in each input function. */
+void cluster_settle(cluster *c, uint64_t now_us);
+
+/* ------------------------------------------------------------- cluster_route.c */
+
+/* Sends a request that is in no queue on its way by the map, or lets it wait. */
+void route(cluster *c, request *r);
+/* Sends it to this node now, past the lane's order: it was redirected there. */
+void route_to(cluster *c, request *r, node *n, const char *reason);
+/* Lets it wait in its lane for delay_us; then it is routed again. */
+void route_later(cluster *c, request *r, uint64_t delay_us, const char *reason);
+/* It does not count in its lane any more. */
+void lane_leave(cluster *c, request *r);
+void lane_remove(cluster *c, request *r);
+void lane_on_timer(cluster *c, request *r);
+/* The slot has an owner again: what waits for it goes on at once. */
+void route_wake_slot(cluster *c, int slot);
+/* All that wait for a map are routed. */
+void route_map_waiting(cluster *c);
+/* What waits for a link is routed again, where the map says now. */
+void route_link_waiting(cluster *c, link *l);
+/* Any healthy primary but `avoid` (uid); NULL if there is none at all. */
+node *route_random_primary(cluster *c, uint64_t avoid);
+
+/* ------------------------------------------------------------ cluster_answer.c */
+
+void answer_frame(cluster *c, link *l, request *r, const link_frame *frame);
+
+/* -------------------------------------------------------------- cluster_node.c */
+
+node *node_find(const cluster *c, const endpoint *e);
+node *node_by_uid(const cluster *c, uint64_t uid);
+/* Finds or makes it; NULL: too many nodes, or no memory. */
+node *node_get(cluster *c, const endpoint *e);
+/* The announced endpoint changes; connections to the old one drain. */
+void node_move(cluster *c, node *n, const endpoint *e);
+void node_set_state(cluster *c, node *n, node_state state, const char *why);
+bool node_is_healthy(const node *n);
+void node_leave_map(cluster *c, node *n);
+/* Frees it if nothing refers to it any more. */
+void node_release(cluster *c, node *n);
+void node_on_probe(cluster *c, node *n);
+const char *node_state_name(const node *n);
+/* "host:port" for a person; never NULL. */
+const char *node_text(const node *n, char dst[ENDPOINT_TEXT_BYTES]);
+
+/* -------------------------------------------------------------- cluster_link.c */
+
+/* The node's link for a slot (or any), made and connected if need be; NULL: no memory. */
+link *link_for(cluster *c, node *n, int slot);
+/* Gives it the request: into the pipeline if it can take it, else it waits there. */
+void link_give(cluster *c, link *l, request *r);
+/* An internal request that goes before those that wait. */
+void link_give_first(cluster *c, link *l, request *r);
+/* Moves what waits into the pipeline as far as limits allow. */
+void link_pump(cluster *c, link *l);
+/* Nothing new goes to this link; it closes when it is empty. */
+void link_drain(cluster *c, link *l);
+void link_close_if_drained(cluster *c, link *l);
+/* Closes the connection as lost. */
+void link_fail(cluster *c, link *l, kw_status status, const char *message);
+void link_on_timer(cluster *c, link *l);
+void link_on_handshake(cluster *c, link *l, request *r, const link_frame *frame);
+
+/* ----------------------------------------------------------- cluster_refresh.c */
+
+void refresh_init(cluster *c);
+void refresh_done(cluster *c);
+/* There is cause for a refresh; `suspect` (may be NULL) gave it. */
+void refresh_arm(cluster *c, refresh_trigger trigger, const node *suspect);
+void refresh_on_timer(cluster *c, wheel_timer *t);
+void refresh_on_ask_timer(cluster *c, refresh_ask *ask);
+/* A question's answer came (frame), or cannot come any more (NULL). */
+void refresh_on_answer(cluster *c, request *r, const link_frame *frame, kw_status status,
+                       const char *message);
+/* The run ends with a view that was taken over. */
+void refresh_accepted(cluster *c);
+/* This view was no use, or needs a second opinion: another node is asked, or the run ends. */
+void refresh_go_on(cluster *c);
+void refresh_note_error(cluster *c, kw_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* -------------------------------------------------------------- cluster_view.c */
+
+/* Judges a view that `from` gave; takes it over, or refuses it and has another node asked. Owns the
+ * view. */
+void view_judge(cluster *c, node *from, uint32_t requested_at, view *v);
+/* Nobody is left to ask: what is there must do. False if nothing is. */
+bool view_settle(cluster *c);
+void view_forget_opinions(cluster *c);
+
+/* ------------------------------------------------------------- cluster_learn.c */
+
+void learn_command(cluster *c, request *r);
+void learn_on_answer(cluster *c, request *asked, const link_frame *frame);
+
+/* ------------------------------------------------------------- cluster_watch.c */
+
+void watch_hop(cluster *c, request *r, const node *n);
+void watch_answer(cluster *c, request *r, const char *what);
+void watch_event(cluster *c, kw_event_type type, int slot, const node *n, const node *target,
+                 const char *format, ...) __attribute__((format(printf, 6, 7)));
+void watch_done(cluster *c);
+static inline void watch_count(cluster *c, node *n, kw_counter counter) {
+    c->counters[counter]++;
+    if (n) {
+        n->counters[counter]++;
+    }
+}
+
+/* Every timer belongs to one of these: the tag of its wheel_timer. */
+typedef enum timer_tag {
+    TIMER_DEADLINE, /* request.deadline */
+    TIMER_RETRY,    /* request.retry: of the first in a lane */
+    TIMER_LINK,     /* link.timer */
+    TIMER_PROBE,    /* node.probe */
+    TIMER_REFRESH,  /* refresh.timer, hedge, periodic */
+    TIMER_ASK       /* refresh_ask.timer */
+} timer_tag;
+
+void timer_init(wheel_timer *t, timer_tag tag);
+
+#endif

@@ -1,0 +1,140 @@
+#include "core/link.h"
+
+#include <assert.h>
+
+void link_init(link *l, const mem *m, uint32_t index, uint64_t reply_bytes_max) {
+    memset(l, 0, sizeof *l);
+    l->index = index;
+    l->resp = 2;
+    list_init(&l->in_node);
+    list_init(&l->pipeline);
+    list_init(&l->waiting);
+    l->unsent = &l->pipeline;
+    l->limits = resp_limits_default;
+    l->limits.value_bytes = reply_bytes_max;
+    buffer_init(&l->input, m, (size_t)reply_bytes_max + LINK_INPUT_BYTES);
+    resp_scanner_init(&l->scanner, &l->limits);
+    wheel_timer_init(&l->timer);
+}
+
+void link_done(link *l) {
+    assert(list_empty(&l->pipeline) && list_empty(&l->waiting));
+    buffer_done(&l->input);
+}
+
+void link_reset(link *l) {
+    assert(list_empty(&l->pipeline));
+    buffer_clear(&l->input, LINK_INPUT_BYTES);
+    resp_scanner_init(&l->scanner, &l->limits);
+    l->unsent = &l->pipeline;
+    l->unsent_offset = 0;
+    l->write_wanted = false;
+    l->silent = false;
+}
+
+void link_push(link *l, request *r) {
+    list_push_back(&l->pipeline, &r->node);
+    if (l->unsent == &l->pipeline) {
+        l->unsent = &r->node;
+        l->unsent_offset = 0;
+    }
+    l->count++;
+    l->bytes += r->len;
+    r->place = PLACE_PIPELINE;
+    r->on_wire = false;
+    r->asking_answered = false;
+    r->link = l;
+}
+
+static void take_out(link *l, request *r) {
+    if (l->unsent == &r->node) {
+        l->unsent = r->node.next;
+        l->unsent_offset = 0;
+    }
+    list_remove(&r->node);
+    l->count--;
+    l->bytes -= r->len;
+    r->place = PLACE_NOWHERE;
+    r->link = NULL;
+}
+
+void link_withdraw(link *l, request *r) {
+    assert(!r->on_wire);
+    take_out(l, r);
+}
+
+request *link_pop(link *l) {
+    if (list_empty(&l->pipeline)) {
+        return NULL;
+    }
+    request *r = REQUEST_OF(l->pipeline.next);
+    take_out(l, r);
+    return r;
+}
+
+size_t link_output(const link *l, kw_slice *slices, size_t max) {
+    size_t count = 0;
+    size_t skip = l->unsent_offset;
+    for (const list *n = l->unsent; n != &l->pipeline; n = n->next) {
+        const request *r = REQUEST_OF(n);
+        const char *data = r->bytes + skip;
+        size_t len = r->len - skip;
+        skip = 0;
+        if (count > 0 && slices[count - 1].data + slices[count - 1].len == data) {
+            slices[count - 1].len += len;
+            continue;
+        }
+        if (count == max) {
+            break;
+        }
+        slices[count++] = slice_of(data, len);
+    }
+    return count;
+}
+
+void link_written(link *l, size_t len) {
+    while (len > 0) {
+        assert(l->unsent != &l->pipeline);
+        request *r = REQUEST_OF(l->unsent);
+        size_t left = r->len - l->unsent_offset;
+        r->was_sent = true;
+        r->on_wire = true;
+        if (len < left) {
+            l->unsent_offset += len;
+            return;
+        }
+        len -= left;
+        l->unsent = r->node.next;
+        l->unsent_offset = 0;
+    }
+}
+
+char *link_input(link *l, size_t *ret_size) {
+    char *at = buffer_reserve(&l->input, LINK_INPUT_BYTES);
+    *ret_size = at ? buffer_room(&l->input) : 0;
+    return at;
+}
+
+void link_received(link *l, size_t len) {
+    buffer_commit(&l->input, len);
+}
+
+resp_progress link_next_frame(link *l, link_frame *ret) {
+    kw_slice in = buffer_slice(&l->input);
+    if (in.len == 0) {
+        return RESP_MORE;
+    }
+    resp_progress progress = resp_scan(&l->scanner, in.data, in.len);
+    if (progress == RESP_DONE) {
+        *ret = (link_frame){in.data, (size_t)l->scanner.offset, l->scanner.node_count};
+    }
+    return progress;
+}
+
+void link_consume(link *l, const link_frame *frame) {
+    buffer_consume(&l->input, frame->len);
+    resp_scanner_init(&l->scanner, &l->limits);
+    if (buffer_len(&l->input) == 0) {
+        buffer_clear(&l->input, 4u * LINK_INPUT_BYTES);
+    }
+}

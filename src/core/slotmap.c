@@ -1,0 +1,77 @@
+#include "core/slotmap.h"
+
+void slotmap_init(slotmap *m) {
+    memset(m, 0, sizeof *m);
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        m->owner[slot] = SLOTMAP_NONE;
+    }
+}
+
+bool slotmap_is_suspect(const slotmap *m, int slot) {
+    return (m->suspect[slot / 8] >> (slot % 8)) & 1;
+}
+
+void slotmap_set_suspect(slotmap *m, int slot, bool suspect) {
+    if (slotmap_is_suspect(m, slot) == suspect) {
+        return;
+    }
+    m->suspect[slot / 8] = (uint8_t)(m->suspect[slot / 8] ^ (1u << (slot % 8)));
+    m->suspect_count += suspect ? 1u : UINT32_MAX;
+}
+
+static void set_owner(slotmap *m, int slot, uint16_t node) {
+    m->known_count += (node != SLOTMAP_NONE ? 1u : 0u) - (m->owner[slot] != SLOTMAP_NONE ? 1u : 0u);
+    m->owner[slot] = node;
+}
+
+static void drop_overlay(slotmap *m, int slot) {
+    if (m->patched_at[slot] != 0) {
+        m->patched_at[slot] = 0;
+        m->overlay_count--;
+    }
+}
+
+bool slotmap_patch(slotmap *m, int slot, uint16_t node) {
+    bool healed = m->owner[slot] == SLOTMAP_NONE;
+    if (m->patched_at[slot] == 0) {
+        m->overlay_count++;
+    }
+    m->patched_at[slot] = ++m->patch_count;
+    slotmap_set_suspect(m, slot, false);
+    set_owner(m, slot, node);
+    m->generation++;
+    return healed;
+}
+
+void slotmap_forget(slotmap *m, int slot) {
+    drop_overlay(m, slot);
+    slotmap_set_suspect(m, slot, false);
+    set_owner(m, slot, SLOTMAP_NONE);
+}
+
+uint32_t slotmap_accept(slotmap *m, const uint16_t owners[SLOT_COUNT], bool keep_holes,
+                        uint32_t requested_at, uint64_t now_us, uint32_t *ret_healed) {
+    uint32_t changed = 0;
+    uint32_t healed = 0;
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        if (m->patched_at[slot] > requested_at) {
+            continue;
+        }
+        drop_overlay(m, slot);
+        uint16_t before = m->owner[slot];
+        bool hole = owners[slot] == SLOTMAP_NONE && before != SLOTMAP_NONE;
+        slotmap_set_suspect(m, slot, hole && keep_holes);
+        if (hole && keep_holes) {
+            continue;
+        }
+        if (owners[slot] != before) {
+            changed++;
+            healed += before == SLOTMAP_NONE && slotmap_loaded(m) ? 1 : 0;
+            set_owner(m, slot, owners[slot]);
+        }
+    }
+    m->generation++;
+    m->created_us = now_us;
+    *ret_healed = healed;
+    return changed;
+}
