@@ -4,14 +4,15 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* A host goes into messages, the TLS server name and resolvers: no spaces, no control bytes. */
+/* A host goes into messages, the TLS server name and resolvers: no spaces, no control bytes; and no
+ * brackets, which belong to the text around an IPv6 address. */
 static bool is_host(kw_slice host) {
     if (host.len > LIMIT_HOST_BYTES) {
         return false;
     }
     for (size_t i = 0; i < host.len; i++) {
         unsigned char c = (unsigned char)host.data[i];
-        if (c <= ' ' || c == 0x7f) {
+        if (c <= ' ' || c == 0x7f || c == '[' || c == ']') {
             return false;
         }
     }
