@@ -40,7 +40,7 @@ static size_t grown_capacity(const buffer *b, size_t need) {
 
 static bool grow(buffer *b, size_t capacity) {
     size_t len = buffer_len(b);
-    if (b->begin == 0) {
+    if (b->begin == 0 || !b->data) {
         char *data = mem_resize(b->mem, b->data, capacity, 1);
         if (!data) {
             return false;

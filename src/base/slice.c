@@ -35,7 +35,7 @@ bool slice_to_u64(kw_slice s, uint64_t *ret) {
             return false;
         }
         uint64_t digit = (uint64_t)(s.data[i] - '0');
-        if (value > (UINT64_MAX - digit) / 10) {
+        if (value > UINT64_MAX / 10 || value * 10 > UINT64_MAX - digit) {
             return false;
         }
         value = value * 10 + digit;
