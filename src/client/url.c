@@ -138,7 +138,7 @@ static kw_status set_credential(kw_options *options, const char *name, kw_slice 
                                 kw_error *err) {
     char text[OPTION_TEXT_BYTES_MAX + 1];
     char what[16];
-    kw_slice value;
+    kw_slice value = {NULL, 0};
     (void)snprintf(what, sizeof what, "the %s", name);
     kw_status status = decode_part(encoded, what, text, sizeof text, &value, err);
     if (status == KW_OK) {
@@ -198,8 +198,8 @@ static kw_status cut_seed(kw_slice seed, kw_slice *ret_host, kw_slice *ret_port,
 }
 
 static kw_status read_seed(kw_slice seed, endpoint *ret, kw_error *err) {
-    kw_slice host;
-    kw_slice port_text;
+    kw_slice host = {NULL, 0};
+    kw_slice port_text = {NULL, 0};
     kw_status status = cut_seed(seed, &host, &port_text, err);
     char text[LIMIT_HOST_BYTES + 1];
     if (status == KW_OK) {
@@ -279,8 +279,8 @@ static kw_status read_option(kw_slice pair, size_t number, bool secret, kw_optio
     char name_text[64];
     char value_text[OPTION_TEXT_BYTES_MAX + 1];
     char what[32];
-    kw_slice name;
-    kw_slice value;
+    kw_slice name = {NULL, 0};
+    kw_slice value = {NULL, 0};
     (void)snprintf(what, sizeof what, "option %zu", number);
     size_t equals = length_until(pair, "=");
     if (equals == pair.len) {
