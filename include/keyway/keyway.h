@@ -167,10 +167,9 @@ KW_API void kw_options_set_remap(kw_options *options, kw_remap_fn *remap, void *
  * with the option `eager`).
  *
  * URL: `redis://`, `rediss://` (TLS), `valkey://`, `valkeys://` (TLS), then
- * `[[user]:password@]host[:port][,host[:port]...][/0][?option=value[&...]]`; an IPv6 address stands
- * in brackets; parts are percent-decoded. Without a colon, what stands before the @ is the
- * password. `unix:///path/to/socket` names one seed by its socket: the nodes that it announces are
- * reached by TCP.
+ * `[user[:password]@]host[:port][,host[:port]...][?option=value[&...]]`; an IPv6 address stands in
+ * brackets; parts are percent-decoded. A `unix:///path/to/socket` names one seed by its socket:
+ * the nodes that it announces are reached by TCP.
  *
  * options may be NULL, and may be freed after the call.
  * Errors: KW_ERR_INVALID, KW_ERR_NOMEM, KW_ERR_TLS (unusable certificate files). */

@@ -291,11 +291,7 @@ void route_map_waiting(cluster *c) {
     while ((at = list_pop_front(&queue))) {
         request *r = REQUEST_OF(at);
         request_stops_waiting(c, r);
-        if (r->keys_known) {
-            route(c, r);
-        } else {
-            learn_command(c, r);
-        }
+        route(c, r);
     }
 }
 

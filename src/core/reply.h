@@ -17,7 +17,7 @@ struct kw_reply {
         const char *bytes;  /* terminated */
         kw_reply *children; /* of a map: key, value, key, value ... */
     } value;
-    size_t len;           /* bytes, or children: two for each pair of a map */
+    size_t len;           /* bytes, or children */
     kw_reply *attributes; /* or NULL */
 };
 
