@@ -226,6 +226,16 @@ void reply_free(kw_reply *root) {
     mem_free(&m, block);
 }
 
+void reply_release(kw_reply *root) {
+    if (!root) {
+        return;
+    }
+    root->is_held = 0;
+    if (!root->is_kept) {
+        reply_free(root);
+    }
+}
+
 static bool has_bytes(const kw_reply *r) {
     switch ((kw_type)r->type) {
     case KW_TYPE_STATUS:
@@ -272,7 +282,12 @@ const char *kw_type_name(kw_type type) {
 }
 
 void kw_reply_free(kw_reply *reply) {
-    if (reply && reply->is_root) {
+    if (!reply || !reply->is_root) {
+        return;
+    }
+    if (reply->is_held) {
+        reply->is_kept = 0;
+    } else {
         reply_free(reply);
     }
 }

@@ -10,6 +10,7 @@ struct kw_reply {
     uint8_t type; /* kw_type */
     uint8_t is_root;
     uint8_t is_kept; /* root: kw_reply_keep was called */
+    uint8_t is_held; /* root: a callback or a batch still has it; kw_reply_free then only unkeeps */
     char format[4];  /* verbatim */
     union {
         int64_t integer;
@@ -17,7 +18,7 @@ struct kw_reply {
         const char *bytes;  /* terminated */
         kw_reply *children; /* of a map: key, value, key, value ... */
     } value;
-    size_t len;           /* bytes, or children */
+    size_t len;           /* bytes, or children: two for each pair of a map */
     kw_reply *attributes; /* or NULL */
 };
 
@@ -27,6 +28,15 @@ kw_reply *reply_build(const mem *m, const char *data, size_t len, uint64_t node_
 
 /* Frees a root whether kept or not; NULL is allowed. */
 void reply_free(kw_reply *root);
+
+/* While a root is held, whoever keeps and frees it changes only whose it is after reply_release. */
+static inline void reply_hold(kw_reply *root) {
+    root->is_held = 1;
+    root->is_kept = 0;
+}
+
+/* Ends the hold: frees the root (NULL is allowed) unless it was kept. */
+void reply_release(kw_reply *root);
 
 static inline bool reply_is_kept(const kw_reply *root) {
     return root->is_kept != 0;

@@ -226,6 +226,31 @@ static void kept_reply_outlives_its_allocator_struct(void **state) {
     kw_reply_free(r);
 }
 
+static void held_reply_is_freed_by_release_unless_kept(void **state) {
+    (void)state;
+    reply_release(NULL);
+
+    kw_reply *r = BUILD("+given back\r\n");
+    reply_hold(r);
+    reply_release(r);
+    assert_int_equal(memory.live_count, 0);
+
+    r = BUILD("+kept\r\n");
+    reply_hold(r);
+    assert_ptr_equal(kw_reply_keep(r), r);
+    reply_release(r);
+    assert_int_equal(memory.live_count, 1);
+    kw_reply_free(r);
+    assert_int_equal(memory.live_count, 0);
+
+    r = BUILD("+kept and freed in one callback\r\n");
+    reply_hold(r);
+    kw_reply_free(kw_reply_keep(r));
+    assert_int_equal(memory.live_count, 1); /* the callback may still look at it */
+    reply_release(r);
+    assert_int_equal(memory.live_count, 0);
+}
+
 static void nested_reply_is_neither_kept_nor_freed(void **state) {
     (void)state;
     kw_reply *r = BUILD("*1\r\n+a\r\n");
@@ -412,6 +437,7 @@ int main(void) {
         TEST(verbatim_has_a_format),
         TEST(one_allocation_holds_it_all),
         TEST(kept_reply_outlives_its_allocator_struct),
+        TEST(held_reply_is_freed_by_release_unless_kept),
         TEST(nested_reply_is_neither_kept_nor_freed),
         TEST(null_reply_is_allowed_everywhere),
         TEST(every_type_has_a_name),
