@@ -1,9 +1,9 @@
 #include "io/listener.h"
 
 #include "io/sockaddr.h"
-#include "unit/support/test_cmocka.h"
-#include "unit/support/test_mem.h"
+#include "unit/support/failing_mem.h"
 #include "unit/support/test_net.h"
+#include "unit/support/unit.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -75,17 +75,17 @@ static void port_in_use_is_an_error_that_names_it(void **state) {
 static void failing_allocator_is_reported(void **state) {
     (void)state;
     net_address address = test_ipv4(0);
-    for (long budget = 0; budget < 2; budget++) {
-        test_mem t;
+    for (size_t budget = 0; budget < 2; budget++) {
+        failing_mem t;
         loop *l = NULL;
         listener *s = NULL;
         kw_error err;
-        test_mem_init(&t, -1);
+        failing_mem_init(&t);
         assert_int_equal(loop_new(&t.mem, &l), KW_OK);
-        t.budget = budget;
+        failing_mem_fail_after(&t, budget);
         assert_int_equal(listener_new(l, &t.mem, &address, NULL, &s, &err), KW_ERR_NOMEM);
         loop_free(l);
-        assert_int_equal(t.live, 0);
+        assert_int_equal(t.live_count, 0);
     }
 }
 

@@ -1,7 +1,7 @@
 #include "io/loop.h"
 
-#include "unit/support/test_cmocka.h"
-#include "unit/support/test_mem.h"
+#include "unit/support/failing_mem.h"
+#include "unit/support/unit.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -189,17 +189,19 @@ static void failing_allocator_is_reported(void **state) {
     fixture *f = *state;
     loop *l = NULL;
     int error = 0;
-    test_mem t;
-    test_mem_init(&t, 0);
+    failing_mem t;
+    failing_mem_init(&t);
+    failing_mem_fail_after(&t, 0);
     assert_int_equal(loop_new(&t.mem, &l), KW_ERR_NOMEM);
-    test_mem_init(&t, 1);
+    failing_mem_init(&t);
+    failing_mem_fail_after(&t, 1);
     assert_int_equal(loop_new(&t.mem, &l), KW_OK);
     assert_true(loop_add(l, f->near, LOOP_READ, f, &error) == 0);
     assert_int_equal(error, ENOMEM);
-    t.budget = -1;
+    failing_mem_fail_at(&t, 0);
     assert_true(loop_add(l, f->near, LOOP_READ, f, &error) != 0);
     loop_free(l);
-    assert_int_equal(t.live, 0);
+    assert_int_equal(t.live_count, 0);
 }
 
 static void clock_never_goes_back_and_seeds_differ(void **state) {

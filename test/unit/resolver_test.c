@@ -1,9 +1,9 @@
 #include "io/resolver.h"
 
 #include "io/sockaddr.h"
-#include "unit/support/test_cmocka.h"
-#include "unit/support/test_mem.h"
+#include "unit/support/failing_mem.h"
 #include "unit/support/test_net.h"
+#include "unit/support/unit.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -225,10 +225,10 @@ static void silent_server_ends_the_query_by_its_deadline(void **state) {
 
 static void freeing_with_queries_under_way_leaks_nothing(void **state) {
     fixture *f = *state;
-    test_mem t;
+    failing_mem t;
     resolver *r = NULL;
     loop *l = NULL;
-    test_mem_init(&t, -1);
+    failing_mem_init(&t);
     assert_int_equal(loop_new(&t.mem, &l), KW_OK);
     assert_int_equal(resolver_new(l, &t.mem, NULL, &r), KW_OK);
     resolver_use_servers(r, f->servers);
@@ -236,25 +236,26 @@ static void freeing_with_queries_under_way_leaks_nothing(void **state) {
     assert_int_equal(resolver_start(r, "localhost", 2), KW_OK);
     resolver_free(r);
     loop_free(l);
-    assert_int_equal(t.live, 0);
+    assert_int_equal(t.live_count, 0);
 }
 
 static void failing_allocator_is_reported(void **state) {
     fixture *f = *state;
-    test_mem t;
+    failing_mem t;
     resolver *r = NULL;
     resolver_result result;
-    test_mem_init(&t, 0);
+    failing_mem_init(&t);
+    failing_mem_fail_after(&t, 0);
     assert_int_equal(resolver_new(f->loop, &t.mem, NULL, &r), KW_ERR_NOMEM);
-    t.budget = 1;
+    failing_mem_fail_after(&t, 1);
     assert_int_equal(resolver_new(f->loop, &t.mem, f, &r), KW_OK);
     assert_int_equal(resolver_start(r, "localhost", 1), KW_ERR_NOMEM);
-    t.budget = -1;
+    failing_mem_fail_at(&t, 0);
     assert_int_equal(resolver_start(r, "localhost", 1), KW_OK);
     assert_true(resolver_next(r, &result));
     assert_int_equal(result.status, KW_OK);
     resolver_free(r);
-    assert_int_equal(t.live, 0);
+    assert_int_equal(t.live_count, 0);
 }
 
 int main(void) {

@@ -1,9 +1,9 @@
 #include "io/stream.h"
 
 #include "io/listener.h"
-#include "unit/support/test_cmocka.h"
-#include "unit/support/test_mem.h"
+#include "unit/support/failing_mem.h"
 #include "unit/support/test_net.h"
+#include "unit/support/unit.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -343,18 +343,18 @@ static void failing_allocator_is_reported(void **state) {
     assert_int_equal(loop_new(&mem_default, &keeper), KW_OK);
     assert_int_equal(listener_new(keeper, &mem_default, &address, NULL, &s, &err), KW_OK);
     address.port = listener_port(s);
-    for (long budget = 0; budget < 2; budget++) {
-        test_mem t;
+    for (size_t budget = 0; budget < 2; budget++) {
+        failing_mem t;
         loop *l = NULL;
         stream *near = NULL;
-        test_mem_init(&t, -1);
+        failing_mem_init(&t);
         assert_int_equal(loop_new(&t.mem, &l), KW_OK);
-        t.budget = budget;
+        failing_mem_fail_after(&t, budget);
         assert_int_equal(stream_connect(l, &t.mem, &address, &PLAIN, &near, &near, &err),
                          KW_ERR_NOMEM);
         assert_int_equal(err.status, KW_ERR_NOMEM);
         loop_free(l);
-        assert_int_equal(t.live, 0);
+        assert_int_equal(t.live_count, 0);
     }
     listener_free(s);
     loop_free(keeper);

@@ -2,10 +2,10 @@
 
 #include "io/listener.h"
 #include "io/stream.h"
-#include "unit/support/test_cmocka.h"
-#include "unit/support/test_mem.h"
+#include "unit/support/failing_mem.h"
 #include "unit/support/test_net.h"
 #include "unit/support/test_tls.h"
+#include "unit/support/unit.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -331,19 +331,20 @@ static void key_with_password_is_an_error(void **state) {
 static void failing_allocator_is_reported(void **state) {
     (void)state;
     tls_config config = {.ca_file = ca_path, .server_name = "node.test", .verify = true};
-    for (long budget = 0; budget < 3; budget++) {
-        test_mem t;
+    for (size_t budget = 0; budget < 3; budget++) {
+        failing_mem t;
         kw_error err = {0};
         tls_context *context = NULL;
         tls_session *session = NULL;
-        test_mem_init(&t, budget);
+        failing_mem_init(&t);
+        failing_mem_fail_after(&t, budget);
         kw_status status = tls_context_new(&t.mem, &config, &context, &err);
         if (status == KW_OK) {
             status = tls_session_new(context, "node.test", &session);
         }
         assert_int_equal(status, KW_ERR_NOMEM);
         tls_context_free(context);
-        assert_int_equal(t.live, 0);
+        assert_int_equal(t.live_count, 0);
     }
 }
 

@@ -61,3 +61,8 @@ void failing_mem_fail_at(failing_mem *f, size_t call) {
     f->call_count = 0;
     f->fail_at = call;
 }
+
+void failing_mem_fail_after(failing_mem *f, size_t count) {
+    failing_mem_fail_at(f, count + 1);
+    f->fail_after = true;
+}

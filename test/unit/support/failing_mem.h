@@ -20,5 +20,7 @@ typedef struct failing_mem {
 void failing_mem_init(failing_mem *f);
 /* Counts afresh; what is held stays held. */
 void failing_mem_fail_at(failing_mem *f, size_t call);
+/* Counts afresh: `count` more succeed, all that follow fail. */
+void failing_mem_fail_after(failing_mem *f, size_t count);
 
 #endif

@@ -1,6 +1,6 @@
 #include "unit/support/test_tls.h"
 
-#include "unit/support/test_cmocka.h"
+#include "unit/support/unit.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
