@@ -167,9 +167,10 @@ KW_API void kw_options_set_remap(kw_options *options, kw_remap_fn *remap, void *
  * with the option `eager`).
  *
  * URL: `redis://`, `rediss://` (TLS), `valkey://`, `valkeys://` (TLS), then
- * `[user[:password]@]host[:port][,host[:port]...][?option=value[&...]]`; an IPv6 address stands in
- * brackets; parts are percent-decoded. A `unix:///path/to/socket` names one seed by its socket:
- * the nodes that it announces are reached by TCP.
+ * `[[user]:password@]host[:port][,host[:port]...][/0][?option=value[&...]]`; an IPv6 address stands
+ * in brackets; parts are percent-decoded. Without a colon, what stands before the @ is the
+ * password. `unix:///path/to/socket` names one seed by its socket: the nodes that it announces are
+ * reached by TCP.
  *
  * options may be NULL, and may be freed after the call.
  * Errors: KW_ERR_INVALID, KW_ERR_NOMEM, KW_ERR_TLS (unusable certificate files). */
@@ -178,7 +179,8 @@ KW_API KW_CHECKED kw_status kw_open(const char *url, const kw_options *options, 
 
 /** Closes a handle. Commands still open are completed with KW_ERR_CLOSED before it returns, or,
  * when it is called inside a callback, before the outermost call into the handle returns. NULL is
- * allowed. */
+ * allowed. In the child of a fork it only frees the child's copy (commands end with KW_ERR_FORKED):
+ * the parent's connections go on. */
 KW_API void kw_close(kw_client *client);
 
 /* -------------------------------------------------------------------- sync */
@@ -216,6 +218,10 @@ typedef void kw_reply_fn(kw_client *client, kw_reply *reply, const kw_error *err
 /** Submits a command; the arguments are copied. KW_OK means that the callback (may be NULL) will be
  * called exactly once; anything else, that it will not. options may be NULL.
  *
+ * Nothing is written yet: the next kw_process, kw_wait or sync call writes all that was submitted,
+ * so that many commands share one system call. Until then kw_timeout_ms is 0 and kw_fd is readable,
+ * so that an event loop that watches only one of the two comes by as well.
+ *
  * Errors: KW_ERR_INVALID, KW_ERR_UNSUPPORTED, KW_ERR_CROSSSLOT, KW_ERR_LIMIT, KW_ERR_NOMEM,
  * KW_ERR_FORKED; the outcome is then always KW_NOT_SENT. */
 KW_API KW_CHECKED kw_status kw_submit(kw_client *client, const kw_slice *argv, size_t argc,
@@ -234,11 +240,16 @@ KW_API int kw_fd(const kw_client *client);
  * -1 = without limit. Ask again after every call into the handle. */
 KW_API int kw_timeout_ms(const kw_client *client);
 
-/** Does what can be done without waiting: reads, writes, timers, callbacks. */
+/** Does what can be done without waiting: reads, writes, timers, callbacks. Inside a callback it does
+ * nothing: the call that runs the callback goes on by itself.
+ *
+ * Errors: KW_ERR_FORKED; KW_ERR_CLOSED if a callback closed the handle, which is gone then. */
 KW_API KW_CHECKED kw_status kw_process(kw_client *client);
 
-/** Waits at most timeout_ms (-1 = without limit) for something to do, then does it. For programs
- * with no event loop of their own. */
+/** Waits at most timeout_ms (-1 = without limit) for something to do, then does it; it may return
+ * before a callback was called. For programs with no event loop of their own.
+ *
+ * Errors: as kw_process; KW_ERR_INVALID inside a callback. */
 KW_API KW_CHECKED kw_status kw_wait(kw_client *client, int timeout_ms);
 
 /** The number of submitted commands whose callback has not been called. */
@@ -377,7 +388,8 @@ KW_API const kw_reply *kw_reply_attributes(const kw_reply *reply);
  * handle's). Errors: the reason why no view could be had. Not inside a callback. */
 KW_API KW_CHECKED kw_status kw_refresh(kw_client *client, uint32_t timeout_ms, kw_error *err);
 
-/** Takes a snapshot of the slot map as the client uses it now; empty if none is loaded. */
+/** Takes a snapshot of the slot map as the client uses it now; empty if none is loaded. It may
+ * outlive the handle. */
 KW_API KW_CHECKED kw_status kw_map_new(const kw_client *client, kw_map **ret);
 
 /** Frees a snapshot; NULL is allowed. */
@@ -524,7 +536,7 @@ typedef enum kw_counter {
 /** The name of a counter, such as `moved`; NULL if there is none. */
 KW_API const char *kw_counter_name(kw_counter counter);
 
-/** Takes a snapshot of the counters. */
+/** Takes a snapshot of the counters. It may outlive the handle. */
 KW_API KW_CHECKED kw_status kw_stats_new(const kw_client *client, kw_stats **ret);
 /** Frees a snapshot; NULL is allowed. */
 KW_API void kw_stats_free(kw_stats *stats);

@@ -29,7 +29,8 @@ typedef struct wheel {
 void wheel_init(wheel *w, uint64_t now_us);
 void wheel_timer_init(wheel_timer *t);
 
-/* Starts or restarts a timer. A time in the past fires at the next wheel_expired. */
+/* Starts or restarts a timer. A time in the past fires at the next wheel_expired; WHEEL_NEVER only
+ * stops it. */
 void wheel_start(wheel *w, wheel_timer *t, uint64_t at_us);
 void wheel_stop(wheel *w, wheel_timer *t);
 static inline int wheel_running(const wheel_timer *t) {

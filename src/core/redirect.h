@@ -21,7 +21,7 @@ typedef struct answer {
     answer_kind kind;
     int slot;        /* MOVED, ASK */
     endpoint target; /* MOVED, ASK; the host is empty for "the node asked", and "?" means that the
-                        server does not know it: kind is then CLUSTERDOWN */
+                        server does not know it: kind is then CLUSTERDOWN, and uncovered set */
     bool uncovered;  /* CLUSTERDOWN: it is this slot that nobody serves */
 } answer;
 

@@ -61,8 +61,8 @@ uint64_t resp_command_size(const kw_slice *argv, size_t argc);
 char *resp_command_encode(char *dst, const kw_slice *argv, size_t argc);
 
 /* A command as a server receives it: an array of bulk strings, or one inline line. Slices point
- * into data. *ret_len: its bytes. RESP_DONE with argc 0 is an empty line: skip it. At most argv_max
- * arguments, else RESP_BROKEN. */
+ * into data. *ret_len: its bytes. RESP_DONE with argc 0 is an empty line or array: skip it. At most
+ * argv_max arguments, else RESP_BROKEN. */
 resp_progress resp_read_command(const char *data, size_t len, kw_slice *argv, size_t argv_max,
                                 size_t *ret_argc, size_t *ret_len, const char **ret_error);
 

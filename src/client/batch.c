@@ -1,0 +1,253 @@
+/* Many commands that are run together. Owns copies of their arguments until they are run, and their
+ * replies until it is cleared. */
+#include "base/arena.h"
+#include "client/handle.h"
+#include "client/shared_mem.h"
+#include "core/format.h"
+#include "core/reply.h"
+#include "io/io_error.h"
+
+/* So many items are under way at most: enough to keep all nodes busy. */
+enum { BATCH_WINDOW = 16384 };
+
+typedef struct batch_item {
+    client_waiter base;
+    kw_batch *batch;
+    const kw_slice *argv; /* in the arena until it is run */
+    size_t argc;
+    kw_call_options options;
+    bool is_run;
+    kw_status status;
+    kw_reply *reply;
+    kw_error *err; /* NULL: there is none, or no memory for it */
+} batch_item;
+
+struct kw_batch {
+    const mem *mem; /* shared_mem */
+    kw_client *client;
+    arena arguments; /* of the items not yet run */
+    batch_item *items;
+    size_t count;
+    size_t capacity;
+    size_t first; /* the first item not yet run */
+    size_t open;  /* items under way */
+    bool is_running;
+};
+
+static const kw_error NOT_RUN = {.status = KW_ERR_INVALID,
+                                 .slot = -1,
+                                 .message = "the batch has no such command, or was not run"};
+static const kw_error NO_DETAILS = {
+    .status = KW_ERR_NOMEM, .slot = -1, .message = "no memory was left to keep the error"};
+
+static void fail_item(batch_item *item, const kw_error *err) {
+    const mem *m = item->batch->mem;
+    item->status = err->status;
+    item->err = mem_alloc(m, sizeof *item->err);
+    if (item->err) {
+        *item->err = *err;
+    }
+}
+
+static void take_completion(client_waiter *base, const cluster_completion *done) {
+    batch_item *item = (batch_item *)base;
+    item->batch->open--;
+    if (done->reply) {
+        item->status = KW_OK;
+        item->reply = done->reply;
+        reply_hold(done->reply);
+    } else {
+        fail_item(item, &done->err);
+    }
+}
+
+kw_status kw_batch_new(kw_client *client, kw_batch **ret) {
+    kw_batch *b = mem_calloc(client->mem, 1, sizeof *b);
+    if (!b) {
+        return KW_ERR_NOMEM;
+    }
+    b->mem = shared_mem_ref(client->mem);
+    b->client = client;
+    arena_init(&b->arguments, b->mem);
+    *ret = b;
+    return KW_OK;
+}
+
+void kw_batch_free(kw_batch *b) {
+    if (!b) {
+        return;
+    }
+    kw_batch_clear(b);
+    const mem *m = b->mem;
+    mem_free(m, b->items);
+    mem_free(m, b);
+    shared_mem_unref(m);
+}
+
+void kw_batch_clear(kw_batch *b) {
+    if (b->is_running) {
+        return; /* a callback of another command: the items are still waited for */
+    }
+    for (size_t i = 0; i < b->count; i++) {
+        reply_release(b->items[i].reply);
+        mem_free(b->mem, b->items[i].err);
+    }
+    arena_done(&b->arguments);
+    arena_init(&b->arguments, b->mem);
+    b->count = 0;
+    b->first = 0;
+}
+
+static bool has_room(kw_batch *b) {
+    if (b->count < b->capacity) {
+        return true;
+    }
+    size_t capacity = b->capacity ? b->capacity * 2 : 16;
+    batch_item *items = mem_resize(b->mem, b->items, capacity, sizeof *items);
+    if (items) {
+        b->items = items;
+        b->capacity = capacity;
+    }
+    return items != NULL;
+}
+
+/* One block: the slices, then the bytes. NULL if memory is short. */
+static const kw_slice *copy_arguments(kw_batch *b, const kw_slice *argv, size_t argc) {
+    uint64_t size = (uint64_t)argc * sizeof(kw_slice);
+    for (size_t i = 0; i < argc; i++) {
+        size += argv[i].len;
+    }
+    kw_slice *copy = size <= SIZE_MAX ? arena_alloc(&b->arguments, (size_t)size) : NULL;
+    if (!copy) {
+        return NULL;
+    }
+    char *bytes = (char *)(copy + argc);
+    for (size_t i = 0; i < argc; i++) {
+        if (argv[i].len > 0) {
+            memcpy(bytes, argv[i].data, argv[i].len);
+        }
+        copy[i] = slice_of(bytes, argv[i].len);
+        bytes += argv[i].len;
+    }
+    return copy;
+}
+
+kw_status kw_batch_add(kw_batch *b, const kw_slice *argv, size_t argc,
+                       const kw_call_options *options, kw_error *err) {
+    if (b->is_running) {
+        return io_fail(err, KW_ERR_INVALID, "the batch is being run");
+    }
+    if (argc == 0 || argc > LIMIT_ARGUMENTS) {
+        return io_fail(err, argc ? KW_ERR_LIMIT : KW_ERR_INVALID, "a command has 1 to %d arguments",
+                       LIMIT_ARGUMENTS);
+    }
+    const kw_slice *copy = has_room(b) ? copy_arguments(b, argv, argc) : NULL;
+    if (!copy) {
+        return io_fail(err, KW_ERR_NOMEM, "out of memory");
+    }
+    b->items[b->count++] = (batch_item){
+        .base.take = take_completion,
+        .batch = b,
+        .argv = copy,
+        .argc = argc,
+        .options = options ? *options : (kw_call_options){.slot = SLOT_NONE},
+        .status = KW_ERR_INVALID,
+    };
+    return KW_OK;
+}
+
+kw_status kw_batch_addf(kw_batch *b, kw_error *err, const char *format, ...) {
+    format_args f;
+    const char *why = NULL;
+    va_list args;
+    va_start(args, format);
+    kw_status status = format_command(b->mem, format, args, &f, &why);
+    va_end(args);
+    if (status != KW_OK) {
+        return io_fail(err, status, "%s", why ? why : "out of memory");
+    }
+    status = kw_batch_add(b, f.argv, f.argc, NULL, err);
+    format_args_done(&f);
+    return status;
+}
+
+/* ------------------------------------------------------------------ running */
+
+/* Fills what the window has room for; returns the next item to submit. */
+static size_t submit_more(kw_batch *b, size_t next) {
+    for (; next < b->count && b->open < BATCH_WINDOW; next++) {
+        batch_item *item = &b->items[next];
+        kw_error err;
+        item->is_run = true;
+        kw_status status = client_submit_waiter(b->client, item->argv, item->argc, &item->options,
+                                                &item->base, &err);
+        if (status == KW_OK) {
+            b->open++;
+        } else if (status == KW_ERR_LIMIT && b->open > 0) {
+            break; /* again when some of ours are done */
+        } else {
+            fail_item(item, &err);
+        }
+    }
+    return next;
+}
+
+static kw_status first_failure(const kw_batch *b, kw_error *err) {
+    for (size_t i = b->first; i < b->count; i++) {
+        const kw_error *why = NULL;
+        kw_status status = kw_batch_status(b, i, &why);
+        if (status != KW_OK) {
+            if (err) {
+                *err = *why;
+                err->status = status;
+            }
+            return status;
+        }
+    }
+    return KW_OK;
+}
+
+kw_status kw_batch_run(kw_batch *b, kw_error *err) {
+    kw_client *c = b->client;
+    kw_status status = client_check(c, true, err);
+    if (status != KW_OK) {
+        return status;
+    }
+    client_enter(c);
+    b->is_running = true;
+    size_t next = submit_more(b, b->first);
+    while (b->open > 0) {
+        client_turn(c, -1);
+        next = submit_more(b, next);
+    }
+    b->is_running = false;
+    client_leave(c);
+    status = first_failure(b, err);
+    b->first = b->count;
+    arena_done(&b->arguments);
+    arena_init(&b->arguments, b->mem);
+    return status;
+}
+
+/* ------------------------------------------------------------------- reading */
+
+size_t kw_batch_count(const kw_batch *b) {
+    return b->count;
+}
+
+kw_reply *kw_batch_reply(const kw_batch *b, size_t index) {
+    return index < b->count ? b->items[index].reply : NULL;
+}
+
+kw_status kw_batch_status(const kw_batch *b, size_t index, const kw_error **ret_err) {
+    static const batch_item none = {.status = KW_ERR_INVALID};
+    const batch_item *item = index < b->count ? &b->items[index] : &none;
+    const kw_error *err = item->err;
+    if (!err && item->status != KW_OK) {
+        err = item->is_run ? &NO_DETAILS : &NOT_RUN;
+    }
+    if (ret_err) {
+        *ret_err = err;
+    }
+    return item->status;
+}

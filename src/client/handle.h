@@ -1,0 +1,92 @@
+/* The inside of a kw_client: the brain (core/cluster) and what drives it. Owns the loop, the
+ * connections, the resolver and the brain; shared by the files of src/client/ only.
+ *
+ * One turn: carry out the brain's effects, hand finished commands and events to their callbacks,
+ * wait, feed the brain what came. Callbacks run at one place (drive.c: deliver), never inside a
+ * call into the brain, so that they may call everything but what waits. */
+#ifndef CLIENT_HANDLE_H
+#define CLIENT_HANDLE_H
+
+#include "core/cluster.h"
+#include "core/slot.h"
+#include "io/loop.h"
+#include "io/resolver.h"
+#include "io/stream.h"
+
+#include <sys/types.h>
+
+/* One connection of the brain's. Its address does not change: it is the owner of loop events. */
+typedef struct client_link {
+    uint32_t index; /* the brain's number of it */
+    stream *stream; /* NULL: not open */
+    bool is_up;     /* the brain knows that it is connected */
+    bool is_unread; /* reading stopped at its share of a turn: bytes may lie in the TLS session */
+} client_link;
+
+struct kw_client {
+    const mem *mem; /* shared_mem: snapshots may outlive the handle */
+    loop *loop;
+    cluster *cluster;
+    resolver *resolver;
+    tls_context *tls; /* NULL: plain */
+    stream_options stream_options;
+    uint64_t timeout_us; /* of a command, when the call gives none */
+    client_link **links; /* by index; NULL: never used */
+    uint32_t link_capacity;
+    uint32_t unread_count;
+    kw_event_fn *on_event;
+    void *on_event_arg;
+    pid_t pid;        /* who opened it */
+    unsigned depth;   /* calls into the handle under way that turn it */
+    bool in_callback; /* a callback is running */
+    bool is_closed;   /* kw_close was called; freed when depth is 0 */
+    bool is_dirty;    /* there may be effects or completions to see to */
+};
+
+/* Options of one call, as kw_call_options. */
+struct kw_call_options {
+    uint32_t timeout_ms;
+    int slot;
+    bool idempotent;
+    kw_trace *trace;
+};
+
+/* Who gets a completion that is no callback's: first member of a call or a batch item that waits
+ * for it. `take` owns the reply, and must not call into the handle. */
+typedef struct client_waiter {
+    void (*take)(struct client_waiter *waiter, const cluster_completion *done);
+} client_waiter;
+
+/* KW_OK if the handle may be used by this process, and (with `waits`) at this place; else err
+ * (may be NULL) says why not. */
+KW_CHECKED kw_status client_check(kw_client *c, bool waits, kw_error *err);
+
+/* A call that turns the handle begins and ends: after the outermost, a closed handle is freed. */
+void client_enter(kw_client *c);
+void client_leave(kw_client *c);
+
+/* Something was asked of the brain outside a turn: the next turn must come at once, and whoever
+ * polls kw_fd is woken. */
+void client_touch(kw_client *c);
+
+/* One turn; waits at most wait_ms (-1: as long as there is nothing to do). */
+void client_turn(kw_client *c, int wait_ms);
+
+/* Carries out effects and calls callbacks until there are no more; true if anything was handed
+ * over.
+ */
+bool client_settle(kw_client *c);
+
+/* Submits with a waiter in place of a callback; it must live until its `take` was called. err is
+ * not NULL. */
+KW_CHECKED kw_status client_submit_waiter(kw_client *c, const kw_slice *argv, size_t argc,
+                                          const kw_call_options *options, client_waiter *waiter,
+                                          kw_error *err);
+
+/* Closes all connections and frees what they took. */
+void client_close_links(kw_client *c);
+
+/* Milliseconds from now until at_us, rounded up; -1 for UINT64_MAX. */
+int client_ms_until(uint64_t at_us, uint64_t now_us);
+
+#endif
