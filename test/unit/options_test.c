@@ -57,6 +57,43 @@ static void defaults_are_those_of_the_specification(void **state) {
     kw_options_free(options);
 }
 
+static void defaults_are_the_brains_own(void **state) {
+    (void)state;
+    kw_options *options = new_options();
+    cluster_config brain;
+    cluster_config_init(&brain);
+#define SAME(field) assert_true(options->config.field == brain.field)
+    SAME(timeout_us);
+    SAME(connect_timeout_us);
+    SAME(refresh_interval_us);
+    SAME(refresh_window_us);
+    SAME(refresh_urgent_gap_us);
+    SAME(refresh_urgent_jitter_us);
+    SAME(refresh_hedge_us);
+    SAME(refresh_timeout_us);
+    SAME(retry_min_us);
+    SAME(retry_max_us);
+    SAME(reconnect_min_us);
+    SAME(reconnect_max_us);
+    SAME(idle_ping_us);
+    SAME(failover_probe_us);
+    SAME(connections_per_node);
+    SAME(retry_percent);
+    SAME(suspect_timeouts);
+    SAME(in_flight_max);
+    SAME(in_flight_bytes_max);
+    SAME(waiting_max);
+    SAME(waiting_bytes_max);
+    SAME(reply_bytes_max);
+    SAME(uncovered);
+    SAME(require_full_coverage);
+    SAME(eager);
+    SAME(resp);
+    SAME(resolve_literals);
+#undef SAME
+    kw_options_free(options);
+}
+
 static void every_default_can_be_set(void **state) {
     (void)state;
     kw_options *options = new_options();
@@ -343,6 +380,7 @@ static void allocator_needs_all_three(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_those_of_the_specification),
+        cmocka_unit_test(defaults_are_the_brains_own),
         cmocka_unit_test(every_default_can_be_set),
         cmocka_unit_test(numbers_are_set_within_their_range),
         cmocka_unit_test(switches_know_several_words),
