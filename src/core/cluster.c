@@ -517,37 +517,17 @@ static kw_status check_command(const cluster *c, const kw_slice *argv, size_t ar
     return KW_OK;
 }
 
-static bool has_block(const kw_slice *argv, size_t argc) {
-    for (size_t i = 1; i < argc; i++) {
-        if (slice_is_nocase(argv[i], "STREAMS")) {
-            return false; /* only keys and ids follow */
-        }
-        if (slice_is_nocase(argv[i], "BLOCK")) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_blocking(const command_info *info, const kw_slice *argv, size_t argc) {
-    if (!(info->flags & COMMAND_BLOCKING)) {
-        return false;
-    }
-    bool optional = slice_is_nocase(argv[0], "XREAD") || slice_is_nocase(argv[0], "XREADGROUP");
-    return !optional || has_block(argv, argc);
-}
-
 /* Commands that need a connection of their own would disturb everybody else's on this one. */
-static kw_status check_shareable(const command_info *info, const kw_slice *argv, size_t argc,
-                                 kw_error *err) {
+static kw_status check_shareable(const command_route *way, kw_slice name, kw_error *err) {
+    const command_info *info = way->info;
     const char *why = NULL;
     if (info->flags & COMMAND_NO_REPLY) {
         why = "leaves commands without replies";
     } else if (info->flags & (COMMAND_STATEFUL | COMMAND_PUBSUB) &&
-               !slice_is_nocase(argv[0], "PUBLISH") && !slice_is_nocase(argv[0], "SPUBLISH") &&
-               !slice_is_nocase(argv[0], "PUBSUB")) {
+               !slice_is_nocase(name, "PUBLISH") && !slice_is_nocase(name, "SPUBLISH") &&
+               !slice_is_nocase(name, "PUBSUB")) {
         why = "changes the state of its connection";
-    } else if (is_blocking(info, argv, argc)) {
+    } else if (way->blocks) {
         why = "can hold its connection back";
     }
     if (!why) {
@@ -569,7 +549,7 @@ static kw_status find_route(const cluster *c, const kw_slice *argv, size_t argc,
     if (status != KW_OK) {
         return refuse(err, status, SLOT_NONE, "the command could not be read");
     }
-    return ret->info ? check_shareable(ret->info, argv, argc, err) : KW_OK;
+    return ret->info ? check_shareable(ret, argv[0], err) : KW_OK;
 }
 
 /* The chunk of the link that will most likely carry it, so that neighbours there are written as one
