@@ -240,8 +240,8 @@ KW_API int kw_fd(const kw_client *client);
  * -1 = without limit. Ask again after every call into the handle. */
 KW_API int kw_timeout_ms(const kw_client *client);
 
-/** Does what can be done without waiting: reads, writes, timers, callbacks. Inside a callback it does
- * nothing: the call that runs the callback goes on by itself.
+/** Does what can be done without waiting: reads, writes, timers, callbacks. Inside a callback it
+ * does nothing: the call that runs the callback goes on by itself.
  *
  * Errors: KW_ERR_FORKED; KW_ERR_CLOSED if a callback closed the handle, which is gone then. */
 KW_API KW_CHECKED kw_status kw_process(kw_client *client);

@@ -34,6 +34,9 @@ KW_API void kw_lab_options_set_failover_ms(kw_lab_options *options, int failover
 /** As cluster-require-full-coverage: a node answers CLUSTERDOWN to all when a slot is not served.
  * On by default, as in the servers. */
 KW_API void kw_lab_options_set_full_coverage(kw_lab_options *options, bool required);
+/** What clients must give to AUTH; both NULL (the default): nothing. user NULL: `default`. */
+KW_API KW_CHECKED kw_status kw_lab_options_set_auth(kw_lab_options *options, const char *user,
+                                                    const char *password);
 
 /** Starts a cluster with all slots assigned evenly, in order. options may be NULL.
  * Errors: KW_ERR_CONNECTION (a port cannot be had), KW_ERR_NOMEM, KW_ERR_INVALID. */

@@ -193,6 +193,7 @@ void cluster_free(cluster *c) {
     list *at;
     while ((at = list_pop_front(&c->completed))) {
         request *r = LIST_ENTRY(at, request, done);
+        r->completed = false;
         if (r->place == PLACE_NOWHERE) {
             request_free(c, r);
         }

@@ -359,6 +359,7 @@ void cluster_link_written(cluster *c, uint32_t index, size_t len, uint64_t now_u
     link *l = index < c->link_count ? c->links[index] : NULL;
     if (l && (l->state == LINK_READY || l->state == LINK_HANDSHAKE)) {
         link_written(l, len);
+        l->write_wanted = link_has_output(l);
         l->node->counters[KW_COUNT_BYTES_OUT] += len;
         c->counters[KW_COUNT_BYTES_OUT] += len;
     }

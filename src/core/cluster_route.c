@@ -291,7 +291,11 @@ void route_map_waiting(cluster *c) {
     while ((at = list_pop_front(&queue))) {
         request *r = REQUEST_OF(at);
         request_stops_waiting(c, r);
-        route(c, r);
+        if (r->keys_known) {
+            route(c, r);
+        } else {
+            learn_command(c, r);
+        }
     }
 }
 

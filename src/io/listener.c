@@ -100,3 +100,7 @@ int listener_accept(listener *s) {
     } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
     return fd;
 }
+
+void listener_want_accept(listener *s, bool want) {
+    loop_change(s->loop, s->token, want ? LOOP_READ : 0);
+}

@@ -14,5 +14,7 @@ void listener_free(listener *s);
 uint16_t listener_port(const listener *s);
 /* The next accepted descriptor, non-blocking and close-on-exec; -1 if none waits. */
 int listener_accept(listener *s);
+/* Whether connections that wait are told of; off, the system still takes them into its backlog. */
+void listener_want_accept(listener *s, bool want);
 
 #endif

@@ -305,6 +305,15 @@ void stream_free(stream *s) {
     mem_free(s->mem, s);
 }
 
+void stream_reset(stream *s) {
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    if (s && s->fd >= 0) {
+        /* if it fails, the peer sees an orderly end instead */
+        (void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    }
+    stream_free(s);
+}
+
 stream_state stream_handle(stream *s, unsigned ready) {
     s->is_drained = false;
     if (s->state == STREAM_CONNECTING && s->is_connected) {

@@ -28,6 +28,8 @@ KW_CHECKED kw_status stream_connect(loop *l, const mem *m, const net_address *ad
 KW_CHECKED kw_status stream_adopt(loop *l, const mem *m, int fd, void *owner, stream **ret);
 /* Closes; NULL is allowed. */
 void stream_free(stream *s);
+/* Closes as a process that is killed does: what is unsent is dropped and the peer sees a reset. */
+void stream_reset(stream *s);
 
 typedef enum stream_state {
     STREAM_CONNECTING, /* TCP or TLS handshake under way */

@@ -273,6 +273,95 @@ static void random_lines_have_the_servers_keys(void **state) {
     assert_true(t.without_keys > 500);
 }
 
+/* ------------------------------------------------------------------ learning */
+
+typedef struct positions {
+    size_t at[ARGUMENTS_MAX];
+    size_t count;
+} positions;
+
+static bool note_key(void *arg, size_t position) {
+    positions *p = arg;
+    if (p->count < ARGUMENTS_MAX) {
+        p->at[p->count++] = position;
+    }
+    return true;
+}
+
+/* Learns the command from the server under a name that no table has. */
+static const command_info *learn(server *s, command_book *book, const char *name, char *alias,
+                                 size_t alias_size) {
+    kw_slice ask_info[] = {SLICE_LITERAL("COMMAND"), SLICE_LITERAL("INFO"), slice_text(name)};
+    kw_reply *reply = ask(s, ask_info, 3);
+    (void)snprintf(alias, alias_size, "LEARNED.%s", name);
+    kw_slice argv[] = {slice_text(alias)};
+    assert_int_equal(command_book_learn(book, argv[0], reply), KW_OK);
+    kw_reply_free(reply);
+    command_route route;
+    assert_int_equal(command_book_route(book, argv, 1, &route), KW_OK);
+    assert_non_null(route.info);
+    return route.info;
+}
+
+static unsigned compare_learned(const command_info *table, const command_info *learned, prng *p) {
+    unsigned with_keys = 0;
+    for (unsigned n = 0; n < LINES_PER_COMMAND; n++) {
+        line l;
+        start_line_with(&l, table->name);
+        add_random_words(&l, table, p);
+        positions want = {.count = 0};
+        positions got = {.count = 0};
+        kw_status want_status = command_keys(table, l.argv, l.argc, note_key, &want);
+        kw_status got_status = command_keys(learned, l.argv, l.argc, note_key, &got);
+        assert_int_equal(got_status, want_status);
+        assert_int_equal(got.count, want.count);
+        assert_memory_equal(got.at, want.at, want.count * sizeof want.at[0]);
+        with_keys += want.count > 0;
+    }
+    return with_keys;
+}
+
+static void learn_all_and_compare(server *s) {
+    const uint32_t compared = COMMAND_WRITE | COMMAND_BLOCKING | COMMAND_PUBSUB | COMMAND_ADMIN;
+    command_book book;
+    command_book_init(&book, &mem_default, 7);
+    prng p;
+    prng_init(&p, 20240102);
+    unsigned with_keys = 0;
+    unsigned asked = 0;
+    for (size_t i = 0; i < command_count(); i++) {
+        const command_info *info = command_at(i);
+        if (strchr(info->name, ' ') || has_shard_channels(info) || !server_knows(s, info->name)) {
+            continue;
+        }
+        char alias[64];
+        const command_info *learned = learn(s, &book, info->name, alias, sizeof alias);
+        assert_int_equal(learned->arity, info->arity);
+        if (learned->flags & COMMAND_KEYS_UNKNOWN) { /* SORT and its like */
+            asked++;
+            continue;
+        }
+        if (strncmp(info->name, "EVAL", 4) != 0 && strncmp(info->name, "FCALL", 5) != 0 &&
+            strcmp(info->name, "WAIT") != 0) { /* what the servers' flags do not say */
+            assert_int_equal(learned->flags & compared, info->flags & compared);
+        }
+        with_keys += compare_learned(info, learned, &p);
+    }
+    assert_true(with_keys > 2000);
+    assert_int_equal(asked, 3); /* SORT, SORT_RO, MIGRATE */
+    command_book_done(&book);
+}
+
+static void learned_commands_are_like_the_table(void **state) {
+    server *s = *state;
+    learn_all_and_compare(s);
+    kw_slice hello[] = {SLICE_LITERAL("HELLO"), SLICE_LITERAL("3")};
+    kw_reply *reply = ask(s, hello, 2);
+    assert_int_equal(kw_reply_type(reply), KW_TYPE_MAP);
+    kw_reply_free(reply);
+    learn_all_and_compare(s);
+}
+
 static void written_lines_have_the_servers_keys(void **state) {
     static const char *const lines[] = {
         "SORT k BY w_* LIMIT 0 5 GET # STORE d",
@@ -334,6 +423,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(written_lines_have_the_servers_keys),
         cmocka_unit_test(random_lines_have_the_servers_keys),
+        cmocka_unit_test(learned_commands_are_like_the_table),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }

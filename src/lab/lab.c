@@ -1,0 +1,480 @@
+#include "io/loop.h"
+#include "lab/lab_options.h"
+#include "lab/lab_server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EVENTS_PER_TURN 256
+#define HOST "127.0.0.1"
+
+/* Something that another thread wants done in the lab's; it waits for it on its own stack. */
+typedef struct request {
+    list in_queue;
+    kw_status (*run)(kw_lab *lab, void *arg);
+    void *arg;
+    kw_status status;
+    bool done;
+} request;
+
+typedef struct waker {
+    lab_owner_kind kind;
+    int fd;
+    loop_token token;
+} waker;
+
+struct kw_lab {
+    const mem *mem;
+    kw_lab_options options;
+    loop *loop;
+    node_fleet *fleet;
+    lab_server *servers;
+    uint16_t count;
+    char *url;
+    uint64_t epoch_us; /* the Unix time at which the monotonic clock was 0 */
+    waker waker;
+    pthread_t thread;
+    bool started;
+    bool stopping;
+    pthread_mutex_t mutex; /* guards queue and the requests' done */
+    pthread_cond_t answered;
+    list queue;
+};
+
+static uint64_t now_us(const kw_lab *lab) {
+    return lab->epoch_us + loop_now_us();
+}
+
+/* ---------------------------------------------------------------------------- the lab's thread */
+
+static void run_requests(kw_lab *lab) {
+    uint64_t count;
+    ssize_t len = read(lab->waker.fd, &count, sizeof count);
+    (void)len; /* nothing there: another turn has read it already */
+    pthread_mutex_lock(&lab->mutex);
+    list *at;
+    while ((at = list_pop_front(&lab->queue))) {
+        request *r = LIST_ENTRY(at, request, in_queue);
+        pthread_mutex_unlock(&lab->mutex);
+        kw_status status = r->run(lab, r->arg);
+        pthread_mutex_lock(&lab->mutex);
+        r->status = status;
+        r->done = true;
+        pthread_cond_broadcast(&lab->answered);
+    }
+    pthread_mutex_unlock(&lab->mutex);
+}
+
+static int timeout_ms(const kw_lab *lab) {
+    uint64_t now = now_us(lab);
+    uint64_t at = fleet_deadline_us(lab->fleet);
+    return at <= now ? 0 : (int)((at - now) / 1000 + 1);
+}
+
+static void dispatch(kw_lab *lab, const loop_event *event) {
+    uint64_t now = now_us(lab);
+    if (!loop_alive(lab->loop, event->token)) {
+        return;
+    }
+    switch (*(const lab_owner_kind *)event->owner) {
+    case LAB_OWNER_WAKER:
+        run_requests(lab);
+        break;
+    case LAB_OWNER_SERVER:
+        lab_server_accept(event->owner, now);
+        break;
+    case LAB_OWNER_CONNECTION:
+        lab_connection_handle(event->owner, event->ready, now);
+        break;
+    }
+}
+
+static void *run_lab(void *arg) {
+    kw_lab *lab = arg;
+    loop_event events[EVENTS_PER_TURN];
+    while (!lab->stopping) {
+        size_t count = loop_wait(lab->loop, events, EVENTS_PER_TURN, timeout_ms(lab));
+        for (size_t i = 0; i < count; i++) {
+            dispatch(lab, &events[i]);
+        }
+        fleet_tick(lab->fleet, now_us(lab));
+    }
+    return NULL;
+}
+
+/* Has the lab's thread do something, and waits for it. */
+static kw_status ask(const kw_lab *asked, kw_status (*run)(kw_lab *lab, void *arg), void *arg) {
+    kw_lab *lab = (kw_lab *)(uintptr_t)asked; /* questions leave the lab as it was */
+    const uint64_t one = 1;
+    request r = {.run = run, .arg = arg};
+    pthread_mutex_lock(&lab->mutex);
+    list_push_back(&lab->queue, &r.in_queue);
+    ssize_t written = write(lab->waker.fd, &one, sizeof one);
+    (void)written; /* full: the thread is woken already */
+    while (!r.done) {
+        pthread_cond_wait(&lab->answered, &lab->mutex);
+    }
+    pthread_mutex_unlock(&lab->mutex);
+    return r.status;
+}
+
+/* ------------------------------------------------------------------------------ starting, ending
+ */
+
+static kw_status fail(kw_error *err, kw_status status, const char *message) {
+    if (err) {
+        *err = (kw_error){.status = status, .outcome = KW_NOT_SENT, .slot = -1};
+        slice_copy(err->message, sizeof err->message, slice_text(message));
+    }
+    return status;
+}
+
+static kw_status open_sockets(kw_lab *lab, kw_error *err) {
+    lab->waker.kind = LAB_OWNER_WAKER;
+    lab->waker.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int error = errno;
+    if (lab->waker.fd >= 0) {
+        lab->waker.token = loop_add(lab->loop, lab->waker.fd, LOOP_READ, &lab->waker, &error);
+    }
+    if (!lab->waker.token) {
+        return fail(err, error == ENOMEM ? KW_ERR_NOMEM : KW_ERR_CONNECTION, strerror(error));
+    }
+    lab->servers = mem_calloc(lab->mem, lab->count, sizeof *lab->servers);
+    if (!lab->servers) {
+        return fail(err, KW_ERR_NOMEM, "out of memory");
+    }
+    for (uint16_t i = 0; i < lab->count; i++) {
+        list_init(&lab->servers[i].connections);
+    }
+    for (uint16_t i = 0; i < lab->count; i++) {
+        lab_server *s = &lab->servers[i];
+        s->kind = LAB_OWNER_SERVER;
+        s->mem = lab->mem;
+        s->loop = lab->loop;
+        s->index = i;
+        if (lab->options.port != 0 && lab->options.port + i > UINT16_MAX) {
+            return fail(err, KW_ERR_INVALID, "the nodes' ports would go beyond 65535");
+        }
+        s->port = lab->options.port ? (uint16_t)(lab->options.port + i) : 0;
+        kw_status status = lab_server_listen(s, err);
+        if (status != KW_OK) {
+            return status;
+        }
+    }
+    return KW_OK;
+}
+
+static kw_status make_fleet(kw_lab *lab, kw_error *err) {
+    uint16_t *ports = mem_calloc(lab->mem, lab->count, sizeof *ports);
+    if (!ports) {
+        return fail(err, KW_ERR_NOMEM, "out of memory");
+    }
+    for (uint16_t i = 0; i < lab->count; i++) {
+        ports[i] = lab->servers[i].port;
+    }
+    const fleet_config config = {
+        .mem = lab->mem,
+        .seed = loop_random_seed(),
+        .primary_count = (uint16_t)lab->options.primaries,
+        .replica_count = (uint16_t)lab->options.replicas,
+        .host = HOST,
+        .ports = ports,
+        .failover_ms = lab->options.failover_ms,
+        .full_coverage_required = lab->options.full_coverage,
+        .user = lab->options.has_user ? lab->options.user : NULL,
+        .password = lab->options.has_password ? lab->options.password : NULL,
+    };
+    kw_status status = fleet_new(&config, now_us(lab), &lab->fleet);
+    mem_free(lab->mem, ports);
+    if (status != KW_OK) {
+        return fail(err, status, "out of memory");
+    }
+    for (uint16_t i = 0; i < lab->count; i++) {
+        lab->servers[i].fleet = lab->fleet;
+    }
+    return KW_OK;
+}
+
+static kw_status write_url(kw_lab *lab, kw_error *err) {
+    buffer text;
+    buffer_init(&text, lab->mem, 0);
+    bool ok = buffer_append_text(&text, "redis://");
+    for (uint16_t i = 0; ok && i < lab->count; i++) {
+        ok = buffer_printf(&text, "%s" HOST ":%u", i ? "," : "", lab->servers[i].port);
+    }
+    kw_slice url = buffer_slice(&text);
+    lab->url = ok ? mem_strndup(lab->mem, url.data, url.len) : NULL;
+    buffer_done(&text);
+    return lab->url ? KW_OK : fail(err, KW_ERR_NOMEM, "out of memory");
+}
+
+/* The thread takes no signals: they are the program's. */
+static kw_status start_thread(kw_lab *lab, kw_error *err) {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&lab->thread, NULL, run_lab, lab);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    lab->started = error == 0;
+    return error == 0 ? KW_OK : fail(err, KW_ERR_NOMEM, strerror(error));
+}
+
+static uint64_t unix_epoch_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 - loop_now_us();
+}
+
+kw_status kw_lab_start(const kw_lab_options *options, kw_lab **ret, kw_error *err) {
+    kw_lab *lab = mem_calloc(&mem_default, 1, sizeof *lab);
+    if (!lab) {
+        return fail(err, KW_ERR_NOMEM, "out of memory");
+    }
+    lab->mem = &mem_default;
+    lab->waker.fd = -1;
+    lab->epoch_us = unix_epoch_us();
+    lab_options_init(&lab->options);
+    if (options) {
+        lab->options = *options;
+    }
+    lab->count = (uint16_t)(lab->options.primaries * (1 + lab->options.replicas));
+    list_init(&lab->queue);
+    pthread_mutex_init(&lab->mutex, NULL);
+    pthread_cond_init(&lab->answered, NULL);
+    kw_status status = loop_new(lab->mem, &lab->loop);
+    status = status == KW_OK ? open_sockets(lab, err) : fail(err, status, "no event loop");
+    status = status == KW_OK ? make_fleet(lab, err) : status;
+    status = status == KW_OK ? write_url(lab, err) : status;
+    status = status == KW_OK ? start_thread(lab, err) : status;
+    if (status != KW_OK) {
+        kw_lab_stop(lab);
+        return status;
+    }
+    *ret = lab;
+    return KW_OK;
+}
+
+static kw_status stop(kw_lab *lab, void *arg) {
+    (void)arg;
+    lab->stopping = true;
+    return KW_OK;
+}
+
+void kw_lab_stop(kw_lab *lab) {
+    if (!lab) {
+        return;
+    }
+    if (lab->started) {
+        kw_status status = ask(lab, stop, NULL);
+        assert(status == KW_OK);
+        (void)status; /* without assert */
+        pthread_join(lab->thread, NULL);
+    }
+    for (uint16_t i = 0; lab->servers && i < lab->count; i++) {
+        lab_server_shut(&lab->servers[i]);
+    }
+    mem_free(lab->mem, lab->servers);
+    fleet_free(lab->fleet);
+    if (lab->waker.fd >= 0) {
+        loop_remove(lab->loop, lab->waker.token);
+        close(lab->waker.fd);
+    }
+    loop_free(lab->loop);
+    pthread_mutex_destroy(&lab->mutex);
+    pthread_cond_destroy(&lab->answered);
+    mem_free(lab->mem, lab->url);
+    mem_free(lab->mem, lab);
+}
+
+/* -------------------------------------------------------------------------------------- asking */
+
+const char *kw_lab_url(const kw_lab *lab) {
+    return lab->url;
+}
+
+int kw_lab_node_count(const kw_lab *lab) {
+    return lab->count;
+}
+
+typedef struct node_question {
+    uint16_t node;
+    kw_lab_node *ret;
+} node_question;
+
+static kw_status describe_node(kw_lab *lab, void *arg) {
+    const node_question *q = arg;
+    const node *n = fleet_node(lab->fleet, q->node);
+    const node_view *view = n ? n->view : fleet_view(lab->fleet);
+    const node_peer *peer = &view->peers[q->node];
+    kw_lab_node *ret = q->ret;
+    memset(ret, 0, sizeof *ret);
+    memcpy(ret->id, peer->id, sizeof ret->id);
+    (void)snprintf(ret->endpoint, sizeof ret->endpoint, HOST ":%u", peer->port); /* fits */
+    ret->primary = peer->primary;
+    ret->primary_index = peer->primary ? -1 : peer->primary_of;
+    ret->alive = n != NULL;
+    ret->paused = fleet_is_paused(lab->fleet, q->node);
+    ret->stale = fleet_is_frozen(lab->fleet, q->node);
+    ret->slot_count = (int)peer->slot_count;
+    ret->key_count = n ? keyspace_count(n->keys) : 0;
+    return KW_OK;
+}
+
+static bool is_node(const kw_lab *lab, int index) {
+    return index >= 0 && index < lab->count;
+}
+
+bool kw_lab_node_at(const kw_lab *lab, int index, kw_lab_node *ret) {
+    node_question q = {(uint16_t)index, ret};
+    return is_node(lab, index) && ask(lab, describe_node, &q) == KW_OK;
+}
+
+typedef struct slot_question {
+    int slot;
+    int owner;
+} slot_question;
+
+static kw_status find_owner(kw_lab *lab, void *arg) {
+    slot_question *q = arg;
+    uint16_t owner = fleet_view(lab->fleet)->owner[q->slot];
+    q->owner = owner == NODE_NOBODY ? -1 : owner;
+    return KW_OK;
+}
+
+int kw_lab_owner(const kw_lab *lab, int slot) {
+    slot_question q = {slot, -1};
+    if (slot < 0 || slot >= SLOT_COUNT || ask(lab, find_owner, &q) != KW_OK) {
+        return -1;
+    }
+    return q.owner;
+}
+
+/* ------------------------------------------------------------------------------------- control */
+
+/* The arguments of any control function. */
+typedef struct control {
+    uint16_t node;
+    bool on;
+    int slot;
+    int last;
+    size_t count;
+    size_t *ret_left;
+} control;
+
+static kw_status do_kill(kw_lab *lab, void *arg) {
+    const control *c = arg;
+    if (!fleet_node(lab->fleet, c->node)) {
+        return KW_ERR_INVALID;
+    }
+    lab_server_shut(&lab->servers[c->node]);
+    return fleet_kill(lab->fleet, c->node, now_us(lab));
+}
+
+static kw_status do_revive(kw_lab *lab, void *arg) {
+    const control *c = arg;
+    lab_server *s = &lab->servers[c->node];
+    if (fleet_node(lab->fleet, c->node)) {
+        return KW_ERR_INVALID;
+    }
+    kw_status status = lab_server_listen(s, NULL);
+    if (status != KW_OK) {
+        return status;
+    }
+    status = fleet_revive(lab->fleet, c->node, now_us(lab));
+    if (status != KW_OK) {
+        lab_server_shut(s);
+    }
+    return status;
+}
+
+static kw_status do_promote(kw_lab *lab, void *arg) {
+    const control *c = arg;
+    return fleet_promote(lab->fleet, c->node);
+}
+
+static kw_status do_pause(kw_lab *lab, void *arg) {
+    const control *c = arg;
+    bool was_paused = fleet_is_paused(lab->fleet, c->node);
+    kw_status status = fleet_pause(lab->fleet, c->node, c->on);
+    if (status == KW_OK && c->on != was_paused) {
+        lab_server_pause(&lab->servers[c->node], c->on, now_us(lab));
+    }
+    return status;
+}
+
+static kw_status do_freeze(kw_lab *lab, void *arg) {
+    const control *c = arg;
+    return fleet_freeze(lab->fleet, c->node, c->on);
+}
+
+static kw_status do_migrate_begin(kw_lab *lab, void *arg) {
+    const control *c = arg;
+    return fleet_migrate_begin(lab->fleet, c->slot, c->node);
+}
+
+static kw_status do_migrate_keys(kw_lab *lab, void *arg) {
+    const control *c = arg;
+    return fleet_migrate_keys(lab->fleet, c->slot, c->count, c->ret_left);
+}
+
+static kw_status do_migrate_end(kw_lab *lab, void *arg) {
+    const control *c = arg;
+    return fleet_migrate_end(lab->fleet, c->slot);
+}
+
+static kw_status do_assign(kw_lab *lab, void *arg) {
+    const control *c = arg;
+    return fleet_assign(lab->fleet, c->slot, c->last, c->node);
+}
+
+static kw_status control_node(kw_lab *lab, kw_status (*run)(kw_lab *, void *), int index, bool on) {
+    control c = {.node = (uint16_t)index, .on = on};
+    return is_node(lab, index) ? ask(lab, run, &c) : KW_ERR_INVALID;
+}
+
+kw_status kw_lab_kill(kw_lab *lab, int index) {
+    return control_node(lab, do_kill, index, false);
+}
+
+kw_status kw_lab_revive(kw_lab *lab, int index) {
+    return control_node(lab, do_revive, index, false);
+}
+
+kw_status kw_lab_promote(kw_lab *lab, int replica) {
+    return control_node(lab, do_promote, replica, false);
+}
+
+kw_status kw_lab_pause(kw_lab *lab, int index, bool paused) {
+    return control_node(lab, do_pause, index, paused);
+}
+
+kw_status kw_lab_freeze_view(kw_lab *lab, int index, bool frozen) {
+    return control_node(lab, do_freeze, index, frozen);
+}
+
+kw_status kw_lab_migrate_begin(kw_lab *lab, int slot, int target) {
+    control c = {.slot = slot, .node = (uint16_t)target};
+    return is_node(lab, target) ? ask(lab, do_migrate_begin, &c) : KW_ERR_INVALID;
+}
+
+kw_status kw_lab_migrate_keys(kw_lab *lab, int slot, size_t count, size_t *ret_left) {
+    control c = {.slot = slot, .count = count, .ret_left = ret_left};
+    return ask(lab, do_migrate_keys, &c);
+}
+
+kw_status kw_lab_migrate_end(kw_lab *lab, int slot) {
+    control c = {.slot = slot};
+    return ask(lab, do_migrate_end, &c);
+}
+
+kw_status kw_lab_assign(kw_lab *lab, int first, int last, int index) {
+    control c = {.slot = first, .last = last, .node = index < 0 ? NODE_NOBODY : (uint16_t)index};
+    return index == -1 || is_node(lab, index) ? ask(lab, do_assign, &c) : KW_ERR_INVALID;
+}

@@ -1,0 +1,364 @@
+#include "node/node.h"
+
+#include "core/resp.h"
+#include "node/node_call.h"
+#include "node/node_redirect.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define ARGUMENTS_AT_FIRST 1024
+
+kw_status node_new(const node_config *config, node_view *view, keyspace *keys, uint64_t now_us,
+                   node **ret) {
+    node *n = mem_calloc(config->mem, 1, sizeof *n);
+    if (!n) {
+        return KW_ERR_NOMEM;
+    }
+    n->mem = config->mem;
+    n->config = *config;
+    n->argv = mem_calloc(n->mem, ARGUMENTS_AT_FIRST, sizeof *n->argv);
+    if (!n->argv) {
+        mem_free(n->mem, n);
+        return KW_ERR_NOMEM;
+    }
+    n->argv_capacity = ARGUMENTS_AT_FIRST;
+    n->view = view;
+    n->keys = keyspace_ref(keys);
+    n->started_us = now_us;
+    n->next_session_id = 3; /* a fresh server's first client gets 3 */
+    prng_init(&n->random, config->seed);
+    list_init(&n->sessions);
+    for (size_t i = 0; i + 1 < sizeof n->run_id; i++) {
+        n->run_id[i] = "0123456789abcdef"[prng_below(&n->random, 16)];
+    }
+    *ret = n;
+    return KW_OK;
+}
+
+void node_free(node *n) {
+    if (n) {
+        assert(list_empty(&n->sessions));
+        keyspace_unref(n->keys);
+        node_view_free(n->view);
+        mem_free(n->mem, n->argv);
+        mem_free(n->mem, n);
+    }
+}
+
+void node_share(node *n, keyspace *keys) {
+    keyspace *before = n->keys;
+    n->keys = keyspace_ref(keys);
+    keyspace_unref(before);
+}
+
+node_session *node_session_new(node *n, const char *address, uint64_t now_us) {
+    node_session *s = mem_calloc(n->mem, 1, sizeof *s);
+    if (!s) {
+        return NULL;
+    }
+    s->mem = n->mem;
+    s->id = n->next_session_id++;
+    s->resp = 2;
+    s->since_us = now_us;
+    s->used_us = now_us;
+    s->last_command = "NULL";
+    s->flags = n->config.password ? 0 : SESSION_AUTHENTICATED;
+    slice_copy(s->address, sizeof s->address, slice_text(address));
+    list_push_back(&n->sessions, &s->in_node);
+    n->connection_count++;
+    return s;
+}
+
+void node_session_free(node *n, node_session *s) {
+    if (s) {
+        session_discard(s);
+        list_remove(&s->in_node);
+        mem_free(n->mem, s);
+    }
+}
+
+void node_tick(node *n, uint64_t now_us) {
+    if (node_view_self(n->view)->primary) {
+        keyspace_expire_some(n->keys, &n->expire_cursor, SLOT_COUNT / 16, now_us / 1000);
+    }
+}
+
+/* -------------------------------------------------------------------------- redirection */
+
+typedef struct key_count {
+    kw_slice first;
+    size_t count;
+} key_count;
+
+static void take_keys(const node *n, const node_command *command, const kw_slice *argv, size_t argc,
+                      uint64_t now_ms, kw_slice *first_key, redirect_facts *facts) {
+    node_key_range range;
+    facts->writes = facts->writes || (command->flags & NODE_WRITES) != 0;
+    if (!node_command_keys(command, argv, argc, &range)) {
+        return;
+    }
+    const node_view *view = n->view;
+    for (size_t i = range.first; i <= range.last; i += range.step) {
+        kw_slice key = argv[i];
+        int slot = slot_of_key(key);
+        if (!facts->has_keys) {
+            facts->has_keys = true;
+            *first_key = key;
+            facts->owner = view->owner[slot];
+            facts->migrating_to = view->migrating_to[slot];
+            facts->importing_from = view->importing_from[slot];
+        } else if (slot != slot_of_key(*first_key)) {
+            facts->same_slot = false;
+            return;
+        } else {
+            facts->several_keys = facts->several_keys || !slice_equal(key, *first_key);
+        }
+        if (facts->migrating_to != NODE_NOBODY || facts->importing_from != NODE_NOBODY) {
+            bool here = keyspace_peek(n->keys, key, now_ms) != NULL;
+            facts->existing_count += here;
+            facts->missing_count += !here;
+        }
+    }
+}
+
+static void answer_redirect(node_call *c, redirect_verdict verdict, int slot, uint16_t target) {
+    const node_peer *peer = target == NODE_NOBODY ? NULL : &c->node->view->peers[target];
+    switch (verdict) {
+    case REDIRECT_SERVE:
+        return;
+    case REDIRECT_MOVED:
+        call_errorf(c, "MOVED %d %s:%u", slot, peer->host, peer->port);
+        return;
+    case REDIRECT_ASK:
+        call_errorf(c, "ASK %d %s:%u", slot, peer->host, peer->port);
+        return;
+    case REDIRECT_TRYAGAIN:
+        call_error(c, "TRYAGAIN Multiple keys request during rehashing of slot");
+        return;
+    case REDIRECT_CROSSSLOT:
+        call_error(c, "CROSSSLOT Keys in request don't hash to the same slot");
+        return;
+    case REDIRECT_UNBOUND:
+        call_error(c, "CLUSTERDOWN Hash slot not served");
+        return;
+    case REDIRECT_DOWN:
+        call_error(c, "CLUSTERDOWN The cluster is down");
+        return;
+    case REDIRECT_DOWN_READ_ONLY:
+        call_error(c, "CLUSTERDOWN The cluster is down and only accepts read commands");
+        return;
+    }
+}
+
+/* True if this node serves the command; else its client was told where to go. */
+static bool serves_here(node_call *c) {
+    const node *n = c->node;
+    const node_session *s = c->session;
+    bool exec = (c->command->flags & NODE_EXEC) != 0;
+    redirect_facts facts = {
+        .same_slot = true,
+        .is_migrate = (c->command->flags & NODE_MIGRATE) != 0,
+        .brings_asking = (c->command->flags & NODE_ASKING) != 0,
+        .asking = (s->flags & SESSION_ASKING) != 0,
+        .readonly = (s->flags & SESSION_READONLY) != 0,
+        .self = n->view->self,
+        .shard = node_view_self(n->view)->primary_of,
+        .owner = NODE_NOBODY,
+        .migrating_to = NODE_NOBODY,
+        .importing_from = NODE_NOBODY,
+        .up = n->view->up,
+        .channels_when_down = true,
+    };
+    kw_slice first_key = SLICE_LITERAL("");
+    for (size_t i = 0; exec && i < s->queue_count && facts.same_slot; i++) {
+        const session_queued *q = &s->queue[i];
+        take_keys(n, q->command, q->argv, q->argc, c->now_ms, &first_key, &facts);
+    }
+    if (!exec) {
+        take_keys(n, c->command, c->argv, c->argc, c->now_ms, &first_key, &facts);
+    }
+    uint16_t target = NODE_NOBODY;
+    redirect_verdict verdict = node_redirect_decide(&facts, &target);
+    if (verdict == REDIRECT_SERVE) {
+        return true;
+    }
+    answer_redirect(c, verdict, slot_of_key(first_key), target);
+    return false;
+}
+
+/* ---------------------------------------------------------------------------- execution */
+
+static void reject_unknown(node_call *c, const node_command *container) {
+    char name[129];
+    slice_copy(name, sizeof name, c->argv[container ? 1 : 0]);
+    if (container) {
+        char upper[32];
+        size_t len = slice_copy(upper, sizeof upper, slice_text(container->name));
+        for (size_t i = 0; i < len; i++) {
+            upper[i] = (char)(upper[i] - ('a' <= upper[i] && upper[i] <= 'z' ? 'a' - 'A' : 0));
+        }
+        call_errorf(c, "ERR unknown subcommand '%s'. Try %s HELP.", name, upper);
+        return;
+    }
+    char list_of_args[260];
+    size_t at = 0;
+    list_of_args[0] = '\0';
+    for (size_t i = 1; i < c->argc && at < 128; i++) {
+        char argument[129];
+        slice_copy(argument, sizeof argument, c->argv[i]);
+        int written = snprintf(list_of_args + at, sizeof list_of_args - at, "'%.*s' ",
+                               (int)(128 - at), argument);
+        at += written > 0 ? (size_t)written : 0;
+    }
+    call_errorf(c, "ERR unknown command '%s', with args beginning with: %s", name, list_of_args);
+}
+
+/* A command refused before it ran: inside MULTI it spoils the transaction. */
+static void reject(node_call *c, const char *text) {
+    if (c->command && (c->command->flags & NODE_EXEC)) {
+        const char *message = strncmp(text, "ERR ", 4) == 0 ? text + 4 : text;
+        session_discard(c->session);
+        call_errorf(c, "EXECABORT Transaction discarded because of: %s", message);
+        return;
+    }
+    if (c->session->flags & SESSION_MULTI) {
+        c->session->flags |= SESSION_DIRTY;
+    }
+    call_error(c, text);
+}
+
+static void queue(node_call *c) {
+    if (c->session->queue_bytes > LIMIT_COMMAND_BYTES ||
+        !session_queue(c->session, c->command, c->argv, c->argc)) {
+        c->session->flags |= SESSION_DIRTY;
+        call_out_of_memory(c);
+        return;
+    }
+    call_status(c, "QUEUED");
+}
+
+static void judge_and_run(node_call *c) {
+    node_session *s = c->session;
+    const node_command *container;
+    c->command = node_command_find(c->argv, c->argc, &container);
+    if (!c->command) {
+        if (s->flags & SESSION_MULTI) {
+            s->flags |= SESSION_DIRTY;
+        }
+        reject_unknown(c, container);
+        return;
+    }
+    s->last_command = c->command->name;
+    if (!node_command_arity_fits(c->command, c->argc)) {
+        char text[128];
+        (void)snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command",
+                       c->command->name); /* our own names fit */
+        reject(c, text);
+        return;
+    }
+    if (!(s->flags & SESSION_AUTHENTICATED) && !(c->command->flags & NODE_NO_AUTH)) {
+        reject(c, "NOAUTH Authentication required.");
+        return;
+    }
+    bool judged = !(c->command->flags & NODE_EXEC) || (s->flags & SESSION_MULTI);
+    if (judged && !serves_here(c)) {
+        if (c->command->flags & NODE_EXEC) {
+            session_discard(s);
+        } else if (s->flags & SESSION_MULTI) {
+            s->flags |= SESSION_DIRTY;
+        }
+        return;
+    }
+    if ((c->command->flags & NODE_WRITES) && !node_view_self(c->node->view)->primary) {
+        reject(c, "READONLY You can't write against a read only replica.");
+        return;
+    }
+    if ((s->flags & SESSION_MULTI) && !(c->command->flags & NODE_NOT_QUEUED)) {
+        queue(c);
+        return;
+    }
+    c->command->run(c);
+}
+
+static bool is_asking(const kw_slice *argv) {
+    return slice_is_nocase(argv[0], "asking");
+}
+
+void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, uint64_t now_us,
+                  buffer *out) {
+    node_call call = {
+        .node = n,
+        .session = s,
+        .argv = argv,
+        .argc = argc,
+        .now_us = now_us,
+        .now_ms = now_us / 1000,
+        .out = out,
+    };
+    n->command_count++;
+    s->used_us = now_us;
+    judge_and_run(&call);
+    if ((s->flags & SESSION_ASKING) && !(s->flags & SESSION_MULTI) && !is_asking(argv)) {
+        s->flags &= ~(unsigned)SESSION_ASKING;
+    }
+    if (n->view->changed) {
+        n->view->changed = false;
+        node_view_judge(n->view);
+        n->config.peers.announce(n->config.peers.arg, n->view->self);
+    }
+}
+
+/* Room for as many arguments as the command's first line announces. */
+static bool make_argument_room(node *n, kw_slice bytes) {
+    uint64_t count = 0;
+    if (bytes.len == 0 || bytes.data[0] != '*') {
+        return true;
+    }
+    for (size_t i = 1; i < bytes.len && bytes.data[i] >= '0' && bytes.data[i] <= '9'; i++) {
+        count = count * 10 + (uint64_t)(bytes.data[i] - '0');
+        if (count > LIMIT_ARGUMENTS) {
+            return true; /* refused when it is read */
+        }
+    }
+    if (count <= n->argv_capacity) {
+        return true;
+    }
+    kw_slice *argv = mem_resize(n->mem, n->argv, (size_t)count, sizeof *argv);
+    if (!argv) {
+        return false;
+    }
+    n->argv = argv;
+    n->argv_capacity = (size_t)count;
+    return true;
+}
+
+void node_receive(node *n, node_session *s, buffer *in, uint64_t now_us, buffer *out,
+                  size_t out_max) {
+    while (buffer_len(in) > 0 && buffer_len(out) < out_max &&
+           !(s->flags & (SESSION_CLOSING | SESSION_FAILED))) {
+        kw_slice bytes = buffer_slice(in);
+        size_t argc = 0;
+        size_t len = 0;
+        const char *error = NULL;
+        if (!make_argument_room(n, bytes)) {
+            s->flags |= SESSION_FAILED;
+            return;
+        }
+        resp_progress progress = resp_read_command(bytes.data, bytes.len, n->argv, n->argv_capacity,
+                                                   &argc, &len, &error);
+        if (progress == RESP_MORE) {
+            return;
+        }
+        if (progress == RESP_BROKEN) {
+            node_call call = {.node = n, .session = s, .out = out};
+            call_errorf(&call, "ERR %s", error);
+            s->flags |= SESSION_CLOSING;
+            return;
+        }
+        if (argc > 0) {
+            node_execute(n, s, n->argv, argc, now_us, out);
+        }
+        buffer_consume(in, len);
+    }
+}

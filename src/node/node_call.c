@@ -1,0 +1,118 @@
+#include "node/node_call.h"
+
+#include "core/resp.h"
+#include "node/node_number.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static void note(node_call *c, bool written) {
+    if (!written) {
+        c->session->flags |= SESSION_FAILED;
+    }
+}
+
+void call_ok(node_call *c) {
+    call_status(c, "OK");
+}
+
+void call_status(node_call *c, const char *text) {
+    note(c, resp_write_status(c->out, text));
+}
+
+void call_error(node_call *c, const char *text) {
+    note(c, resp_write_error(c->out, text));
+}
+
+void call_errorf(node_call *c, const char *format, ...) {
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args); /* cut short is good enough */
+    va_end(args);
+    for (char *at = text; *at; at++) {
+        if (*at == '\r' || *at == '\n') {
+            *at = ' ';
+        }
+    }
+    call_error(c, text);
+}
+
+void call_syntax_error(node_call *c) {
+    call_error(c, "ERR syntax error");
+}
+
+void call_out_of_memory(node_call *c) {
+    call_error(c, "OOM command not allowed when used memory > 'maxmemory'.");
+}
+
+void call_integer(node_call *c, int64_t value) {
+    note(c, resp_write_integer(c->out, value));
+}
+
+void call_bulk(node_call *c, kw_slice s) {
+    note(c, resp_write_bulk(c->out, s));
+}
+
+void call_text(node_call *c, const char *text) {
+    call_bulk(c, slice_text(text));
+}
+
+void call_verbatim(node_call *c, kw_slice text) {
+    note(c, resp_write_verbatim(c->out, c->session->resp, text));
+}
+
+void call_null(node_call *c) {
+    note(c, resp_write_null(c->out, c->session->resp));
+}
+
+void call_null_array(node_call *c) {
+    note(c, resp_write_null_array(c->out, c->session->resp));
+}
+
+void call_array(node_call *c, size_t count) {
+    note(c, resp_write_array(c->out, count));
+}
+
+void call_set(node_call *c, size_t count) {
+    note(c, resp_write_set(c->out, c->session->resp, count));
+}
+
+void call_map(node_call *c, size_t pairs) {
+    note(c, resp_write_map(c->out, c->session->resp, pairs));
+}
+
+void call_resp3(node_call *c, const char *resp3) {
+    if (c->session->resp == 3) {
+        note(c, buffer_append_text(c->out, resp3));
+        return;
+    }
+    for (const char *at = resp3; *at;) {
+        const char *line_end = strchr(at, '\n') + 1;
+        size_t count = 0;
+        for (const char *digit = at + 1; '0' <= *digit && *digit <= '9'; digit++) {
+            count = count * 10 + (size_t)(*digit - '0');
+        }
+        const char *end = *at == '$' ? line_end + count + 2 : line_end;
+        if (*at == '~' || *at == '%') {
+            note(c, resp_write_array(c->out, *at == '%' ? 2 * count : count));
+        } else if (*at == '_') {
+            call_null(c);
+        } else {
+            note(c, buffer_append(c->out, at, (size_t)(end - at)));
+        }
+        at = end;
+    }
+}
+
+bool call_read_integer(node_call *c, size_t index, int64_t *ret) {
+    if (index < c->argc && number_read_integer(c->argv[index], ret)) {
+        return true;
+    }
+    call_error(c, "ERR value is not an integer or out of range");
+    return false;
+}
+
+keyspace_entry *call_find(node_call *c, size_t index) {
+    return keyspace_find(c->node->keys, c->argv[index], c->now_ms);
+}

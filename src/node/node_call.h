@@ -1,0 +1,49 @@
+/* One command on its way through a node, and how its handler answers. A reply that memory is too
+ * short for marks the session FAILED, so handlers need not check. Owns nothing. */
+#ifndef NODE_NODE_CALL_H
+#define NODE_NODE_CALL_H
+
+#include "node/node.h"
+#include "node/node_command.h"
+
+typedef struct node_call {
+    node *node;
+    node_session *session;
+    const node_command *command;
+    const kw_slice *argv;
+    size_t argc;
+    uint64_t now_us;
+    uint64_t now_ms;
+    buffer *out;
+} node_call;
+
+void call_ok(node_call *c);
+void call_status(node_call *c, const char *text);
+/* The text with its code: "ERR syntax error". Line ends in it become spaces. */
+void call_error(node_call *c, const char *text);
+void call_errorf(node_call *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void call_syntax_error(node_call *c);
+void call_out_of_memory(node_call *c);
+void call_integer(node_call *c, int64_t value);
+void call_bulk(node_call *c, kw_slice s);
+void call_text(node_call *c, const char *text);
+void call_verbatim(node_call *c, kw_slice text);
+void call_null(node_call *c);
+void call_null_array(node_call *c);
+void call_array(node_call *c, size_t count);
+void call_set(node_call *c, size_t count);
+void call_map(node_call *c, size_t pairs);
+/* Bytes that are RESP3 already, written as RESP2 if the session speaks that: sets and maps become
+ * flat arrays. Only for text of our own. */
+void call_resp3(node_call *c, const char *resp3);
+
+/* argv[index] as the servers read integers; false (and an error was given) if it is none. */
+bool call_read_integer(node_call *c, size_t index, int64_t *ret);
+static inline bool call_argument_is(const node_call *c, size_t index, const char *word) {
+    return index < c->argc && slice_is_nocase(c->argv[index], word);
+}
+
+/* The key at argv[index]; NULL if it is missing. An expired one is removed. */
+keyspace_entry *call_find(node_call *c, size_t index);
+
+#endif

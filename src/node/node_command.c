@@ -1,0 +1,218 @@
+#include "node/node_command.h"
+
+#include "node/node_handlers.h"
+
+#include <assert.h>
+
+#define NAME_MAX_BYTES 64
+
+/* The order of names is that of strcmp: they are found by bisection. */
+static const node_command cluster_commands[] = {
+    {"cluster|addslots", serve_cluster_addslots, -3, 0, 0, 0, 0, NULL, 0},
+    {"cluster|addslotsrange", serve_cluster_addslotsrange, -4, 0, 0, 0, 0, NULL, 0},
+    {"cluster|bumpepoch", serve_cluster_bumpepoch, 2, 0, 0, 0, 0, NULL, 0},
+    {"cluster|count-failure-reports", serve_cluster_count_failure_reports, 3, 0, 0, 0, 0, NULL, 0},
+    {"cluster|countkeysinslot", serve_cluster_countkeysinslot, 3, 0, 0, 0, 0, NULL, 0},
+    {"cluster|delslots", serve_cluster_delslots, -3, 0, 0, 0, 0, NULL, 0},
+    {"cluster|delslotsrange", serve_cluster_delslotsrange, -4, 0, 0, 0, 0, NULL, 0},
+    {"cluster|failover", serve_cluster_failover, -2, 0, 0, 0, 0, NULL, 0},
+    {"cluster|flushslots", serve_cluster_flushslots, 2, 0, 0, 0, 0, NULL, 0},
+    {"cluster|getkeysinslot", serve_cluster_getkeysinslot, 4, 0, 0, 0, 0, NULL, 0},
+    {"cluster|help", serve_cluster_help, 2, 0, 0, 0, 0, NULL, 0},
+    {"cluster|info", serve_cluster_info, 2, 0, 0, 0, 0, NULL, 0},
+    {"cluster|keyslot", serve_cluster_keyslot, 3, 0, 0, 0, 0, NULL, 0},
+    {"cluster|links", serve_cluster_links, 2, 0, 0, 0, 0, NULL, 0},
+    {"cluster|meet", serve_cluster_meet, -4, 0, 0, 0, 0, NULL, 0},
+    {"cluster|myid", serve_cluster_myid, 2, 0, 0, 0, 0, NULL, 0},
+    {"cluster|nodes", serve_cluster_nodes, 2, 0, 0, 0, 0, NULL, 0},
+    {"cluster|replicas", serve_cluster_replicas, 3, 0, 0, 0, 0, NULL, 0},
+    {"cluster|replicate", serve_cluster_replicate, 3, 0, 0, 0, 0, NULL, 0},
+    {"cluster|saveconfig", serve_cluster_saveconfig, 2, 0, 0, 0, 0, NULL, 0},
+    {"cluster|setslot", serve_cluster_setslot, -4, 0, 0, 0, 0, NULL, 0},
+    {"cluster|shards", serve_cluster_shards, 2, 0, 0, 0, 0, NULL, 0},
+    {"cluster|slaves", serve_cluster_replicas, 3, 0, 0, 0, 0, NULL, 0},
+    {"cluster|slots", serve_cluster_slots, 2, 0, 0, 0, 0, NULL, 0},
+};
+
+static const node_command client_commands[] = {
+    {"client|getname", serve_client_getname, 2, 0, 0, 0, 0, NULL, 0},
+    {"client|id", serve_client_id, 2, 0, 0, 0, 0, NULL, 0},
+    {"client|info", serve_client_info, 2, 0, 0, 0, 0, NULL, 0},
+    {"client|list", serve_client_list, -2, 0, 0, 0, 0, NULL, 0},
+    {"client|no-evict", serve_client_no_evict, 3, 0, 0, 0, 0, NULL, 0},
+    {"client|reply", serve_client_reply, 3, 0, 0, 0, 0, NULL, 0},
+    {"client|setinfo", serve_client_setinfo, 4, 0, 0, 0, 0, NULL, 0},
+    {"client|setname", serve_client_setname, 3, 0, 0, 0, 0, NULL, 0},
+};
+
+static const node_command command_commands[] = {
+    {"command|count", serve_command_count, 2, 0, 0, 0, 0, NULL, 0},
+    {"command|docs", serve_command_docs, -2, 0, 0, 0, 0, NULL, 0},
+    {"command|getkeys", serve_command_getkeys, -4, 0, 0, 0, 0, NULL, 0},
+    {"command|info", serve_command_info, -2, 0, 0, 0, 0, NULL, 0},
+    {"command|list", serve_command_list, -2, 0, 0, 0, 0, NULL, 0},
+};
+
+#define CONTAINER(name, arity, run, table)                                                         \
+    { name, run, arity, 0, 0, 0, 0, table, sizeof table / sizeof *table }
+
+static const node_command commands[] = {
+    {"append", serve_append, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"asking", serve_asking, 1, 0, 0, 0, 0, NULL, 0},
+    {"auth", serve_auth, -2, NODE_NO_AUTH, 0, 0, 0, NULL, 0},
+    CONTAINER("client", -2, NULL, client_commands),
+    CONTAINER("cluster", -2, NULL, cluster_commands),
+    CONTAINER("command", -1, serve_command_all, command_commands),
+    {"copy", serve_copy, -3, NODE_WRITES, 1, 2, 1, NULL, 0},
+    {"dbsize", serve_dbsize, 1, NODE_READS, 0, 0, 0, NULL, 0},
+    {"decr", serve_decr, 2, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"decrby", serve_decrby, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"del", serve_del, -2, NODE_WRITES, 1, -1, 1, NULL, 0},
+    {"discard", serve_discard, 1, NODE_NOT_QUEUED, 0, 0, 0, NULL, 0},
+    {"dump", serve_dump, 2, NODE_READS, 1, 1, 1, NULL, 0},
+    {"echo", serve_echo, 2, 0, 0, 0, 0, NULL, 0},
+    {"exec", serve_exec, 1, NODE_NOT_QUEUED | NODE_EXEC, 0, 0, 0, NULL, 0},
+    {"exists", serve_exists, -2, NODE_READS, 1, -1, 1, NULL, 0},
+    {"expire", serve_expire, -3, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"expireat", serve_expireat, -3, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"expiretime", serve_expiretime, 2, NODE_READS, 1, 1, 1, NULL, 0},
+    {"flushall", serve_flush, -1, NODE_WRITES, 0, 0, 0, NULL, 0},
+    {"flushdb", serve_flush, -1, NODE_WRITES, 0, 0, 0, NULL, 0},
+    {"get", serve_get, 2, NODE_READS, 1, 1, 1, NULL, 0},
+    {"getdel", serve_getdel, 2, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"getex", serve_getex, -2, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"getrange", serve_getrange, 4, NODE_READS, 1, 1, 1, NULL, 0},
+    {"getset", serve_getset, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"hello", serve_hello, -1, NODE_NO_AUTH, 0, 0, 0, NULL, 0},
+    {"incr", serve_incr, 2, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"incrby", serve_incrby, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"incrbyfloat", serve_incrbyfloat, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"info", serve_info, -1, 0, 0, 0, 0, NULL, 0},
+    {"keys", serve_keys, 2, NODE_READS, 0, 0, 0, NULL, 0},
+    {"mget", serve_mget, -2, NODE_READS, 1, -1, 1, NULL, 0},
+    {"migrate", serve_migrate, -6, NODE_WRITES | NODE_MIGRATE, 3, 3, 1, NULL, 0},
+    {"mset", serve_mset, -3, NODE_WRITES, 1, -1, 2, NULL, 0},
+    {"msetnx", serve_msetnx, -3, NODE_WRITES, 1, -1, 2, NULL, 0},
+    {"multi", serve_multi, 1, NODE_NOT_QUEUED, 0, 0, 0, NULL, 0},
+    {"persist", serve_persist, 2, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"pexpire", serve_pexpire, -3, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"pexpireat", serve_pexpireat, -3, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"pexpiretime", serve_pexpiretime, 2, NODE_READS, 1, 1, 1, NULL, 0},
+    {"ping", serve_ping, -1, 0, 0, 0, 0, NULL, 0},
+    {"psetex", serve_psetex, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"pttl", serve_pttl, 2, NODE_READS, 1, 1, 1, NULL, 0},
+    {"quit", serve_quit, -1, NODE_NO_AUTH | NODE_NOT_QUEUED, 0, 0, 0, NULL, 0},
+    {"randomkey", serve_randomkey, 1, NODE_READS, 0, 0, 0, NULL, 0},
+    {"readonly", serve_readonly, 1, 0, 0, 0, 0, NULL, 0},
+    {"readwrite", serve_readwrite, 1, 0, 0, 0, 0, NULL, 0},
+    {"rename", serve_rename, 3, NODE_WRITES, 1, 2, 1, NULL, 0},
+    {"renamenx", serve_renamenx, 3, NODE_WRITES, 1, 2, 1, NULL, 0},
+    {"reset", serve_reset, 1, NODE_NO_AUTH | NODE_NOT_QUEUED, 0, 0, 0, NULL, 0},
+    {"restore", serve_restore, -4, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"restore-asking", serve_restore, -4, NODE_WRITES | NODE_ASKING, 1, 1, 1, NULL, 0},
+    {"role", serve_role, 1, 0, 0, 0, 0, NULL, 0},
+    {"scan", serve_scan, -2, NODE_READS, 0, 0, 0, NULL, 0},
+    {"select", serve_select, 2, 0, 0, 0, 0, NULL, 0},
+    {"set", serve_set, -3, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"setex", serve_setex, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"setnx", serve_setnx, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"setrange", serve_setrange, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"strlen", serve_strlen, 2, NODE_READS, 1, 1, 1, NULL, 0},
+    {"substr", serve_getrange, 4, NODE_READS, 1, 1, 1, NULL, 0},
+    {"time", serve_time, 1, 0, 0, 0, 0, NULL, 0},
+    {"touch", serve_touch, -2, NODE_READS, 1, -1, 1, NULL, 0},
+    {"ttl", serve_ttl, 2, NODE_READS, 1, 1, 1, NULL, 0},
+    {"type", serve_type, 2, NODE_READS, 1, 1, 1, NULL, 0},
+    {"unlink", serve_del, -2, NODE_WRITES, 1, -1, 1, NULL, 0},
+    {"unwatch", serve_unwatch, 1, 0, 0, 0, 0, NULL, 0},
+    {"wait", serve_wait, 3, 0, 0, 0, 0, NULL, 0},
+    {"watch", serve_watch, -2, NODE_NOT_QUEUED, 1, -1, 1, NULL, 0},
+};
+
+static const node_command *bisect(const node_command *table, size_t count, const char *name) {
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(name, table[middle].name);
+        if (order == 0) {
+            return &table[middle];
+        }
+        if (order < 0) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return NULL;
+}
+
+/* Appends s in lower case; false if it does not fit or holds a zero byte. */
+static bool append_lower(char dst[NAME_MAX_BYTES], size_t at, kw_slice s) {
+    if (s.len >= NAME_MAX_BYTES - at) {
+        return false;
+    }
+    for (size_t i = 0; i < s.len; i++) {
+        char byte = s.data[i];
+        if (byte == '\0') {
+            return false;
+        }
+        dst[at + i] = (char)(byte + ('A' <= byte && byte <= 'Z' ? 'a' - 'A' : 0));
+    }
+    dst[at + s.len] = '\0';
+    return true;
+}
+
+const node_command *node_command_find(const kw_slice *argv, size_t argc,
+                                      const node_command **ret_container) {
+    char name[NAME_MAX_BYTES];
+    *ret_container = NULL;
+    if (!append_lower(name, 0, argv[0])) {
+        return NULL;
+    }
+    const node_command *found = bisect(commands, sizeof commands / sizeof *commands, name);
+    if (!found || !found->subcommands || argc == 1) {
+        return found;
+    }
+    *ret_container = found;
+    size_t len = argv[0].len;
+    name[len++] = '|';
+    if (len >= NAME_MAX_BYTES || !append_lower(name, len, argv[1])) {
+        return NULL;
+    }
+    return bisect(found->subcommands, found->subcommand_count, name);
+}
+
+bool node_command_arity_fits(const node_command *command, size_t argc) {
+    return command->arity < 0 ? argc >= (size_t)-command->arity : argc == (size_t)command->arity;
+}
+
+bool node_command_keys(const node_command *command, const kw_slice *argv, size_t argc,
+                       node_key_range *ret) {
+    if (command->first_key == 0) {
+        return false;
+    }
+    if ((command->flags & NODE_MIGRATE) && argv[3].len == 0) {
+        for (size_t i = 6; i + 1 < argc; i++) {
+            if (slice_is_nocase(argv[i], "keys")) {
+                *ret = (node_key_range){i + 1, argc - 1, 1};
+                return true;
+            }
+        }
+        return false;
+    }
+    size_t step = (size_t)command->key_step;
+    size_t first = (size_t)command->first_key;
+    size_t last = command->last_key < 0 ? argc - 1 : (size_t)command->last_key;
+    last = first + (last - first) / step * step;
+    *ret = (node_key_range){first, last, step};
+    return true;
+}
+
+size_t node_command_count(void) {
+    return sizeof commands / sizeof *commands;
+}
+
+const node_command *node_command_at(size_t index) {
+    return index < node_command_count() ? &commands[index] : NULL;
+}

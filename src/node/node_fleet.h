@@ -1,0 +1,58 @@
+/* Several nodes, and what passes between them: gossip (heard at once, by all that are not dead,
+ * paused or frozen), replication (a replica shares its primary's keyspace), MIGRATE's deliveries,
+ * failure and failover. Owns the nodes. Sans-I/O like a node: time is handed in, and connections
+ * are its user's, who learns by generation whether a node is still the one it was connected to. */
+#ifndef NODE_NODE_FLEET_H
+#define NODE_NODE_FLEET_H
+
+#include "node/node.h"
+
+typedef struct node_fleet node_fleet;
+
+typedef struct fleet_config {
+    const mem *mem;
+    uint64_t seed;
+    uint16_t primary_count;
+    uint16_t replica_count; /* of each primary */
+    const char *host;
+    const uint16_t *ports; /* of all nodes: the primaries, then the first's replicas, and so on */
+    int failover_ms;       /* negative: never by itself; FAIL is marked all the same */
+    bool full_coverage_required;
+    const char *user;     /* NULL: `default`; both are borrowed for the fleet's life */
+    const char *password; /* NULL: none is asked for */
+} fleet_config;
+
+/* All slots are assigned evenly, in order. */
+KW_CHECKED kw_status fleet_new(const fleet_config *config, uint64_t now_us, node_fleet **ret);
+/* The nodes' sessions must have been freed. */
+void fleet_free(node_fleet *f);
+
+uint16_t fleet_count(const node_fleet *f);
+/* NULL while it is dead. */
+node *fleet_node(const node_fleet *f, uint16_t index);
+bool fleet_is_paused(const node_fleet *f, uint16_t index);
+bool fleet_is_frozen(const node_fleet *f, uint16_t index);
+/* The cluster as its newest configuration has it: what a node would see that missed nothing. */
+const node_view *fleet_view(const node_fleet *f);
+
+/* The sessions of a node must be freed before it is killed. All errors are KW_ERR_INVALID: no such
+ * node, or not in a state to do that; KW_ERR_NOMEM. */
+KW_CHECKED kw_status fleet_kill(node_fleet *f, uint16_t index, uint64_t now_us);
+KW_CHECKED kw_status fleet_revive(node_fleet *f, uint16_t index, uint64_t now_us);
+KW_CHECKED kw_status fleet_promote(node_fleet *f, uint16_t replica);
+/* A paused node is not to be given bytes; it is taken for slow, not for failed. */
+KW_CHECKED kw_status fleet_pause(node_fleet *f, uint16_t index, bool paused);
+KW_CHECKED kw_status fleet_freeze(node_fleet *f, uint16_t index, bool frozen);
+/* owner NODE_NOBODY: to nobody. */
+KW_CHECKED kw_status fleet_assign(node_fleet *f, int first, int last, uint16_t owner);
+
+/* An operator's move of one slot: both nodes do it even if their views are frozen. */
+KW_CHECKED kw_status fleet_migrate_begin(node_fleet *f, int slot, uint16_t target);
+KW_CHECKED kw_status fleet_migrate_keys(node_fleet *f, int slot, size_t count, size_t *ret_left);
+KW_CHECKED kw_status fleet_migrate_end(node_fleet *f, int slot);
+
+/* Failure marks, failovers and expiry whose time has come; and when to call again. */
+void fleet_tick(node_fleet *f, uint64_t now_us);
+uint64_t fleet_deadline_us(const node_fleet *f);
+
+#endif

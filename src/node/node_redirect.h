@@ -1,0 +1,48 @@
+/* Where a command belongs: the one decision that makes a cluster node (NODE.md §2; getNodeByQuery
+ * of the servers). A pure function of facts that its caller has gathered. */
+#ifndef NODE_NODE_REDIRECT_H
+#define NODE_NODE_REDIRECT_H
+
+#include "node/node_view.h"
+
+typedef struct redirect_facts {
+    /* the command, or with EXEC all that were queued */
+    bool has_keys;
+    bool same_slot;    /* all keys are in the first one's slot */
+    bool several_keys; /* some key differs from the first */
+    bool writes;
+    bool shard_channel; /* SSUBSCRIBE, SPUBLISH: its keys are channels */
+    bool is_migrate;
+    bool brings_asking; /* RESTORE-ASKING */
+    /* the connection */
+    bool asking;
+    bool readonly;
+    /* the node's view */
+    uint16_t self;
+    uint16_t shard; /* its primary; itself if it is one */
+    uint16_t owner; /* of the slot; NODE_NOBODY: none */
+    uint16_t migrating_to;
+    uint16_t importing_from;
+    bool up;
+    bool reads_when_down;    /* cluster-allow-reads-when-down */
+    bool channels_when_down; /* cluster-allow-pubsubshard-when-down */
+    /* the keyspace; counted for an open slot only, none expired by it */
+    size_t missing_count;
+    size_t existing_count;
+} redirect_facts;
+
+typedef enum redirect_verdict {
+    REDIRECT_SERVE,
+    REDIRECT_MOVED,
+    REDIRECT_ASK,
+    REDIRECT_TRYAGAIN,
+    REDIRECT_CROSSSLOT,
+    REDIRECT_UNBOUND,       /* CLUSTERDOWN Hash slot not served */
+    REDIRECT_DOWN,          /* CLUSTERDOWN The cluster is down */
+    REDIRECT_DOWN_READ_ONLY /* ... and only accepts read commands */
+} redirect_verdict;
+
+/* *ret_target is set for MOVED and ASK only. */
+redirect_verdict node_redirect_decide(const redirect_facts *facts, uint16_t *ret_target);
+
+#endif

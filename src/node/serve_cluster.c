@@ -1,0 +1,356 @@
+#include "node/node_call.h"
+#include "node/node_handlers.h"
+#include "node/node_number.h"
+
+#include <stdio.h>
+
+/* -------------------------------------------------------------------------------- reading */
+
+static bool read_slot(node_call *c, size_t index, int *ret) {
+    int64_t slot;
+    if (!number_read_integer(c->argv[index], &slot) || slot < 0 || slot >= SLOT_COUNT) {
+        call_error(c, "ERR Invalid or out of range slot");
+        return false;
+    }
+    *ret = (int)slot;
+    return true;
+}
+
+/* The peer that argv[index] names; the error text begins with `complaint`. */
+static bool read_peer(node_call *c, size_t index, const char *complaint, uint16_t *ret) {
+    *ret = node_view_find(c->node->view, c->argv[index]);
+    if (*ret == NODE_NOBODY) {
+        call_errorf(c, "ERR %s node %.*s", complaint, (int)(c->argv[index].len & 0xfff),
+                    c->argv[index].data);
+        return false;
+    }
+    return true;
+}
+
+static bool read_target(node_call *c, size_t index, const char *complaint, uint16_t *ret) {
+    if (!read_peer(c, index, complaint, ret)) {
+        return false;
+    }
+    if (!c->node->view->peers[*ret].primary) {
+        call_error(c, "ERR Target node is not a master");
+        return false;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------------------ questions */
+
+void serve_cluster_myid(node_call *c) {
+    call_text(c, node_view_self(c->node->view)->id);
+}
+
+void serve_cluster_keyslot(node_call *c) {
+    call_integer(c, slot_of_key(c->argv[2]));
+}
+
+void serve_cluster_countkeysinslot(node_call *c) {
+    int64_t slot;
+    if (!call_read_integer(c, 2, &slot)) {
+        return;
+    }
+    if (slot < 0 || slot >= SLOT_COUNT) {
+        call_error(c, "ERR Invalid slot");
+        return;
+    }
+    call_integer(c, c->node->keys->slot_key_count[slot]);
+}
+
+void serve_cluster_getkeysinslot(node_call *c) {
+    int64_t slot;
+    int64_t most;
+    if (!call_read_integer(c, 2, &slot) || !call_read_integer(c, 3, &most)) {
+        return;
+    }
+    if (slot < 0 || slot >= SLOT_COUNT || most < 0) {
+        call_error(c, "ERR Invalid slot or number of keys");
+        return;
+    }
+    const keyspace *ks = c->node->keys;
+    size_t count = ks->slot_key_count[slot];
+    count = (uint64_t)most < count ? (size_t)most : count;
+    call_array(c, count);
+    const keyspace_entry *e = keyspace_first(ks, (int)slot);
+    for (size_t i = 0; i < count; i++, e = keyspace_next(ks, (int)slot, e)) {
+        call_bulk(c, keyspace_key(e));
+    }
+}
+
+void serve_cluster_count_failure_reports(node_call *c) {
+    uint16_t peer;
+    if (read_peer(c, 2, "Unknown", &peer)) {
+        call_integer(c, 0);
+    }
+}
+
+void serve_cluster_help(node_call *c) {
+    static const char *const lines[] = {
+        "CLUSTER <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "ADDSLOTS, ADDSLOTSRANGE, BUMPEPOCH, COUNT-FAILURE-REPORTS, COUNTKEYSINSLOT, DELSLOTS,",
+        "DELSLOTSRANGE, FAILOVER, FLUSHSLOTS, GETKEYSINSLOT, INFO, KEYSLOT, LINKS, MEET, MYID,",
+        "NODES, REPLICAS, REPLICATE, SAVECONFIG, SETSLOT, SHARDS, SLAVES, SLOTS",
+    };
+    size_t count = sizeof lines / sizeof *lines;
+    call_array(c, count);
+    for (size_t i = 0; i < count; i++) {
+        call_status(c, lines[i]);
+    }
+}
+
+/* ---------------------------------------------------------------------------------- slots */
+
+/* Marks the slots first..last as asked for; false: an error was given. */
+static bool choose_slots(node_call *c, int first, int last, bool removing,
+                         unsigned char chosen[SLOT_COUNT]) {
+    for (int slot = first; slot <= last; slot++) {
+        bool owned = c->node->view->owner[slot] != NODE_NOBODY;
+        if (owned != removing) {
+            call_errorf(
+                c, removing ? "ERR Slot %d is already unassigned" : "ERR Slot %d is already busy",
+                slot);
+            return false;
+        }
+        if (chosen[slot]) {
+            call_errorf(c, "ERR Slot %d specified multiple times", slot);
+            return false;
+        }
+        chosen[slot] = 1;
+    }
+    return true;
+}
+
+static void assign_chosen(node_call *c, bool removing, const unsigned char chosen[SLOT_COUNT]) {
+    node_view *view = c->node->view;
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        if (chosen[slot]) {
+            if (!removing) {
+                node_view_set_importing(view, slot, NODE_NOBODY);
+            }
+            node_view_give(view, slot, removing ? NODE_NOBODY : view->self);
+            view->changed = true;
+        }
+    }
+    call_ok(c);
+}
+
+static void change_slots(node_call *c, bool removing) {
+    unsigned char chosen[SLOT_COUNT] = {0};
+    int slot;
+    for (size_t i = 2; i < c->argc; i++) {
+        if (!read_slot(c, i, &slot)) {
+            return;
+        }
+    }
+    for (size_t i = 2; i < c->argc; i++) {
+        if (!read_slot(c, i, &slot) || !choose_slots(c, slot, slot, removing, chosen)) {
+            return;
+        }
+    }
+    assign_chosen(c, removing, chosen);
+}
+
+static void change_slot_ranges(node_call *c, bool removing) {
+    unsigned char chosen[SLOT_COUNT] = {0};
+    if (c->argc % 2 == 1) {
+        call_errorf(c, "ERR wrong number of arguments for '%s' command", c->command->name);
+        return;
+    }
+    for (size_t i = 2; i < c->argc; i += 2) {
+        int first;
+        int last;
+        if (!read_slot(c, i, &first) || !read_slot(c, i + 1, &last)) {
+            return;
+        }
+        if (first > last) {
+            call_errorf(c, "ERR start slot number %d is greater than end slot number %d", first,
+                        last);
+            return;
+        }
+        if (!choose_slots(c, first, last, removing, chosen)) {
+            return;
+        }
+    }
+    assign_chosen(c, removing, chosen);
+}
+
+void serve_cluster_addslots(node_call *c) {
+    change_slots(c, false);
+}
+
+void serve_cluster_delslots(node_call *c) {
+    change_slots(c, true);
+}
+
+void serve_cluster_addslotsrange(node_call *c) {
+    change_slot_ranges(c, false);
+}
+
+void serve_cluster_delslotsrange(node_call *c) {
+    change_slot_ranges(c, true);
+}
+
+void serve_cluster_flushslots(node_call *c) {
+    node_view *view = c->node->view;
+    if (keyspace_count(c->node->keys) > 0) {
+        call_error(c, "ERR DB must be empty to perform CLUSTER FLUSHSLOTS.");
+        return;
+    }
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        if (view->owner[slot] == view->self) {
+            node_view_give(view, slot, NODE_NOBODY);
+        }
+    }
+    view->changed = true;
+    call_ok(c);
+}
+
+/* -------------------------------------------------------------------------------- SETSLOT */
+
+static bool set_migrating(node_call *c, int slot) {
+    node_view *view = c->node->view;
+    uint16_t target;
+    if (view->owner[slot] != view->self) {
+        call_errorf(c, "ERR I'm not the owner of hash slot %d", slot);
+        return false;
+    }
+    if (!read_target(c, 4, "I don't know about", &target)) {
+        return false;
+    }
+    node_view_set_migrating(view, slot, target);
+    return true;
+}
+
+static bool set_importing(node_call *c, int slot) {
+    node_view *view = c->node->view;
+    uint16_t source;
+    if (view->owner[slot] == view->self) {
+        call_errorf(c, "ERR I'm already the owner of hash slot %d", slot);
+        return false;
+    }
+    if (!read_target(c, 4, "I don't know about", &source)) {
+        return false;
+    }
+    node_view_set_importing(view, slot, source);
+    return true;
+}
+
+static bool set_owner(node_call *c, int slot) {
+    node_view *view = c->node->view;
+    uint16_t owner;
+    if (!read_target(c, 4, "Unknown", &owner)) {
+        return false;
+    }
+    bool has_keys = c->node->keys->slot_key_count[slot] > 0;
+    if (view->owner[slot] == view->self && owner != view->self && has_keys) {
+        call_errorf(c,
+                    "ERR Can't assign hashslot %d to a different node while I still hold keys for "
+                    "this hash slot.",
+                    slot);
+        return false;
+    }
+    node_view_settle(view, slot, owner, has_keys);
+    return true;
+}
+
+void serve_cluster_setslot(node_call *c) {
+    node_view *view = c->node->view;
+    int slot;
+    if (!node_view_self(view)->primary) {
+        call_error(c, "ERR Please use SETSLOT only with masters.");
+        return;
+    }
+    if (!read_slot(c, 2, &slot)) {
+        return;
+    }
+    bool done;
+    if (call_argument_is(c, 3, "migrating") && c->argc == 5) {
+        done = set_migrating(c, slot);
+    } else if (call_argument_is(c, 3, "importing") && c->argc == 5) {
+        done = set_importing(c, slot);
+    } else if (call_argument_is(c, 3, "stable") && c->argc == 4) {
+        node_view_set_migrating(view, slot, NODE_NOBODY);
+        node_view_set_importing(view, slot, NODE_NOBODY);
+        done = true;
+    } else if (call_argument_is(c, 3, "node") && c->argc == 5) {
+        done = set_owner(c, slot);
+    } else {
+        call_error(c, "ERR Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER "
+                      "HELP");
+        done = false;
+    }
+    if (done) {
+        call_ok(c);
+    }
+}
+
+/* ------------------------------------------------------------------------ epochs and roles */
+
+void serve_cluster_bumpepoch(node_call *c) {
+    node_view *view = c->node->view;
+    bool bumped = node_view_bump_epoch(view);
+    char text[48];
+    (void)snprintf(text, sizeof text, "%s %llu", bumped ? "BUMPED" : "STILL",
+                   (unsigned long long)node_view_self(view)->config_epoch);
+    call_status(c, text);
+}
+
+void serve_cluster_saveconfig(node_call *c) {
+    call_ok(c);
+}
+
+void serve_cluster_meet(node_call *c) {
+    int64_t port;
+    if (!number_read_integer(c->argv[3], &port)) {
+        call_errorf(c, "ERR Invalid base port specified: %.*s", (int)(c->argv[3].len & 0xfff),
+                    c->argv[3].data);
+        return;
+    }
+    call_ok(c); /* all nodes of a lab know each other from the start */
+}
+
+void serve_cluster_failover(node_call *c) {
+    node_view *view = c->node->view;
+    const node_peer *me = node_view_self(view);
+    bool forced = call_argument_is(c, 2, "force") || call_argument_is(c, 2, "takeover");
+    if (c->argc > 3 || (c->argc == 3 && !forced)) {
+        call_syntax_error(c);
+        return;
+    }
+    if (me->primary) {
+        call_error(c, "ERR You should send CLUSTER FAILOVER to a replica");
+        return;
+    }
+    if (view->peers[me->primary_of].failed && !forced) {
+        call_error(c, "ERR Master is down or failed, please use CLUSTER FAILOVER FORCE");
+        return;
+    }
+    node_view_take_over(view);
+    call_ok(c);
+}
+
+void serve_cluster_replicate(node_call *c) {
+    node_view *view = c->node->view;
+    const node_peer *me = node_view_self(view);
+    uint16_t primary;
+    if (!read_peer(c, 2, "Unknown", &primary)) {
+        return;
+    }
+    if (primary == view->self) {
+        call_error(c, "ERR Can't replicate myself");
+        return;
+    }
+    if (!view->peers[primary].primary) {
+        call_error(c, "ERR I can only replicate a master, not a replica.");
+        return;
+    }
+    if (me->primary && (me->slot_count > 0 || keyspace_count(c->node->keys) > 0)) {
+        call_error(c, "ERR To set a master the node must be empty and without assigned slots.");
+        return;
+    }
+    node_view_follow(view, primary);
+    call_ok(c);
+}
