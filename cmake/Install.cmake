@@ -2,7 +2,9 @@
 # and man pages.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS keyway RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tool)
+if(TARGET keyway)
+  install(TARGETS keyway RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tool)
+endif()
 install(DIRECTORY include/keyway DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(FILES ${CMAKE_BINARY_DIR}/libkeyway.a ${CMAKE_BINARY_DIR}/libkeyway-lab.a
         DESTINATION ${CMAKE_INSTALL_LIBDIR})
