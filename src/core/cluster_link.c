@@ -528,12 +528,13 @@ static void schedule_reconnect(cluster *c, link *l, bool was_good) {
     node *n = l->node;
     const cluster_config *k = &c->config;
     l->state = LINK_BACKOFF;
-    uint64_t delay_us = 0; /* a good connection that broke is made anew at once */
-    if (!was_good) {
-        delay_us = retry_growing_us(&c->prng, k->reconnect_min_us, k->reconnect_max_us, 2, 1,
-                                    n->failures_in_row);
-        n->failures_in_row++;
+    if (was_good) { /* a good connection that broke is made anew at once */
+        timer_start_now(c, &l->timer);
+        return;
     }
+    uint64_t delay_us = retry_growing_us(&c->prng, k->reconnect_min_us, k->reconnect_max_us, 2, 1,
+                                         n->failures_in_row);
+    n->failures_in_row++;
     wheel_start(&c->wheel, &l->timer, c->now_us + delay_us);
 }
 

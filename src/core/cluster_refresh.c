@@ -80,7 +80,9 @@ static uint64_t start_time(cluster *c, refresh_trigger trigger) {
 
 static void arm_at(cluster *c, refresh_trigger trigger, uint64_t at_us) {
     refresh *f = &c->refresh;
-    if (!f->armed || at_us < f->start.at_us) {
+    if (at_us <= c->now_us) {
+        timer_start_now(c, &f->start);
+    } else if (!f->armed || at_us < f->start.at_us) {
         wheel_start(&c->wheel, &f->start, at_us);
     }
     f->armed = true;

@@ -53,7 +53,7 @@ static void lane_wake(cluster *c, lane *a) {
     if (a->waiting && a->assigned == 0) {
         request *first = REQUEST_OF(a->waiting);
         if (!wheel_running(&first->retry)) {
-            wheel_start(&c->wheel, &first->retry, c->now_us);
+            timer_start_now(c, &first->retry);
         }
     }
 }
@@ -89,7 +89,7 @@ void lane_remove(cluster *c, request *r) {
 
 void route_wake_slot(cluster *c, int slot) {
     if (c->lanes[slot].waiting) {
-        wheel_start(&c->wheel, &REQUEST_OF(c->lanes[slot].waiting)->retry, c->now_us);
+        timer_start_now(c, &REQUEST_OF(c->lanes[slot].waiting)->retry);
     }
 }
 

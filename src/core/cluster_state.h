@@ -330,5 +330,10 @@ typedef enum timer_tag {
 } timer_tag;
 
 void timer_init(wheel_timer *t, timer_tag tag);
+/* Fires before the input function that is running returns, or at the next tick; starting it for
+ * `now_us` would round up to the end of the millisecond. */
+static inline void timer_start_now(cluster *c, wheel_timer *t) {
+    wheel_start(&c->wheel, t, 0);
+}
 
 #endif
