@@ -121,6 +121,9 @@ static void on_reply(reception *x) {
     histogram_add(&c->latency, c->now_us - r->submitted_us);
     x->n->counters[KW_COUNT_REPLIES]++;
     watch_answer(c, r, x->answer.kind == ANSWER_ERROR ? "error" : "reply");
+    if (x->n->says_down && x->answer.kind == ANSWER_REPLY && r->slot != SLOT_NONE) {
+        node_recovered(c, x->n);
+    }
     if (r->probe && x->answer.kind == ANSWER_REPLY && r->slot != SLOT_NONE) {
         learn_owner(x, r->slot, x->n);
     }
@@ -264,6 +267,9 @@ static void on_down(reception *x) {
     if (x->answer.uncovered && c->config.uncovered == UNCOVERED_FAIL) {
         request_fail(c, r, KW_ERR_UNCOVERED, x->n, "no node serves slot %d", r->slot);
         return;
+    }
+    if (!x->answer.uncovered) {
+        node_says_down(c, x->n);
     }
     refresh_arm(c, x->answer.uncovered ? REFRESH_URGENT : REFRESH_NORMAL, NULL);
     retry_later(x, "down");

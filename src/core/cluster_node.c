@@ -213,16 +213,15 @@ static request *first_waiting(const node *n) {
     return NULL;
 }
 
+static void start_probing(cluster *c, node *n) {
+    wheel_start(&c->wheel, &n->probe,
+                c->now_us + prng_jitter(&c->prng, c->config.failover_probe_us, 20));
+}
+
 /* A node that is not there cannot say that it was replaced. One of the commands that wait for it
  * asks a replica now and then: a replica refuses it with MOVED as long as it is one, and serves it,
  * or names the new primary, once there is one. */
-void node_on_probe(cluster *c, node *n) {
-    request *r = first_waiting(n);
-    if (!r || c->closed) {
-        return;
-    }
-    wheel_start(&c->wheel, &n->probe,
-                c->now_us + prng_jitter(&c->prng, c->config.failover_probe_us, 20));
+static void probe_replica(cluster *c, node *n, request *r) {
     node *at = healthy_replica(c, n);
     if (!at) {
         at = route_random_primary(c, n->uid);
@@ -233,4 +232,49 @@ void node_on_probe(cluster *c, node *n) {
     request_unqueue(c, r);
     r->probe = true;
     route_to(c, r, at, "failover");
+}
+
+/* A random one of the lanes that wait for the node; SLOT_NONE if there is none. */
+static int waiting_slot(cluster *c, const node *n) {
+    int from = (int)prng_below(&c->prng, SLOT_COUNT);
+    for (int i = 0; i < SLOT_COUNT; i++) {
+        int slot = (from + i) % SLOT_COUNT;
+        if (c->lanes[slot].waiting && slotmap_owner(&c->slots, slot) == n->index) {
+            return slot;
+        }
+    }
+    return SLOT_NONE;
+}
+
+void node_on_probe(cluster *c, node *n) {
+    if (c->closed) {
+        return;
+    }
+    request *r = first_waiting(n);
+    int slot = !r && n->says_down ? waiting_slot(c, n) : SLOT_NONE;
+    if (r) {
+        start_probing(c, n);
+        probe_replica(c, n, r);
+    } else if (slot != SLOT_NONE) {
+        start_probing(c, n);
+        route_wake_slot(c, slot);
+    }
+}
+
+/* The backoffs of the slots grow up to a second: one command of the node's does not wait that long,
+ * so that its recovery is seen. */
+void node_says_down(cluster *c, node *n) {
+    n->says_down = true;
+    if (!wheel_running(&n->probe)) {
+        start_probing(c, n);
+    }
+}
+
+void node_recovered(cluster *c, node *n) {
+    n->says_down = false;
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        if (slotmap_owner(&c->slots, slot) == n->index) {
+            route_wake_slot(c, slot);
+        }
+    }
 }

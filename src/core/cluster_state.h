@@ -46,6 +46,7 @@ typedef struct node {
     bool in_view;   /* scratch of cluster_view.c */
     bool replica;
     bool was_up;
+    bool says_down;   /* its last word on keys was CLUSTERDOWN or LOADING */
     uint16_t primary; /* of a replica: its primary's index, or SLOTMAP_NONE */
     char id[LIMIT_NODE_ID_BYTES + 1];
     endpoint endpoint;           /* as announced: what redirects name */
@@ -251,6 +252,9 @@ void node_leave_map(cluster *c, node *n);
 /* Frees it if nothing refers to it any more. */
 void node_release(cluster *c, node *n);
 void node_on_probe(cluster *c, node *n);
+/* It answered CLUSTERDOWN or its like; it serves keys again. */
+void node_says_down(cluster *c, node *n);
+void node_recovered(cluster *c, node *n);
 const char *node_state_name(const node *n);
 /* "host:port" for a person; never NULL. */
 const char *node_text(const node *n, char dst[ENDPOINT_TEXT_BYTES]);
