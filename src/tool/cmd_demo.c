@@ -41,17 +41,25 @@ typedef struct settings {
     bool plain;
 } settings;
 
+/* The client's words without its reasons, which a line has no room for. */
+static void log_event(demo *d, style s, const kw_event *event) {
+    const char *text = kw_event_text(event);
+    const char *reason = strstr(text, ": ");
+    int len = (int)(reason ? (size_t)(reason - text) : strlen(text));
+    plan_log(&d->plan, s, "client: %.*s", len, text);
+}
+
 static void on_event(kw_client *client, const kw_event *event, void *arg) {
     (void)client;
     demo *d = arg;
     switch (kw_event_get_type(event)) {
     case KW_EVENT_NODE_DOWN:
         d->was_down = true;
-        plan_log(&d->plan, STYLE_BAD, "client: %s", kw_event_text(event));
+        log_event(d, STYLE_BAD, event);
         break;
     case KW_EVENT_NODE_UP:
         if (d->was_down) {
-            plan_log(&d->plan, STYLE_DIM, "client: %s", kw_event_text(event));
+            log_event(d, STYLE_DIM, event);
         }
         break;
     case KW_EVENT_REFRESH_REFUSED:
@@ -69,6 +77,7 @@ static exit_status start(demo *d, const settings *s) {
         kw_lab_options_set_size(lab_options, PLAN_SHARDS, 1) != KW_OK) {
         give_up("out of memory");
     }
+    kw_lab_options_set_full_coverage(lab_options, false); /* a dead shard stops only itself */
     kw_status status = kw_lab_start(lab_options, &d->lab, &err);
     kw_lab_options_free(lab_options);
     if (status != KW_OK) {

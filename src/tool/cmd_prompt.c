@@ -12,8 +12,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
+enum { OPTION_TIMEOUT = 256 };
+
 static const option_row rows[] = {
     OPTION_ROW_URL,
+    {OPTION_TIMEOUT, "timeout", "MS", "deadline of each command, in milliseconds"},
     {'2', "resp2", NULL, "speak RESP2, whose maps and sets are arrays"},
     {'3', "resp3", NULL, "speak RESP3: the default"},
     {0, NULL, NULL, NULL},
@@ -24,6 +27,7 @@ static const option_set options = {
 
 typedef struct prompt {
     kw_client *client;
+    uint32_t timeout_ms;
     editor *edit;
     out to;
     out notes;
@@ -119,6 +123,7 @@ static bool run_once(prompt *p) {
     }
     c->err.slot = -1;
     kw_call_options_set_trace(call_options, c->trace);
+    kw_call_options_set_timeout_ms(call_options, p->timeout_ms);
     kw_status status =
         kw_submit(p->client, p->words.items, p->words.count, call_options, on_reply, c, &c->err);
     kw_call_options_free(call_options);
@@ -131,6 +136,7 @@ static bool run_once(prompt *p) {
     if (!c->done) {
         (void)interrupt_take();
         c->abandoned = true;
+        editor_tell(p->edit, ""); /* below the ^C */
         complain("left behind: the command may still be executed");
         return false;
     }
@@ -279,8 +285,8 @@ static exit_status run_interactive(prompt *p, const target *t) {
     return STATUS_OK;
 }
 
-static exit_status run(const target *t) {
-    prompt p = {.client = t->client};
+static exit_status run(const target *t, uint32_t timeout_ms) {
+    prompt p = {.client = t->client, .timeout_ms = timeout_ms};
     out_init(&p.to, STDOUT_FILENO);
     out_init(&p.notes, STDERR_FILENO);
     p.emit.to = &p.to;
@@ -289,7 +295,7 @@ static exit_status run(const target *t) {
     p.emit.mode = p.emit.look.is_tty ? PRINT_TYPED : PRINT_RAW;
     exit_status status = isatty(STDIN_FILENO) == 1 && p.emit.look.is_tty
                              ? run_interactive(&p, t)
-                             : pipe_run(t->client, STDIN_FILENO, &p.emit, 0);
+                             : pipe_run(t->client, STDIN_FILENO, &p.emit, timeout_ms);
     out_done(&p.to);
     out_done(&p.notes);
     return status;
@@ -309,17 +315,20 @@ static exit_status misplaced(const char *word) {
 exit_status cmd_prompt(int argc, char **argv) {
     const char *value = NULL;
     const char *url = NULL;
+    uint64_t timeout_ms = 0;
     int resp = 0;
     int id;
     while ((id = option_next(&options, argc, argv, &value)) != OPTION_END) {
-        if (id == OPTION_WRONG) {
+        if (id == OPTION_WRONG ||
+            (id == OPTION_TIMEOUT &&
+             !option_number(&options, "timeout", value, 1, UINT32_MAX, &timeout_ms))) {
             return STATUS_USAGE;
         }
         if (id == 'u') {
             url = value;
         } else if (id == '2' || id == '3') {
             resp = id - '0';
-        } else {
+        } else if (id == OPTION_HELP) {
             option_help(&options);
             return STATUS_OK;
         }
@@ -330,7 +339,7 @@ exit_status cmd_prompt(int argc, char **argv) {
     target t;
     exit_status status = target_open(&t, url, resp);
     if (status == STATUS_OK) {
-        status = run(&t);
+        status = run(&t, (uint32_t)timeout_ms);
         target_close(&t);
     }
     return status;

@@ -5,7 +5,9 @@
 
 /* The trace of what was just printed; after it on the screen, too. */
 static void emit_trace(emitter *e, const kw_trace *trace) {
-    if (trace && e->explain && e->mode != PRINT_JSON) {
+    /* What was refused before it was routed has no way to tell of. */
+    bool routed = trace && (kw_trace_slot(trace) >= 0 || kw_trace_hop_count(trace) > 0);
+    if (routed && e->explain && e->mode != PRINT_JSON) {
         out_flush(e->to);
         explain_table(e->notes, &e->look, trace);
         out_flush(e->notes);

@@ -118,6 +118,21 @@ void explain_json(out *o, const kw_trace *trace) {
     out_text(o, "]}");
 }
 
+/* How many hops from the i-th on went to the same node with the same answer. */
+static size_t same_hops(const kw_trace *trace, size_t i) {
+    kw_hop first;
+    kw_hop next;
+    size_t count = 1;
+    if (!kw_trace_hop_at(trace, i, &first)) {
+        return 0;
+    }
+    while (kw_trace_hop_at(trace, i + count, &next) && strcmp(next.node, first.node) == 0 &&
+           strcmp(answer_of(&next), answer_of(&first)) == 0) {
+        count++;
+    }
+    return count;
+}
+
 void explain_line(out *o, const term *t, const kw_trace *trace) {
     const char *arrow = term_glyph(t, "→", "->");
     const char *warn = term_style(t, STYLE_WARN);
@@ -130,15 +145,19 @@ void explain_line(out *o, const term *t, const kw_trace *trace) {
     }
     kw_hop hop;
     size_t hops = kw_trace_hop_count(trace);
-    for (size_t i = 0; kw_trace_hop_at(trace, i, &hop); i++) {
+    for (size_t i = 0; kw_trace_hop_at(trace, i, &hop);) {
+        size_t times = same_hops(trace, i);
+        i += times;
         out_printf(o, "%s %s ", arrow, hop.node);
-        bool last = i + 1 == hops;
         bool plain = strcmp(answer_of(&hop), "reply") == 0 || strcmp(answer_of(&hop), "error") == 0;
-        if (!last || !plain) {
-            out_printf(o, "%s%s%s%s ", term_style(t, STYLE_RESET), warn, answer_of(&hop),
-                       term_style(t, STYLE_RESET));
-            out_text(o, dim);
+        if (i == hops && plain) {
+            break;
         }
+        out_printf(o, "%s%s%s", term_style(t, STYLE_RESET), warn, answer_of(&hop));
+        if (times > 1) {
+            out_printf(o, " %s%zu", term_glyph(t, "×", "x"), times);
+        }
+        out_printf(o, "%s%s ", term_style(t, STYLE_RESET), dim);
     }
     double ms = (double)kw_trace_total_us(trace) / 1000.0;
     out_printf(o, " %.2f ms%s\n", ms, term_style(t, STYLE_RESET));

@@ -26,6 +26,8 @@ static exit_status show_help(void) {
     }
     out_text(&o, "\noptions:\n"
                  "  -u, --url URL          the cluster, such as redis://127.0.0.1:7000\n"
+                 "      --timeout MS       deadline of each command, in milliseconds\n"
+                 "  -2, --resp2            speak RESP2, whose maps and sets are arrays\n"
                  "  -h, --help             this text; after a command, that command's\n"
                  "  -V, --version          the version\n\n"
                  "Without -u the cluster is that of KEYWAY_URL; with neither, an embedded one is\n"

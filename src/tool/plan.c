@@ -81,6 +81,7 @@ static void end_move(plan *p) {
     p->traffic->hot_slot = -1;
     p->moves_left--;
     p->moved++;
+    p->slots_moved++;
 }
 
 /* One step of the slot that is on the move. Its two keys go one at a time, so that for a while a
@@ -154,8 +155,8 @@ static void look_for_promotion(plan *p, uint64_t now_us) {
             i >= PLAN_SHARDS) {
             p->primary[1] = i;
             p->outage_us = now_us - p->killed_us;
-            plan_log(p, STYLE_GOOD, "%s is promoted after %.0f ms by the cluster's own failover",
-                     node.endpoint, (double)p->outage_us / 1000);
+            plan_log(p, STYLE_GOOD, "%s is promoted after %.0f ms by the failover", node.endpoint,
+                     (double)p->outage_us / 1000);
             return;
         }
     }
@@ -265,7 +266,7 @@ void plan_step(plan *p, uint64_t now_us) {
 
 const char *plan_phase_name(phase ph) {
     static const char *const names[] = {"write all keys", "calm",       "move 1000 slots",
-                                        "kill a primary", "stale view", "hole in the map",
+                                        "kill a primary", "stale view", "hole in map",
                                         "read back",      "done"};
     return names[ph];
 }

@@ -38,8 +38,9 @@ typedef struct plan {
     int primary[PLAN_SHARDS];     /* the lab's number of each shard's primary now */
     int moves_left;               /* of this phase */
     int moved;                    /* of this phase */
-    int open_slot;                /* on the move; -1 = none */
-    int open_target;              /* shard */
+    uint64_t slots_moved;
+    int open_slot;   /* on the move; -1 = none */
+    int open_target; /* shard */
     int open_step;
     uint64_t next_us; /* of the move */
     int killed;       /* the lab's number; -1 = none */

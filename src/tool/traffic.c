@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { KEY_BYTES = 32, VALUE_BYTES = 64, BURST_MS = 50, HOT_PERCENT = 15 };
+enum { KEY_BYTES = 32, VALUE_BYTES = 64, BURST_MS = 50, HOT_PERCENT = 4 };
 
 typedef enum kind { KIND_GET, KIND_SET, KIND_MGET, KIND_EXISTS } kind;
 

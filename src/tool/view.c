@@ -10,10 +10,12 @@ enum {
     GRID_ROWS = 4,
     SPARK_MAX = 100,
     LABEL_WIDTH = 12,
-    LINES_BESIDE_LOG = 18,
+    LINES_BESIDE_LOG = 20,
     LOG_MIN = 3,
     LOG_MAX = 10,
-    BAR_WIDTH = 16
+    BAR_WIDE = 16,
+    BAR_NARROW = 8,
+    WIDE = 92 /* columns from which the wide bars fit */
 };
 
 static const char *style_of(const view *v, style s) {
@@ -132,11 +134,12 @@ static void fill_grid(view *v) {
 }
 
 static void draw_bar(view *v, int shard, int slots, int most) {
-    int full = most > 0 ? slots * BAR_WIDTH / most : 0;
+    int width = v->look.width >= WIDE ? BAR_WIDE : BAR_NARROW;
+    int full = most > 0 ? slots * width / most : 0;
     term_ink(&v->screen, &v->look, (colour){shard, false});
     out_fill(&v->screen, term_glyph(&v->look, "█", "#"), (size_t)full);
     out_text(&v->screen, style_of(v, STYLE_RESET));
-    out_fill(&v->screen, " ", (size_t)(BAR_WIDTH - full));
+    out_fill(&v->screen, " ", (size_t)(width - full));
 }
 
 static void draw_node_state(view *v, int node) {
@@ -144,9 +147,9 @@ static void draw_node_state(view *v, int node) {
     if (!kw_lab_node_at(v->plan->lab, node, &info)) {
         return;
     }
-    const char *state = !info.alive ? "dead" : info.stale ? "stale view" : "up";
+    const char *state = !info.alive ? "dead" : info.stale ? "stale" : "up";
     style s = !info.alive ? STYLE_BAD : info.stale ? STYLE_WARN : STYLE_GOOD;
-    out_printf(&v->screen, "%s%-10s%s", style_of(v, s), state, style_of(v, STYLE_RESET));
+    out_printf(&v->screen, "%s%-5s%s", style_of(v, s), state, style_of(v, STYLE_RESET));
 }
 
 static void draw_nodes(view *v) {
@@ -252,12 +255,15 @@ static void counter(view *v, const char *name, uint64_t value, style s) {
 static void draw_counters(view *v) {
     kw_stats *stats = NULL;
     if (kw_stats_new(v->plan->client, &stats) != KW_OK) {
-        end_line(v);
-        return;
+        give_up("out of memory");
     }
-    counter(v, "commands", v->traffic->commands, STYLE_BOLD);
+    char number[32];
+    out_printf(&v->screen, "  %-*s%s%9s%s", LABEL_WIDTH, "commands", style_of(v, STYLE_BOLD),
+               grouped(v->traffic->commands, number), style_of(v, STYLE_RESET));
     counter(v, "failed", v->traffic->failed, v->traffic->failed ? STYLE_BAD : STYLE_GOOD);
     counter(v, "lost", v->traffic->lost, v->traffic->lost ? STYLE_BAD : STYLE_GOOD);
+    end_line(v);
+    out_printf(&v->screen, "  %-*s", LABEL_WIDTH - 2, "redirects");
     counter(v, "MOVED", kw_stats_total(stats, KW_COUNT_MOVED), STYLE_RESET);
     counter(v, "ASK", kw_stats_total(stats, KW_COUNT_ASK), STYLE_RESET);
     counter(v, "TRYAGAIN", kw_stats_total(stats, KW_COUNT_TRYAGAIN), STYLE_RESET);
@@ -270,8 +276,9 @@ static void draw_counters(view *v) {
 static void draw_log(view *v) {
     int room = v->look.height - LINES_BESIDE_LOG;
     room = room > LOG_MAX ? LOG_MAX : room < LOG_MIN ? LOG_MIN : room;
-    for (int i = v->plan->log_count - room; i < v->plan->log_count; i++) {
-        if (i >= 0) {
+    int first = v->plan->log_count > room ? v->plan->log_count - room : 0;
+    for (int i = first; i < first + room; i++) {
+        if (i < v->plan->log_count) {
             const plan_line *line = &v->plan->log[i % PLAN_LOG_LINES];
             out_printf(&v->screen, "  %s%5.1f s%s  %s%s%s", style_of(v, STYLE_DIM),
                        (double)line->at_us / 1e6, style_of(v, STYLE_RESET),
@@ -366,16 +373,13 @@ static void counted_rows(view *v, const kw_stats *stats) {
         const char *name;
         const char *remark;
     } rows[] = {
-        {KW_COUNT_MOVED, "redirected by MOVED",
-         "the slot has another owner: map patched, sent there"},
-        {KW_COUNT_ASK, "redirected by ASK", "the key has left already: asked at the target, once"},
-        {KW_COUNT_TRYAGAIN, "held back by TRYAGAIN", "one key here, one there: tried again later"},
-        {KW_COUNT_CLUSTERDOWN, "held back by CLUSTERDOWN",
-         "the slot had no living owner: tried again"},
-        {KW_COUNT_RETRIES, "sent again, connection lost", "reads, and writes that may be repeated"},
-        {KW_COUNT_PROBES, "probes for a slot's owner",
-         "sent to any node, to learn where the slot is"},
-        {KW_COUNT_SLOTS_HEALED, "slots healed", "had no owner in the client's map, then had one"},
+        {KW_COUNT_MOVED, "redirected by MOVED", "the slot has another owner"},
+        {KW_COUNT_ASK, "redirected by ASK", "the key has left already"},
+        {KW_COUNT_TRYAGAIN, "held back by TRYAGAIN", "one key here, one there"},
+        {KW_COUNT_CLUSTERDOWN, "held back by CLUSTERDOWN", "no living owner: again later"},
+        {KW_COUNT_RETRIES, "sent again, connection lost", "reads, and repeatable writes"},
+        {KW_COUNT_PROBES, "probes for a slot's owner", "sent to any node, to learn it"},
+        {KW_COUNT_SLOTS_HEALED, "slots healed", "unknown to the client, then known"},
         {KW_COUNT_REFRESH_ACCEPTED, "views of the map taken", ""},
         {KW_COUNT_REFUSED_EPOCH, "views refused as stale", ""},
     };
@@ -397,10 +401,14 @@ void view_summary(view *v, bool interrupted) {
     snprintf(remark, sizeof remark, "%llu of %d keys read back", (unsigned long long)t->read_back,
              TRAFFIC_KEYS);
     row(v, "lost", t->lost, remark);
+    row(v, "slots moved", v->plan->slots_moved, "one by one, with their keys");
     counted_rows(v, stats);
     kw_stats_free(stats);
-    snprintf(remark, sizeof remark, "a primary was dead for %.0f ms of it",
-             (double)v->plan->outage_us / 1000);
+    remark[0] = '\0';
+    if (v->plan->outage_us > 0) {
+        snprintf(remark, sizeof remark, "a primary was dead for %.0f ms of it",
+                 (double)v->plan->outage_us / 1000);
+    }
     row_ms(v, "longest stall of a command", (double)t->latency.max_us / 1000, remark);
     row_ms(v, "response time p50", (double)histogram_quantile(&t->latency, 0.5) / 1000, "");
     row_ms(v, "response time p99", (double)histogram_quantile(&t->latency, 0.99) / 1000, "");
