@@ -176,8 +176,8 @@ static void name_peer(node_fleet *f, uint16_t index, node_peer *peer) {
     peer->config_epoch = index + 1u;
     peer->primary = index < f->config.primary_count;
     peer->primary_of =
-        peer->primary ? index
-                      : (uint16_t)((index - f->config.primary_count) / f->config.replica_count);
+        (uint16_t)(peer->primary ? index
+                                 : (index - f->config.primary_count) / f->config.replica_count);
 }
 
 static void assign_evenly(node_view *view, uint16_t primary_count) {
