@@ -26,6 +26,7 @@ static void retry_later(reception *x, const char *reason) {
     if (r->attempts < UINT8_MAX) {
         r->attempts++;
     }
+    r->redirects = 0; /* the limit is there for loops without a pause; TRYAGAIN may come after ASK */
     route_later(c, r, delay_us, reason);
 }
 

@@ -505,6 +505,11 @@ int expect_somewhere(dialogue *d, const char *text) {
     return 0;
 }
 
+bool hears(dialogue *d, int node) {
+    settle(d);
+    return nodes_find(d, node, HEARD) != NULL;
+}
+
 void expect_nothing(dialogue *d) {
     settle(d);
     for (int n = 1; n <= DIALOGUE_NODES; n++) {

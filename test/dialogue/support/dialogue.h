@@ -133,6 +133,8 @@ void seeds(dialogue *d, const char *text);
 void expect(dialogue *d, int node, const char *text);
 /* ... at whichever node; returns it. */
 int expect_somewhere(dialogue *d, const char *text);
+/* Such a command is there. */
+bool hears(dialogue *d, int node);
 /* Nobody has heard a command that was not expected. */
 void expect_nothing(dialogue *d);
 /* Answers the oldest command that was expected and not answered: +, - and : as they are, else a
