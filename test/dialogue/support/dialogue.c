@@ -492,6 +492,14 @@ void expect(dialogue *d, int node, const char *text) {
     h->state = EXPECTED;
 }
 
+const char *hear_next(dialogue *d, int node) {
+    settle(d);
+    heard *h = nodes_find(d, node, HEARD);
+    assert_non_null(h);
+    h->state = EXPECTED;
+    return h->text;
+}
+
 int expect_somewhere(dialogue *d, const char *text) {
     settle(d);
     for (int n = 1; n <= DIALOGUE_NODES; n++) {
@@ -531,6 +539,16 @@ static heard *next_expected(dialogue *d, int node) {
 void reply(dialogue *d, int node, const char *text) {
     nodes_answer(d, next_expected(d, node), node, text);
     settle(d);
+}
+
+bool owes(dialogue *d, int node) {
+    return nodes_find(d, node, EXPECTED) != NULL;
+}
+
+void reply_if_owed(dialogue *d, int node, const char *text) {
+    if (owes(d, node)) {
+        reply(d, node, text);
+    }
 }
 
 void reply_bytes(dialogue *d, int node, const char *bytes, size_t len) {

@@ -131,6 +131,8 @@ void seeds(dialogue *d, const char *text);
 
 /* The next command that came to the node and was not yet expected is this one. */
 void expect(dialogue *d, int node, const char *text);
+/* ... whatever it is; returns its text. */
+const char *hear_next(dialogue *d, int node);
 /* ... at whichever node; returns it. */
 int expect_somewhere(dialogue *d, const char *text);
 /* Such a command is there. */
@@ -140,6 +142,9 @@ void expect_nothing(dialogue *d);
 /* Answers the oldest command that was expected and not answered: +, - and : as they are, else a
  * bulk string; "(nil)" is null; "(view)" and "(info)" what the model says. */
 void reply(dialogue *d, int node, const char *text);
+/* It has a command that was expected and not answered. */
+bool owes(dialogue *d, int node);
+void reply_if_owed(dialogue *d, int node, const char *text);
 /* ... with these bytes. */
 void reply_bytes(dialogue *d, int node, const char *bytes, size_t len);
 /* Bytes that nobody asked for. */
