@@ -21,7 +21,7 @@ struct forwarder {
     atomic_uint target;
     atomic_uint cuts; /* how often all connections were cut */
     atomic_bool stop;
-    unsigned cuts_seen;
+    atomic_uint cuts_done;
     int pairs[PAIRS_MAX][2];
     int pair_count;
 };
@@ -103,11 +103,12 @@ static void turn(forwarder *f) {
 static void *run(void *arg) {
     forwarder *f = arg;
     while (!atomic_load(&f->stop)) {
-        if (f->cuts_seen != atomic_load(&f->cuts)) {
-            f->cuts_seen++;
+        unsigned cuts = atomic_load(&f->cuts);
+        if (atomic_load(&f->cuts_done) != cuts) {
             while (f->pair_count > 0) {
                 drop(f, 0);
             }
+            atomic_store(&f->cuts_done, cuts);
         }
         turn(f);
     }
@@ -143,7 +144,10 @@ uint16_t forwarder_port(const forwarder *f) {
 
 void forwarder_set_target(forwarder *f, uint16_t target_port) {
     atomic_store(&f->target, target_port);
-    atomic_fetch_add(&f->cuts, 1);
+    unsigned cuts = atomic_fetch_add(&f->cuts, 1) + 1;
+    while (atomic_load(&f->cuts_done) != cuts) {
+        sleep_ms(1);
+    }
 }
 
 void forwarder_stop(forwarder *f) {

@@ -10,7 +10,7 @@ typedef struct forwarder forwarder;
 /* NULL if no port is free. */
 forwarder *forwarder_start(uint16_t target_port);
 uint16_t forwarder_port(const forwarder *f);
-/* New connections go there; those that are open are cut. Port 0: they are refused by closing. */
+/* When it returns, open connections are cut and new ones go there; 0: they are closed at once. */
 void forwarder_set_target(forwarder *f, uint16_t target_port);
 void forwarder_stop(forwarder *f);
 

@@ -422,10 +422,39 @@ static bool move_keys(const slot_move *move, int slot) {
     }
 }
 
+/* The config epoch that a node claims for itself, or that it knows of another. */
+static unsigned long long epoch_seen(raw *by, const char *id) {
+    unsigned long long epoch = 0;
+    raw_reply *nodes = raw_call(by, "CLUSTER NODES");
+    const char *line = nodes && nodes->text ? strstr(nodes->text, id) : NULL;
+    /* id address flags primary ping pong epoch ... */
+    if (line && sscanf(line, "%*s %*s %*s %*s %*s %*s %llu", &epoch) != 1) {
+        epoch = 0;
+    }
+    raw_reply_free(nodes);
+    return epoch;
+}
+
+/* Until the old owner has heard of the new one's claim from itself. A move back before that could
+ * draw the same epoch, and the claims would collide. */
+static bool wait_for_claim(const slot_move *move) {
+    for (uint64_t end_us = now_us() + patience_us; now_us() < end_us; sleep_ms(1)) {
+        unsigned long long epoch = epoch_seen(move->to, move->to_id);
+        if (epoch == 0) {
+            return false;
+        }
+        if (epoch_seen(move->from, move->to_id) == epoch) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool slot_move_run(const slot_move *move, int slot) {
     return raw_do(move->to, "CLUSTER SETSLOT %d IMPORTING %s", slot, move->from_id) &&
            raw_do(move->from, "CLUSTER SETSLOT %d MIGRATING %s", slot, move->to_id) &&
            move_keys(move, slot) &&
            raw_do(move->to, "CLUSTER SETSLOT %d NODE %s", slot, move->to_id) &&
-           raw_do(move->from, "CLUSTER SETSLOT %d NODE %s", slot, move->to_id);
+           raw_do(move->from, "CLUSTER SETSLOT %d NODE %s", slot, move->to_id) &&
+           wait_for_claim(move);
 }
