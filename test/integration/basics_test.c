@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "support/client.h"
+#include "integration/support/client.h"
 
 static kw_client *open_resp(const redis_cluster *cluster, int resp) {
     char query[64];

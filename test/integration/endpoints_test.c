@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "support/client.h"
+#include "integration/support/client.h"
 
 enum { KEYS = 300 };
 

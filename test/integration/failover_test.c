@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "support/client.h"
-#include "support/load.h"
+#include "integration/support/client.h"
+#include "integration/support/load.h"
 
 enum { VICTIM = 0, REPLICA = 3, ADDED_OUTAGE_US = 200000 };
 

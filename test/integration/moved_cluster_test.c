@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "support/client.h"
-#include "support/forwarder.h"
+#include "integration/support/client.h"
+#include "integration/support/forwarder.h"
 
 enum { KEYS = 200 };
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "support/client.h"
+#include "integration/support/client.h"
 
 enum { KEYS = 4, WINDOW = 300, MOVES = 12, SLOT = 100 };
 

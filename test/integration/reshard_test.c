@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "support/client.h"
-#include "support/load.h"
+#include "integration/support/client.h"
+#include "integration/support/load.h"
 
 enum { GROUPS = 3000, SLOTS_TO_MOVE = 1000 };
 

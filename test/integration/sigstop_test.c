@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "support/client.h"
-#include "support/load.h"
+#include "integration/support/client.h"
+#include "integration/support/load.h"
 
 enum { VICTIM = 0, TIMEOUT_MS = 1000 };
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "support/client.h"
+#include "integration/support/client.h"
 
 /* The node whose slots vanish and come back. */
 enum { VICTIM = 2 };

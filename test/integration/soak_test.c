@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "support/client.h"
-#include "support/load.h"
+#include "integration/support/client.h"
+#include "integration/support/load.h"
 
 #define CLIENT_NAME "soak"
 

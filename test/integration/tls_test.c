@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "support/certificates.h"
-#include "support/client.h"
+#include "integration/support/certificates.h"
+#include "integration/support/client.h"
 
 /* A deadline of a minute; errors come so far before it that no busy machine blurs the difference.
  */

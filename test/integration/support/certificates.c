@@ -1,4 +1,4 @@
-#include "support/certificates.h"
+#include "integration/support/certificates.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>

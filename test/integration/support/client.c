@@ -1,4 +1,4 @@
-#include "support/client.h"
+#include "integration/support/client.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,8 +2,8 @@
 #ifndef INTEGRATION_SUPPORT_CLIENT_H
 #define INTEGRATION_SUPPORT_CLIENT_H
 
+#include "integration/support/redis_cluster.h"
 #include "keyway/keyway.h"
-#include "support/redis_cluster.h"
 
 /* A handle of the cluster; query: URL options such as "timeout_ms=500", or "". */
 kw_client *client_open(const redis_cluster *cluster, const char *query);

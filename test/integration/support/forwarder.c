@@ -1,6 +1,6 @@
-#include "support/forwarder.h"
+#include "integration/support/forwarder.h"
 
-#include "support/process.h"
+#include "integration/support/process.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

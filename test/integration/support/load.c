@@ -1,4 +1,4 @@
-#include "support/load.h"
+#include "integration/support/load.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,8 +7,8 @@
 #ifndef INTEGRATION_SUPPORT_LOAD_H
 #define INTEGRATION_SUPPORT_LOAD_H
 
+#include "integration/support/redis_cluster.h"
 #include "keyway/keyway.h"
-#include "support/redis_cluster.h"
 
 typedef enum load_kind {
     LOAD_INCR, /* the five that count come first */

@@ -1,4 +1,4 @@
-#include "support/process.h"
+#include "integration/support/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

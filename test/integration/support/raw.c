@@ -1,4 +1,4 @@
-#include "support/raw.h"
+#include "integration/support/raw.h"
 
 #include <errno.h>
 #include <netdb.h>

@@ -1,6 +1,6 @@
-#include "support/redis_cluster.h"
+#include "integration/support/redis_cluster.h"
 
-#include "support/certificates.h"
+#include "integration/support/certificates.h"
 
 #include <setjmp.h>
 #include <signal.h>

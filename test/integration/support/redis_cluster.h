@@ -5,8 +5,8 @@
 #ifndef INTEGRATION_SUPPORT_REDIS_CLUSTER_H
 #define INTEGRATION_SUPPORT_REDIS_CLUSTER_H
 
-#include "support/process.h"
-#include "support/raw.h"
+#include "integration/support/process.h"
+#include "integration/support/raw.h"
 
 enum { REDIS_NODES_MAX = 12, REDIS_URL_SIZE = 512 };
 
