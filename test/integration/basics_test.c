@@ -275,7 +275,7 @@ static void formats_keep_values_whole(void **state) {
 
 static void unknown_command_is_learned_from_the_server(void **state) {
     (void)state;
-    static const char *const settings[] = {"--rename-command", "GET FETCH", NULL};
+    static const char *const settings[] = {"--rename-command", "GET", "FETCH", NULL};
     redis_cluster *cluster = redis_cluster_start(&(redis_cluster_options){.settings = settings});
     kw_client *client = open_resp(cluster, 3);
     for (int i = 0; i < 100; i++) {

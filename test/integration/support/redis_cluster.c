@@ -85,8 +85,8 @@ static void command_line(const redis_cluster *cluster, int index, arguments *a) 
     if (o->password) {
         add(a, "--masterauth", "%s", o->password);
     }
-    for (const char *const *s = o->settings; s && s[0]; s += 2) {
-        add(a, s[0], "%s", s[1]);
+    for (const char *const *s = o->settings; s && *s && a->count < ARGUMENTS_MAX; s++) {
+        a->argv[a->count++] = strdup(*s);
     }
 }
 

@@ -22,7 +22,7 @@ typedef struct redis_cluster_options {
     const char *acl;             /* text of the ACL file; NULL = none */
     const char *user;            /* for the admin connections; NULL = default */
     const char *password;        /* NULL = none */
-    const char *const *settings; /* further "--name", "value", NULL at the end; may be NULL */
+    const char *const *settings; /* further arguments, NULL at the end; may be NULL */
 } redis_cluster_options;
 
 typedef struct redis_node {
