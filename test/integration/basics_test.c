@@ -405,8 +405,10 @@ typedef struct closing {
 
 static void close_inside(kw_client *client, kw_reply *reply, const kw_error *err, void *arg) {
     closing *c = arg;
+    kw_error ignored;
     c->closed += err && err->status == KW_ERR_CLOSED;
     if (reply && c->replies++ == 0) {
+        assert_int_equal(kw_submitf(client, close_inside, c, &ignored, "GET late"), KW_OK);
         kw_close(client);
     }
 }
@@ -417,14 +419,14 @@ static void handle_may_be_closed_inside_a_callback(void **state) {
     kw_error err;
     client_expect_text(client, "PONG", "PING");
     for (int i = 0; i < 50; i++) {
-        assert_int_equal(kw_submitf(client, close_inside, &c, &err, "SET {one}key %d", i), KW_OK);
+        assert_int_equal(kw_submitf(client, close_inside, &c, &err, "SET key:%d %d", i, i), KW_OK);
     }
     while (!c.replies) {
         kw_status status = kw_wait(client, 1000);
         assert_true(status == KW_OK || status == KW_ERR_CLOSED);
     }
     assert_true(c.closed > 0);
-    assert_int_equal(c.replies + c.closed, 50);
+    assert_int_equal(c.replies + c.closed, 51);
 }
 
 static int start(void **state) {

@@ -124,7 +124,8 @@ static void on_end(kw_client *client, kw_reply *reply, const kw_error *err, void
     ends *e = arg;
     e->count++;
     assert_null(reply);
-    assert_int_equal(err->status, KW_ERR_TIMEOUT);
+    /* The first few time out; that many in a row condemn the connection with the rest. */
+    assert_true(err->status == KW_ERR_TIMEOUT || err->status == KW_ERR_CONNECTION);
     e->outcomes[err->outcome]++;
 }
 

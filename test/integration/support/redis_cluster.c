@@ -218,8 +218,8 @@ void redis_cluster_meet(redis_cluster *cluster) {
     }
 }
 
-/* What a node must show: all primaries with their hosts known and, if it was made with replicas,
- * as many as are running. */
+/* What a node must show: all nodes that are running, their hosts known. (A node that never met
+ * another does not know its own.) */
 static bool slots_are_complete(redis_cluster *cluster, int index, size_t want) {
     raw_reply *slots = redis_cluster_ask(cluster, index, "CLUSTER SLOTS");
     bool complete = true;
@@ -229,7 +229,9 @@ static bool slots_are_complete(redis_cluster *cluster, int index, size_t want) {
         for (size_t n = 2; n < slots->items[i].count; n++) {
             const raw_reply *node = &slots->items[i].items[n];
             int at = redis_cluster_by_id(cluster, node->items[2].text);
-            if (at < 0 || raw_reply_is(&node->items[0], "?") || raw_reply_is(&node->items[0], "")) {
+            bool nameless = raw_reply_is(&node->items[0], "?") ||
+                            (cluster->count > 1 && raw_reply_is(&node->items[0], ""));
+            if (at < 0 || nameless) {
                 complete = false;
             } else if (!seen[at]) {
                 seen[at] = 1;
