@@ -12,7 +12,8 @@ enum {
     EVENTS_PER_WAIT = 64,
     SLICES_PER_WRITE = 64,
     ROUNDS_PER_SETTLE = 16, /* callbacks that always submit more must not hold a turn for ever */
-    READ_SHARE_BYTES = 1024 * 1024 /* of one connection in one turn */
+    READ_SHARE_BYTES = 1024 * 1024, /* of one connection in one turn */
+    PAUSE_US = 1000                 /* between two turns: the caller was away */
 };
 
 /* Marks a completion that is a waiter's: an address that no callback has. */
@@ -329,6 +330,7 @@ static void take_events(kw_client *c, int wait_ms) {
     loop_event events[EVENTS_PER_WAIT];
     size_t count = loop_wait(c->loop, events, EVENTS_PER_WAIT, wait_ms);
     uint64_t now_us = loop_now_us();
+    c->turned_us = now_us;
     for (size_t i = 0; i < count; i++) {
         client_link *l = events[i].owner;
         if (!loop_alive(c->loop, events[i].token)) {
@@ -353,6 +355,11 @@ static void take_events(kw_client *c, int wait_ms) {
 }
 
 void client_turn(kw_client *c, int wait_ms) {
+    /* After a pause, what the peers did meanwhile comes first: a write must not go to a connection
+     * that was closed long ago, and be lost there as MAYBE_EXECUTED. */
+    if (loop_now_us() - c->turned_us > PAUSE_US) {
+        take_events(c, 0);
+    }
     bool delivered = client_settle(c);
     if (c->is_closed) {
         return;

@@ -36,11 +36,12 @@ struct kw_client {
     uint32_t unread_count;
     kw_event_fn *on_event;
     void *on_event_arg;
-    pid_t pid;        /* who opened it */
-    unsigned depth;   /* calls into the handle under way that turn it */
-    bool in_callback; /* a callback is running */
-    bool is_closed;   /* kw_close was called; freed when depth is 0 */
-    bool is_dirty;    /* there may be effects or completions to see to */
+    pid_t pid;          /* who opened it */
+    uint64_t turned_us; /* when events were taken last */
+    unsigned depth;     /* calls into the handle under way that turn it */
+    bool in_callback;   /* a callback is running */
+    bool is_closed;     /* kw_close was called; freed when depth is 0 */
+    bool is_dirty;      /* there may be effects or completions to see to */
 };
 
 /* Options of one call, as kw_call_options. */
