@@ -399,6 +399,38 @@ static void redirect_is_seen_as_event_and_in_the_trace(void **state) {
     assert_true(slot_move_run(&back, 0));
 }
 
+static int kill_connections(redis_cluster *cluster, const char *name) {
+    int killed = 0;
+    for (int i = 0; i < cluster->count; i++) {
+        raw_reply *list = redis_cluster_ask(cluster, i, "CLIENT LIST");
+        char *rest = NULL;
+        for (char *line = strtok_r(list->text, "\n", &rest); line;
+             line = strtok_r(NULL, "\n", &rest)) {
+            unsigned long id = 0;
+            if (strstr(line, name) && sscanf(line, "id=%lu", &id) == 1) {
+                redis_cluster_do(cluster, i, "CLIENT KILL ID %lu", id);
+                killed++;
+            }
+        }
+        raw_reply_free(list);
+    }
+    return killed;
+}
+
+static void connections_closed_while_idle_cost_no_write(void **state) {
+    redis_cluster *cluster = *state;
+    kw_client *client = client_open(cluster, "timeout_ms=30000&client_name=idler");
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < 20; i++) {
+            client_expect_integer(client, round + 1, "INCR idle:%d", i);
+        }
+        assert_int_equal(kill_connections(cluster, " name=idler "), 3);
+        sleep_ms(10);
+    }
+    assert_int_equal(client_counter(client, KW_COUNT_FAILURES), 0);
+    kw_close(client);
+}
+
 typedef struct closing {
     int replies, closed;
 } closing;
@@ -452,6 +484,7 @@ int main(void) {
         cmocka_unit_test(unknown_command_is_learned_from_the_server),
         cmocka_unit_test(statistics_add_up),
         cmocka_unit_test(redirect_is_seen_as_event_and_in_the_trace),
+        cmocka_unit_test(connections_closed_while_idle_cost_no_write),
         cmocka_unit_test(handle_may_be_closed_inside_a_callback),
     };
     return cmocka_run_group_tests(tests, start, stop);
