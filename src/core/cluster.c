@@ -662,6 +662,7 @@ static void on_deadline(cluster *c, request *r) {
     }
     /* Its reply may still come, and must then be told from the next one: it stays in the pipeline.
      */
+    assert(n);
     lane_leave(c, r);
     request_fail(c, r, KW_ERR_TIMEOUT, n, "%s within %llu ms", why, ms);
     if (++n->timeouts_in_row >= c->config.suspect_timeouts) {

@@ -126,21 +126,21 @@ bool cluster_next_effect(cluster *c, cluster_effect *ret);
 
 /* ------------------------------------------------------------- link input side */
 
-void cluster_link_connected(cluster *c, uint32_t link, uint64_t now_us);
+void cluster_link_connected(cluster *c, uint32_t index, uint64_t now_us);
 /* Could not be opened, or was lost; the link is closed by then. */
-void cluster_link_lost(cluster *c, uint32_t link, kw_status status, const char *message,
+void cluster_link_lost(cluster *c, uint32_t index, kw_status status, const char *message,
                        uint64_t now_us);
 
 /* Where received bytes are to be put (*ret_size > 0), or NULL: out of memory, the link is to be
  * left unread; it is then closed by an effect. */
-char *cluster_link_input(cluster *c, uint32_t link, size_t *ret_size);
+char *cluster_link_input(cluster *c, uint32_t index, size_t *ret_size);
 /* `len` bytes were put there. */
-void cluster_link_received(cluster *c, uint32_t link, size_t len, uint64_t now_us);
+void cluster_link_received(cluster *c, uint32_t index, size_t len, uint64_t now_us);
 
 /* The bytes to write now, in order, as at most max slices; 0 if there are none. */
-size_t cluster_link_output(cluster *c, uint32_t link, kw_slice *slices, size_t max);
+size_t cluster_link_output(cluster *c, uint32_t index, kw_slice *slices, size_t max);
 /* The first `len` of them were written. */
-void cluster_link_written(cluster *c, uint32_t link, size_t len, uint64_t now_us);
+void cluster_link_written(cluster *c, uint32_t index, size_t len, uint64_t now_us);
 
 void cluster_resolved(cluster *c, uint64_t id, const net_address *addresses, size_t count,
                       kw_status status, const char *message, uint64_t now_us);

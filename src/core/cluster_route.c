@@ -224,8 +224,7 @@ void route(cluster *c, request *r) {
 
 void route_to(cluster *c, request *r, node *n, const char *reason) {
     assert(r->place == PLACE_NOWHERE && !r->in_lane);
-    lane *a = r->slot != SLOT_NONE ? lane_of(c, r) : NULL;
-    if (a && earlier_one_waits(a, r)) {
+    if (r->slot != SLOT_NONE && earlier_one_waits(lane_of(c, r), r)) {
         lane_insert(c, r);
         return;
     }

@@ -124,6 +124,7 @@ static void take_keys(const node *n, const node_command *command, const kw_slice
 
 static void answer_redirect(node_call *c, redirect_verdict verdict, int slot, uint16_t target) {
     const node_peer *peer = target == NODE_NOBODY ? NULL : &c->node->view->peers[target];
+    assert(peer || (verdict != REDIRECT_MOVED && verdict != REDIRECT_ASK));
     switch (verdict) {
     case REDIRECT_SERVE:
         return;

@@ -60,7 +60,7 @@ static exit_status unknown_command(const char *word) {
     return STATUS_USAGE;
 }
 
-int main(int argc, char **argv) {
+static exit_status run(int argc, char **argv) {
     setlocale(LC_CTYPE, ""); /* numbers stay as C writes them */
     if (argc > 1 &&
         (slice_is(slice_text(argv[1]), "--help") || slice_is(slice_text(argv[1]), "-h") ||
@@ -80,4 +80,8 @@ int main(int argc, char **argv) {
         }
     }
     return unknown_command(argv[1]);
+}
+
+int main(int argc, char **argv) {
+    return (int)run(argc, argv);
 }

@@ -1,12 +1,14 @@
 #include "tool/term.h"
 
+#include "base/slice.h"
+
 #include <langinfo.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { WIDTH_DEFAULT = 80, HEIGHT_DEFAULT = 24, HUES = 12 };
+enum { WIDTH_MIN = 20, WIDTH_DEFAULT = 80, WIDTH_MAX = 10000, HEIGHT_DEFAULT = 24, HUES = 12 };
 
 /* Hues that differ from their neighbours, also for most colour-blind eyes; red and yellow are left
  * to warnings. Each bright and faded, in the 256 colours; and the nearest of the 8. */
@@ -37,13 +39,15 @@ static int count_colours(bool is_tty) {
 void term_resize(term *t, int fd) {
     struct winsize size = {0};
     const char *columns = getenv("COLUMNS");
+    uint64_t width = 0;
     t->width = WIDTH_DEFAULT;
     t->height = HEIGHT_DEFAULT;
     if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
         t->width = size.ws_col;
         t->height = size.ws_row > 0 ? size.ws_row : HEIGHT_DEFAULT;
-    } else if (columns && atoi(columns) >= 20) {
-        t->width = atoi(columns);
+    } else if (columns && slice_to_u64(slice_text(columns), &width) && width >= WIDTH_MIN &&
+               width <= WIDTH_MAX) {
+        t->width = (int)width;
     }
 }
 

@@ -197,8 +197,10 @@ static int height_of(double value, double low, double high) {
 
 /* log2 in steps, exact enough for eight heights. */
 static double steps_of(double ms) {
-    double steps = 0;
-    for (double limit = 0.125; limit < ms && steps < 32; limit *= 2) {
+    double limit = 0.125;
+    int steps = 0;
+    while (limit < ms && steps < 32) {
+        limit *= 2;
         steps++;
     }
     return steps;
