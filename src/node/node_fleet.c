@@ -44,6 +44,7 @@ static void spread(node_fleet *f, uint16_t sender) {
     node_view_hear(f->observer, news);
     for (uint16_t i = 0; i < f->count; i++) {
         if (i != sender && listens(&f->members[i])) {
+            assert(f->members[i].node);
             node_view_hear(f->members[i].node->view, news);
         }
     }
