@@ -199,7 +199,6 @@ bool node_command_keys(const node_command *command, const kw_slice *argv, size_t
                 return true;
             }
         }
-        return false;
     }
     size_t step = (size_t)command->key_step;
     size_t first = (size_t)command->first_key;

@@ -305,7 +305,7 @@ void serve_cluster_saveconfig(node_call *c) {
 void serve_cluster_meet(node_call *c) {
     int64_t port;
     if (!number_read_integer(c->argv[3], &port)) {
-        call_errorf(c, "ERR Invalid base port specified: %.*s", (int)(c->argv[3].len & 0xfff),
+        call_errorf(c, "ERR Invalid TCP base port specified: %.*s", (int)(c->argv[3].len & 0xfff),
                     c->argv[3].data);
         return;
     }
@@ -316,7 +316,14 @@ void serve_cluster_failover(node_call *c) {
     node_view *view = c->node->view;
     const node_peer *me = node_view_self(view);
     bool forced = call_argument_is(c, 2, "force") || call_argument_is(c, 2, "takeover");
-    if (c->argc > 3 || (c->argc == 3 && !forced)) {
+    if (c->argc > 3) {
+        call_errorf(c,
+                    "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try CLUSTER "
+                    "HELP.",
+                    (int)(c->argv[1].len & 0xff), c->argv[1].data);
+        return;
+    }
+    if (c->argc == 3 && !forced) {
         call_syntax_error(c);
         return;
     }

@@ -234,7 +234,7 @@ void serve_migrate(node_call *c) {
     if (!found) {
         call_status(c, "NOKEY");
     } else if (!reached) {
-        call_error(c, "IOERR error or timeout connecting to the client");
+        call_error(c, "IOERR error or timeout writing to target instance");
     } else if (m.error[0]) {
         call_errorf(c, "ERR Target instance replied with error: %s", m.error);
     } else {

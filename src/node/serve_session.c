@@ -29,7 +29,7 @@ void serve_select(node_call *c) {
         return;
     }
     if (database > INT32_MAX || database < INT32_MIN) {
-        call_error(c, "ERR value is not an integer or out of range");
+        call_error(c, "ERR value is out of range, value must between -2147483648 and 2147483647");
     } else if (database != 0) {
         call_error(c, "ERR SELECT is not allowed in cluster mode");
     } else {
@@ -277,16 +277,61 @@ void serve_client_info(node_call *c) {
     buffer_done(&text);
 }
 
-void serve_client_list(node_call *c) {
-    if (c->argc > 2) {
+/* CLIENT LIST shows all connections, or with TYPE those of one kind (all here are normal), or with
+ * ID those asked for. */
+static bool read_list_filter(node_call *c, bool *ret_by_id) {
+    static const char *const kinds[] = {"normal", "master", "replica", "slave", "pubsub"};
+    *ret_by_id = c->argc > 3 && call_argument_is(c, 2, "id");
+    if (c->argc == 2) {
+        return true;
+    }
+    if (c->argc == 4 && call_argument_is(c, 2, "type")) {
+        for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+            if (call_argument_is(c, 3, kinds[i])) {
+                return true;
+            }
+        }
+        call_errorf(c, "ERR Unknown client type '%.*s'", (int)(c->argv[3].len & 0xfff),
+                    c->argv[3].data);
+        return false;
+    }
+    int64_t id;
+    for (size_t i = 3; *ret_by_id && i < c->argc; i++) {
+        if (!number_read_integer(c->argv[i], &id) || id < 1) {
+            call_error(c, "ERR Invalid client ID");
+            return false;
+        }
+    }
+    if (!*ret_by_id) {
         call_syntax_error(c);
+    }
+    return *ret_by_id;
+}
+
+static bool is_listed(const node_call *c, const node_session *s, bool by_id) {
+    if (!by_id) {
+        return c->argc == 2 || call_argument_is(c, 3, "normal");
+    }
+    int64_t id;
+    for (size_t i = 3; i < c->argc; i++) {
+        if (number_read_integer(c->argv[i], &id) && (uint64_t)id == s->id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void serve_client_list(node_call *c) {
+    bool by_id;
+    if (!read_list_filter(c, &by_id)) {
         return;
     }
     buffer text;
     buffer_init(&text, c->node->mem, 0);
     bool complete = true;
     LIST_FOR_EACH(at, after, &c->node->sessions) {
-        complete = complete && describe_client(c, LIST_ENTRY(at, node_session, in_node), &text);
+        const node_session *s = LIST_ENTRY(at, node_session, in_node);
+        complete = complete && (!is_listed(c, s, by_id) || describe_client(c, s, &text));
     }
     if (complete) {
         call_verbatim(c, buffer_slice(&text));
