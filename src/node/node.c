@@ -239,8 +239,17 @@ static void queue(node_call *c) {
     call_status(c, "QUEUED");
 }
 
+/* A browser led here by a hostile page: its requests must not be taken for commands. */
+static bool is_http(const node_call *c) {
+    return slice_is_nocase(c->argv[0], "post") || slice_is_nocase(c->argv[0], "host:");
+}
+
 static void judge_and_run(node_call *c) {
     node_session *s = c->session;
+    if (is_http(c)) {
+        s->flags |= SESSION_CLOSING;
+        return;
+    }
     const node_command *container;
     c->command = node_command_find(c->argv, c->argc, &container);
     if (!c->command) {

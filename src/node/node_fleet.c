@@ -176,9 +176,11 @@ static void name_peer(node_fleet *f, uint16_t index, node_peer *peer) {
     peer->port = f->config.ports[index];
     peer->config_epoch = index + 1u;
     peer->primary = index < f->config.primary_count;
-    peer->primary_of =
-        (uint16_t)(peer->primary ? index
-                                 : (index - f->config.primary_count) / f->config.replica_count);
+    peer->primary_of = index;
+    if (!peer->primary) {
+        uint32_t number = (uint32_t)index - f->config.primary_count;
+        peer->primary_of = (uint16_t)(number / f->config.replica_count);
+    }
 }
 
 static void assign_evenly(node_view *view, uint16_t primary_count) {

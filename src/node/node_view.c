@@ -121,7 +121,8 @@ void node_view_take_over(node_view *v) {
     }
     me->primary = true;
     me->primary_of = v->self;
-    (void)node_view_bump_epoch(v); /* false: the epoch is the highest already */
+    v->current_epoch++; /* as won in an election: above all that went before */
+    me->config_epoch = v->current_epoch;
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
         if (v->owner[slot] == old) {
             node_view_give(v, slot, v->self);

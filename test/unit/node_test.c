@@ -1,0 +1,195 @@
+#include "node/node.h"
+
+#include "unit/support/failing_mem.h"
+#include "unit/support/node_driver.h"
+#include "unit/support/unit.h"
+
+/* Sends bytes to node 0 and compares what comes back and what is left unread. */
+static void expect_bytes(node_driver *d, const char *bytes, const char *reply, size_t left) {
+    (void)driver_ask(d, 0, "PING");
+    assert_true(buffer_append_text(&d->in, bytes));
+    node_receive(fleet_node(d->fleet, 0), d->sessions[0], &d->in, d->now_us, &d->out, SIZE_MAX);
+    assert_slice_is(buffer_slice(&d->out), reply);
+    assert_int_equal(buffer_len(&d->in), left);
+    buffer_clear(&d->out, SIZE_MAX);
+    buffer_clear(&d->in, SIZE_MAX);
+}
+
+static void pipelines_are_answered_in_order(void **state) {
+    (void)state;
+    node_driver d;
+    driver_start(&d, 1, 0);
+    expect_bytes(&d,
+                 "*1\r\n$4\r\nPING\r\n*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n\r\nping x\r\n*1\r\n$4\r\nPI",
+                 "+PONG\r\n$2\r\nhi\r\n$1\r\nx\r\n", 10);
+    driver_stop(&d);
+}
+
+static void a_command_may_come_byte_by_byte(void **state) {
+    (void)state;
+    static const char command[] = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nhe\r\no\r\n";
+    node_driver d;
+    driver_start(&d, 1, 0);
+    (void)driver_ask(&d, 0, "PING");
+    for (size_t i = 0; i < sizeof command - 1; i++) {
+        assert_int_equal(buffer_len(&d.out), 0);
+        assert_true(buffer_append(&d.in, &command[i], 1));
+        node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, &d.out, SIZE_MAX);
+    }
+    assert_slice_is(buffer_slice(&d.out), "+OK\r\n");
+    buffer_clear(&d.out, SIZE_MAX);
+    driver_expect(&d, 0, "GET k", "$5\r\nhe\r\no\r\n");
+    driver_stop(&d);
+}
+
+static void what_is_no_command_ends_the_session(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes, *reply;
+    } rows[] = {
+        {"*1\r\n$-1\r\n", "-ERR Protocol error: invalid bulk length\r\n"},
+        {"*x\r\n", "-ERR Protocol error: invalid multibulk length\r\n"},
+        {"PING\r\n*1\r\n$600000000000\r\n",
+         "+PONG\r\n-ERR Protocol error: invalid bulk length\r\n"},
+        {"POST / HTTP/1.1\r\nHost: x\r\n\r\n", ""},
+        {"QUIT\r\nPING\r\n", "+OK\r\n"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        node_driver d;
+        driver_start(&d, 1, 0);
+        (void)driver_ask(&d, 0, "PING");
+        assert_true(buffer_append_text(&d.in, rows[i].bytes));
+        node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, &d.out, SIZE_MAX);
+        assert_slice_is(buffer_slice(&d.out), rows[i].reply);
+        assert_true(d.sessions[0]->flags & SESSION_CLOSING);
+        driver_stop(&d);
+    }
+}
+
+static void nothing_is_run_while_the_output_is_full(void **state) {
+    (void)state;
+    node_driver d;
+    driver_start(&d, 1, 0);
+    (void)driver_ask(&d, 0, "PING");
+    assert_true(buffer_append_text(&d.in, "PING\r\nPING\r\nPING\r\n"));
+    node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, &d.out, 10);
+    assert_slice_is(buffer_slice(&d.out), "+PONG\r\n+PONG\r\n");
+    buffer_clear(&d.out, SIZE_MAX);
+    node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, &d.out, 10);
+    assert_slice_is(buffer_slice(&d.out), "+PONG\r\n");
+    buffer_clear(&d.out, SIZE_MAX);
+    driver_stop(&d);
+}
+
+static void a_command_may_have_many_arguments(void **state) {
+    (void)state;
+    enum { KEYS = 5000 };
+    node_driver d;
+    driver_start(&d, 1, 0);
+    (void)driver_ask(&d, 0, "PING");
+    assert_true(buffer_printf(&d.in, "*%d\r\n$3\r\nDEL\r\n", KEYS + 1));
+    for (int i = 0; i < KEYS; i++) {
+        assert_true(buffer_append_text(&d.in, "$3\r\n{t}\r\n"));
+    }
+    node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, &d.out, SIZE_MAX);
+    assert_slice_is(buffer_slice(&d.out), ":0\r\n");
+    driver_stop(&d);
+}
+
+static void unknown_commands_show_their_arguments(void **state) {
+    (void)state;
+    node_driver d;
+    driver_start(&d, 1, 0);
+    static const driver_row rows[] = {
+        {"foo a b", "-ERR unknown command 'foo', with args beginning with: 'a' 'b' \r\n"},
+        {"\"f\\r\\no\"", "-ERR unknown command 'f  o', with args beginning with: \r\n"},
+        {"\"\"", "-ERR unknown command '', with args beginning with: \r\n"},
+    };
+    driver_expect_rows(&d, 0, rows, COUNT_OF(rows));
+    driver_stop(&d);
+}
+
+/* A little of everything, for a fleet whose memory fails at some point. */
+static void live_a_little(node_fleet *f, const mem *m) {
+    static const char *const lines[] = {
+        "SET {b}k value\r\n",
+        "APPEND {b}k more\r\n",
+        "MSET {b}1 a {b}2 b\r\n",
+        "WATCH {b}k\r\n",
+        "MULTI\r\n",
+        "SET {b}3 x\r\n",
+        "EXEC\r\n",
+        "INFO\r\n",
+        "CLUSTER NODES\r\n",
+        "DUMP {b}k\r\n",
+        "CLIENT LIST\r\n",
+        "RENAME {b}k {b}kk\r\n",
+        "KEYS *\r\n",
+        "COMMAND INFO get\r\n",
+        "CLUSTER SLOTS\r\n",
+        "COPY {b}1 {b}4\r\n",
+        "SETRANGE {b}5 9 x\r\n",
+        "MIGRATE 10.0.0.1 7001 {b}1 0 9\r\n",
+    };
+    node *n = fleet_node(f, 0);
+    node_session *s = node_session_new(n, "10.0.0.9:1", 0);
+    buffer in;
+    buffer out;
+    buffer_init(&in, m, 0);
+    buffer_init(&out, m, 0);
+    for (size_t i = 0; s && i < COUNT_OF(lines); i++) {
+        if (buffer_append_text(&in, lines[i])) {
+            node_receive(n, s, &in, 1000 * i, &out, SIZE_MAX);
+        }
+        if (s->flags & SESSION_FAILED) {
+            break;
+        }
+        buffer_clear(&in, SIZE_MAX);
+    }
+    buffer_done(&in);
+    buffer_done(&out);
+    node_session_free(n, s);
+    fleet_tick(f, 10000000);
+}
+
+static void each_failed_allocation_is_survived(void **state) {
+    (void)state;
+    static const uint16_t ports[] = {7000, 7001, 7002, 7003};
+    failing_mem memory;
+    bool failed = true;
+    for (size_t fail_at = 1; failed; fail_at++) {
+        assert_true(fail_at < 1000);
+        failing_mem_init(&memory);
+        failing_mem_fail_at(&memory, fail_at);
+        const fleet_config config = {
+            .mem = &memory.mem,
+            .primary_count = 2,
+            .replica_count = 1,
+            .host = "10.0.0.1",
+            .ports = ports,
+            .failover_ms = 10,
+        };
+        node_fleet *f = NULL;
+        kw_status status = fleet_new(&config, 0, &f);
+        assert_int_equal(status, f ? KW_OK : KW_ERR_NOMEM);
+        if (f) {
+            live_a_little(f, &memory.mem);
+        }
+        fleet_free(f);
+        assert_int_equal(memory.live_count, 0);
+        failed = memory.call_count >= fail_at;
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pipelines_are_answered_in_order),
+        cmocka_unit_test(a_command_may_come_byte_by_byte),
+        cmocka_unit_test(what_is_no_command_ends_the_session),
+        cmocka_unit_test(nothing_is_run_while_the_output_is_full),
+        cmocka_unit_test(a_command_may_have_many_arguments),
+        cmocka_unit_test(unknown_commands_show_their_arguments),
+        cmocka_unit_test(each_failed_allocation_is_survived),
+    };
+    return cmocka_run_group_tests_name("node", tests, NULL, NULL);
+}
