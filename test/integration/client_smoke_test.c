@@ -152,6 +152,34 @@ static void format_carries_any_bytes(void **state) {
     kw_close(c);
 }
 
+/* More than one connection's share of a turn, both ways. */
+static void large_values_travel_in_pieces(void **state) {
+    enum { SIZE = 8 * 1024 * 1024 };
+    (void)state;
+    kw_client *c = open_client();
+    kw_reply *reply = NULL;
+    kw_error err = {0};
+    size_t len = 0;
+    char *value = malloc(SIZE);
+    assert_non_null(value);
+    for (size_t i = 0; i < SIZE; i++) {
+        value[i] = (char)(i % 251);
+    }
+    tally t = {0};
+    assert_int_equal(kw_call(c, &reply, &err, "SET large %b", value, (size_t)SIZE), KW_OK);
+    kw_reply_free(reply);
+    submit(c, &t, 1);
+    assert_int_equal(kw_call(c, &reply, &err, "GET large"), KW_OK);
+    const char *back = kw_reply_string(reply, &len);
+    assert_int_equal(len, SIZE);
+    assert_true(memcmp(back, value, SIZE) == 0);
+    kw_reply_free(reply);
+    wait_all(c);
+    assert_int_equal(t.replies, 1);
+    free(value);
+    kw_close(c);
+}
+
 static void servers_error_is_a_reply(void **state) {
     (void)state;
     kw_client *c = open_client();
@@ -797,6 +825,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_reach_all_nodes),
         cmocka_unit_test(format_carries_any_bytes),
+        cmocka_unit_test(large_values_travel_in_pieces),
         cmocka_unit_test(servers_error_is_a_reply),
         cmocka_unit_test(keys_in_two_slots_are_refused_before_sending),
         cmocka_unit_test(wrong_urls_are_refused_with_a_reason),
