@@ -620,51 +620,55 @@ kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
 
 /* ---------------------------------------------------------------- deadlines */
 
-static const char *waits_for(const cluster *c, const request *r, char *dst, size_t size) {
+/* What the command waited for in vain. */
+static void explain_timeout(const cluster *c, const request *r, char *dst, size_t size) {
     char text[ENDPOINT_TEXT_BYTES];
     const char *last = c->refresh.error.message[0] ? c->refresh.error.message : "no answer";
+    unsigned long long ms = r->timeout_us / 1000;
     switch ((request_place)r->place) {
     case PLACE_MAP:
-        snprintf(dst, size, "no slot map could be had: %.*s", (int)size - 32, last);
+        snprintf(dst, size, "no slot map could be had within %llu ms: %.*s", ms, (int)size - 64,
+                 last);
         break;
     case PLACE_LEARNING:
-        snprintf(dst, size, "no node said what this command's keys are");
+        snprintf(dst, size, "no node said within %llu ms what this command's keys are", ms);
         break;
     case PLACE_LANE:
-        snprintf(dst, size, "slot %d was not served, or earlier commands for it not answered",
-                 r->slot);
+        snprintf(dst, size,
+                 "slot %d was not served, or earlier commands for it not answered, within %llu ms",
+                 r->slot, ms);
         break;
     case PLACE_LINK:
-        snprintf(dst, size, "%s could not be reached, or is behind",
-                 node_text(r->link->node, text));
+        snprintf(dst, size, "%.*s could not be reached, or was behind, for %llu ms", (int)size - 64,
+                 node_text(r->link->node, text), ms);
         break;
-    default:
-        snprintf(dst, size, "%s did not answer", node_text(r->link->node, text));
+    case PLACE_PIPELINE:
+    case PLACE_NOWHERE:
+        snprintf(dst, size, "%.*s did not answer within %llu ms", (int)size - 64,
+                 node_text(r->link->node, text), ms);
         break;
     }
-    return dst;
 }
 
 static void on_deadline(cluster *c, request *r) {
-    char why[KW_ERROR_MESSAGE_SIZE - 48];
-    waits_for(c, r, why, sizeof why);
+    char why[KW_ERROR_MESSAGE_SIZE];
+    explain_timeout(c, r, why, sizeof why);
     link *l = r->link;
     node *n = l ? l->node : NULL;
-    unsigned long long ms = r->timeout_us / 1000;
     watch_answer(c, r, "timeout");
     if (n) {
         n->counters[KW_COUNT_TIMEOUTS]++;
     }
     if (r->place != PLACE_PIPELINE || !r->on_wire) {
         request_unqueue(c, r);
-        request_fail(c, r, KW_ERR_TIMEOUT, n, "%s within %llu ms", why, ms);
+        request_fail(c, r, KW_ERR_TIMEOUT, n, "%s", why);
         return;
     }
     /* Its reply may still come, and must then be told from the next one: it stays in the pipeline.
      */
     assert(n);
     lane_leave(c, r);
-    request_fail(c, r, KW_ERR_TIMEOUT, n, "%s within %llu ms", why, ms);
+    request_fail(c, r, KW_ERR_TIMEOUT, n, "%s", why);
     if (++n->timeouts_in_row >= c->config.suspect_timeouts) {
         link_fail(c, l, KW_ERR_CONNECTION, "several commands in a row were not answered in time");
     }
