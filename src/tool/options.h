@@ -25,7 +25,7 @@ typedef struct option_set {
 
 /* The rows that every command with a cluster has. */
 #define OPTION_ROW_URL                                                                             \
-    { 'u', "url", "URL", "the cluster: redis://HOST:PORT; else KEYWAY_URL, else an embedded one" }
+    { 'u', "url", "URL", "the cluster: redis://HOST:PORT; or else KEYWAY_URL, else embedded" }
 
 /* The next option: its id, OPTION_END (optind = first argument), or OPTION_WRONG, having
  * complained.

@@ -61,6 +61,14 @@ static int digits_of(size_t n) {
 
 static void print_typed(out *o, const kw_reply *reply, int indent);
 
+/* Whether redis-cli starts a map's value on a line of its own. */
+static bool takes_lines(const kw_reply *value) {
+    while (kw_reply_count(value) == 1) {
+        value = kw_reply_at(value, 0);
+    }
+    return kw_reply_count(value) > 1;
+}
+
 /* No line end after the last element: whoever asked for the whole adds it. */
 static void print_aggregate(out *o, const kw_reply *reply, int indent) {
     size_t count = kw_reply_count(reply);
@@ -81,6 +89,10 @@ static void print_aggregate(out *o, const kw_reply *reply, int indent) {
         if (key) {
             print_typed(o, key, deeper);
             out_text(o, " => ");
+            if (takes_lines(kw_reply_at(reply, i))) {
+                out_char(o, '\n');
+                out_fill(o, " ", (size_t)deeper);
+            }
         }
         print_typed(o, kw_reply_at(reply, i), deeper);
     }
