@@ -22,7 +22,7 @@ static void widen(int *width, const char *text) {
 }
 
 static const char *answer_of(const kw_hop *hop) {
-    return hop->answer ? hop->answer : "-";
+    return hop->answer && hop->answer[0] ? hop->answer : "-"; /* none yet */
 }
 
 static uint64_t took_us(const kw_hop *hop) {

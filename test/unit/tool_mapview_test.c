@@ -8,11 +8,11 @@
 static map_node nodes[4];
 static kw_map map;
 
-static void node_at(int index, const char *endpoint, const char *state, int primary) {
+static void node_at(int index, const char *name, const char *state, int primary) {
     map_node *node = &nodes[index];
     memset(node, 0, sizeof *node);
     snprintf(node->id, sizeof node->id, "id%d", index);
-    snprintf(node->endpoint, sizeof node->endpoint, "%s", endpoint);
+    snprintf(node->endpoint, sizeof node->endpoint, "%s", name);
     node->state = state;
     node->primary_index = primary;
 }
@@ -97,9 +97,9 @@ static void picture_shows_letters_table_and_trouble(void **state) {
         "\n     0  .AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n",
         "\n  8192  BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB\n",
         "\n 15360  BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB?\n",
-        "\n A 127.0.0.1:7001  primary   8190  ##############   50.0 % down       0-4 7-8191\n",
+        "\n A 127.0.0.1:7001  primary   8190  ##############  50.0 % down       0-4 7-8191\n",
         "\n  + 127.0.0.1:7004  replica                               not asked\n",
-        "\n B 127.0.0.1:7002  primary   8192  ##############   50.0 % up         8192-16383\n",
+        "\n B 127.0.0.1:7002  primary   8192  ##############  50.0 % up         8192-16383\n",
         "\n C 127.0.0.1:7003  primary      0                   0.0 % up         \n",
         "\n2 slots without a node: 5-6\n",
         "\n1 slot in doubt (the newest view names no node; the last one is kept): 16383\n",
