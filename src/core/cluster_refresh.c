@@ -296,6 +296,9 @@ static void fail_map_waiting(cluster *c) {
 static void run_failed(cluster *c) {
     refresh *f = &c->refresh;
     end_run(c);
+    if (f->asked_total == 0) {
+        refresh_note_error(c, KW_ERR_CONNECTION, "no node could be asked");
+    }
     f->failed_count++;
     c->counters[KW_COUNT_REFRESH_FAILED]++;
     uint64_t wait_us =
@@ -351,7 +354,6 @@ static void start_run(cluster *c) {
     f->asked_total = 0;
     f->seed_next = 0;
     f->last_us = c->now_us;
-    refresh_note_error(c, KW_ERR_CONNECTION, "no node could be asked");
     c->counters[counters[f->trigger]]++;
     watch_event(c, KW_EVENT_REFRESH_STARTED, SLOT_NONE, NULL, NULL, "a refresh begins");
     wheel_start(&c->wheel, &f->hedge, c->now_us + c->config.refresh_hedge_us);
