@@ -1,0 +1,145 @@
+/* redis-cli takes the lab for a cluster: -c follows its redirects, --cluster checks and reshards.
+ */
+#include "keyway/lab.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char output[256 * 1024];
+
+static kw_lab *start_lab(void) {
+    kw_lab *lab = NULL;
+    kw_error err;
+    if (kw_lab_start(NULL, &lab, &err) != KW_OK) {
+        fail_msg("%s", err.message);
+    }
+    return lab;
+}
+
+static int port_of(const kw_lab *lab, int index) {
+    kw_lab_node node;
+    assert_true(kw_lab_node_at(lab, index, &node));
+    return atoi(strchr(node.endpoint, ':') + 1);
+}
+
+/* Runs a shell command and keeps what it prints; the test fails if its exit status is not 0. */
+static const char *shell(const char *format, ...) {
+    char command[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    size_t len = fread(output, 1, sizeof output - 1, pipe);
+    output[len] = '\0';
+    int status = pclose(pipe);
+    if (status != 0) {
+        fail_msg("%s: status %d\n%s", command, status, output);
+    }
+    return output;
+}
+
+static void expect_in_output(const char *text) {
+    if (!strstr(output, text)) {
+        fail_msg("'%s' is not in:\n%s", text, output);
+    }
+}
+
+static void follows_redirects(void **state) {
+    (void)state;
+    kw_lab *lab = start_lab();
+    int port = port_of(lab, 0);
+    shell("printf 'SET a 1\\nSET b 2\\nSET c 3\\nGET a\\nGET b\\nGET c\\nINCR a\\n' | "
+          "timeout 20 redis-cli -c -p %d | grep -v Redirected",
+          port);
+    expect_in_output("OK\nOK\nOK\n1\n2\n3\n2\n");
+    shell("timeout 20 redis-cli -c -3 -p %d GET a", port);
+    expect_in_output("2");
+    kw_lab_stop(lab);
+}
+
+static void follows_ask(void **state) {
+    (void)state;
+    kw_lab *lab = start_lab();
+    shell("timeout 20 redis-cli -c -p %d SET a before", port_of(lab, 2));
+    assert_int_equal(kw_lab_migrate_begin(lab, 15495, 0), KW_OK);
+    assert_int_equal(kw_lab_migrate_keys(lab, 15495, 100, NULL), KW_OK);
+    shell("printf 'GET a\\nSET {a}new x\\nGET {a}new\\n' | timeout 20 redis-cli -c -p %d | grep -v "
+          "Redirected",
+          port_of(lab, 2));
+    expect_in_output("before\nOK\nx\n");
+    assert_int_equal(kw_lab_migrate_end(lab, 15495), KW_OK);
+    kw_lab_stop(lab);
+}
+
+static void checks_the_cluster(void **state) {
+    (void)state;
+    kw_lab *lab = start_lab();
+    int port = port_of(lab, 4);
+    shell("timeout 20 redis-cli --cluster check 127.0.0.1:%d", port);
+    expect_in_output("All nodes agree about slots configuration");
+    expect_in_output("All 16384 slots covered");
+    expect_in_output("1 additional replica(s)");
+    shell("timeout 20 redis-cli --cluster info 127.0.0.1:%d", port);
+    expect_in_output("0 keys in 3 masters");
+    kw_lab_stop(lab);
+}
+
+static void reshards_with_keys(void **state) {
+    (void)state;
+    kw_lab *lab = start_lab();
+    kw_lab_node from;
+    kw_lab_node to;
+    int port = port_of(lab, 0);
+    shell("i=0; while [ $i -lt 300 ]; do echo SET key:$i $i; i=$((i + 1)); done | "
+          "timeout 60 redis-cli -c -p %d >/dev/null",
+          port);
+    assert_true(kw_lab_node_at(lab, 0, &from));
+    assert_true(kw_lab_node_at(lab, 1, &to));
+    assert_int_equal(from.slot_count, 5461);
+    shell("timeout 120 redis-cli --cluster reshard 127.0.0.1:%d --cluster-from %s --cluster-to %s "
+          "--cluster-slots 500 --cluster-yes",
+          port, from.id, to.id);
+    assert_true(kw_lab_node_at(lab, 0, &from));
+    assert_int_equal(from.slot_count, 4961);
+    assert_int_equal(kw_lab_owner(lab, 0), 1);
+    shell("timeout 20 redis-cli --cluster check 127.0.0.1:%d", port);
+    expect_in_output("300 keys in 3 masters");
+    expect_in_output("All nodes agree about slots configuration");
+    shell("i=0; while [ $i -lt 300 ]; do echo GET key:$i; i=$((i + 1)); done | "
+          "timeout 60 redis-cli -c -p %d | grep -c '^[0-9][0-9]*$'",
+          port);
+    expect_in_output("300");
+    kw_lab_stop(lab);
+}
+
+static void fixes_an_open_slot(void **state) {
+    (void)state;
+    kw_lab *lab = start_lab();
+    shell("timeout 20 redis-cli -c -p %d SET a x", port_of(lab, 2));
+    assert_int_equal(kw_lab_migrate_begin(lab, 15495, 0), KW_OK);
+    shell("timeout 60 redis-cli --cluster fix 127.0.0.1:%d", port_of(lab, 1));
+    shell("timeout 20 redis-cli --cluster check 127.0.0.1:%d", port_of(lab, 1));
+    expect_in_output("All 16384 slots covered");
+    shell("timeout 20 redis-cli -c -p %d GET a", port_of(lab, 1));
+    expect_in_output("x");
+    kw_lab_stop(lab);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(follows_redirects),  cmocka_unit_test(follows_ask),
+        cmocka_unit_test(checks_the_cluster), cmocka_unit_test(reshards_with_keys),
+        cmocka_unit_test(fixes_an_open_slot),
+    };
+    return cmocka_run_group_tests_name("lab_redis_cli", tests, NULL, NULL);
+}
