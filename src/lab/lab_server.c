@@ -87,13 +87,15 @@ static bool flush(lab_connection *c) {
 /* Runs what has come in, as long as the replies find room; false: the connection is over. */
 static bool serve(lab_connection *c, uint64_t now_us) {
     node *n = fleet_node(c->server->fleet, c->server->index);
-    bool sent = true;
-    size_t before;
+    bool sent;
+    bool again;
     do {
-        before = buffer_len(&c->in);
+        size_t before = buffer_len(&c->in);
+        bool was_full = buffer_len(&c->out) >= UNSENT_BYTES_MAX; /* nothing is run then */
         node_receive(n, c->session, &c->in, now_us, &c->out, UNSENT_BYTES_MAX);
         sent = flush(c);
-    } while (sent && buffer_len(&c->in) > 0 && buffer_len(&c->in) < before);
+        again = sent && buffer_len(&c->in) > 0 && (was_full || buffer_len(&c->in) < before);
+    } while (again);
     if (buffer_len(&c->in) == 0) {
         buffer_clear(&c->in, KEPT_BYTES);
     }
