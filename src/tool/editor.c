@@ -220,6 +220,7 @@ editor_result editor_read(editor *e, const char **ret_line, size_t *ret_len) {
     int count = 0;
     e->reading = true;
     e->dropped = false;
+    el_set(e->line, EL_PREP_TERM, 1); /* before the prompt is shown: Ctrl-D may come at once */
     const char *line = el_gets(e->line, &count);
     e->reading = false;
     e->told = false;
@@ -280,7 +281,8 @@ editor *editor_new(kw_client *client, const term *t) {
     el_set(e->line, EL_EDITOR, "emacs");
     el_set(e->line, EL_HIST, history, e->history);
     el_set(e->line, EL_GETCFN, get_key);
-    el_set(e->line, EL_ADDFN, "complete-command", "completes the name of a command", complete);
+    /* The wide form: the narrow one of libedit never frees its copies of the texts. */
+    el_wset(e->line, EL_ADDFN, L"complete-command", L"completes the name of a command", complete);
     el_set(e->line, EL_BIND, "^I", "complete-command", NULL);
     el_set(e->line, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(e->line, NULL);
