@@ -26,7 +26,8 @@ static void retry_later(reception *x, const char *reason) {
     if (r->attempts < UINT8_MAX) {
         r->attempts++;
     }
-    r->redirects = 0; /* the limit is there for loops without a pause; TRYAGAIN may come after ASK */
+    r->redirects =
+        0; /* the limit is there for loops without a pause; TRYAGAIN may come after ASK */
     route_later(c, r, delay_us, reason);
 }
 
@@ -210,20 +211,18 @@ static void on_moved(reception *x) {
         return;
     }
     tell_redirect(x, target, "MOVED");
-    if (target != x->n) {
-        learn_owner(x, x->answer.slot, target);
-    }
-    refresh_arm(c, REFRESH_NORMAL, target == x->n ? x->n : NULL);
     if (was_probe && !node_is_healthy(target)) {
         route_to(c, r, target, "map"); /* still the lost node: it waits there as before */
-        return;
-    }
-    if (may_follow(x, target)) {
+    } else if (may_follow(x, target)) {
         if (target == x->n) {
             reconnect_elsewhere(x);
         }
         route_to(c, r, target, "moved");
     }
+    if (target != x->n) {
+        learn_owner(x, x->answer.slot, target); /* later commands follow this one, never before */
+    }
+    refresh_arm(c, REFRESH_NORMAL, target == x->n ? x->n : NULL);
 }
 
 static void on_ask(reception *x) {

@@ -329,8 +329,7 @@ void link_pump(cluster *c, link *l) {
         request *r = REQUEST_OF(list_pop_front(&l->waiting));
         request_stops_waiting(c, r);
         r->link = NULL;
-        if (r->in_lane && c->lanes[r->slot].link != l->index) {
-            /* An earlier one of its slot is away asking another node: it must not be overtaken. */
+        if (lane_is_behind(c, r, l)) {
             lane_leave(c, r);
             route(c, r);
             continue;

@@ -114,6 +114,14 @@ static bool earlier_one_waits(const lane *a, const request *r) {
     return a->waiting && REQUEST_OF(a->waiting)->seq < r->seq;
 }
 
+bool lane_is_behind(const cluster *c, const request *r, const link *l) {
+    if (!r->in_lane) {
+        return false;
+    }
+    const lane *a = &c->lanes[r->slot];
+    return a->link != l->index || earlier_one_waits(a, r);
+}
+
 static void assign(cluster *c, request *r, link *l, const char *reason) {
     r->reason = reason;
     if (r->probe) {

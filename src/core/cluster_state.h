@@ -224,6 +224,9 @@ void route_later(cluster *c, request *r, uint64_t delay_us, const char *reason);
 /* It does not count in its lane any more. */
 void lane_leave(cluster *c, request *r);
 void lane_remove(cluster *c, request *r);
+/* An earlier one of its slot is away asking another node, or waits: it must not be overtaken by
+ * this one, which waited at `l`. */
+bool lane_is_behind(const cluster *c, const request *r, const link *l);
 void lane_on_timer(cluster *c, request *r);
 /* The slot has an owner again: what waits for it goes on at once. */
 void route_wake_slot(cluster *c, int slot);
