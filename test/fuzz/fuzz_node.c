@@ -1,0 +1,83 @@
+/* Bytes from a client to a node of a small fleet. Whatever comes: the replies are RESP, each slot's
+ * keys are counted right, and no slot has two ways of being open. */
+#include "core/resp.h"
+#include "fuzz/fuzz.h"
+#include "node/node_fleet.h"
+
+#define NODES 4
+#define OUT_BYTES_MAX (1024 * 1024)
+
+static void check_replies(kw_slice bytes) {
+    while (bytes.len > 0) {
+        resp_scanner scanner;
+        resp_scanner_init(&scanner, &resp_limits_default);
+        fuzz_check(resp_scan(&scanner, bytes.data, bytes.len) == RESP_DONE);
+        bytes.data += scanner.offset;
+        bytes.len -= (size_t)scanner.offset;
+    }
+}
+
+static void check_keyspace(const keyspace *ks) {
+    size_t count = 0;
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        size_t in_slot = 0;
+        for (keyspace_entry *e = keyspace_first(ks, slot); e; e = keyspace_next(ks, slot, e)) {
+            fuzz_check(slot_of_key(keyspace_key(e)) == slot);
+            in_slot++;
+        }
+        fuzz_check(in_slot == ks->slot_key_count[slot]);
+        count += in_slot;
+    }
+    fuzz_check(count == keyspace_count(ks));
+}
+
+static void check_view(const node_view *view) {
+    uint32_t slots[NODES] = {0};
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        if (view->owner[slot] != NODE_NOBODY) {
+            fuzz_check(view->owner[slot] < NODES);
+            slots[view->owner[slot]]++;
+        }
+    }
+    for (uint16_t i = 0; i < NODES; i++) {
+        fuzz_check(slots[i] == view->peers[i].slot_count);
+        fuzz_check(view->peers[i].primary == (view->peers[i].primary_of == i));
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const uint16_t ports[NODES] = {7000, 7001, 7002, 7003};
+    const fleet_config config = {
+        .mem = &mem_default,
+        .primary_count = 2,
+        .replica_count = 1,
+        .host = "h",
+        .ports = ports,
+        .full_coverage_required = size % 2 == 0,
+    };
+    node_fleet *f = NULL;
+    fuzz_check(fleet_new(&config, 1000000, &f) == KW_OK);
+    node *n = fleet_node(f, size > 0 ? data[0] % NODES : 0);
+    node_session *s = node_session_new(n, "h:1", 1000000);
+    buffer in;
+    buffer out;
+    buffer_init(&in, &mem_default, 0);
+    buffer_init(&out, &mem_default, 0);
+    fuzz_check(s != NULL);
+    if (size > 1) {
+        fuzz_check(buffer_append(&in, data + 1, size - 1));
+        node_receive(n, s, &in, 2000000, &out, OUT_BYTES_MAX);
+    }
+    fuzz_check(!(s->flags & SESSION_FAILED));
+    check_replies(buffer_slice(&out));
+    for (uint16_t i = 0; i < NODES; i++) {
+        check_keyspace(fleet_node(f, i)->keys);
+        check_view(fleet_node(f, i)->view);
+    }
+    check_view(fleet_view(f));
+    buffer_done(&in);
+    buffer_done(&out);
+    node_session_free(n, s);
+    fleet_free(f);
+    return 0;
+}
