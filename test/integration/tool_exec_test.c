@@ -41,14 +41,15 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static const char *const data[] = {
-    "SET neg -1",
-    "HSET h f1 v1 f2 v2",
-    "SADD s one",
-    "ZADD z 1.5 a 0.25 b",
-    "RPUSH l 1 2 3 4 5 6 7 8 9 10 11",
-    "XADD x 1-1 a 1 b 2",
-};
+static void write_data(redis_cluster *cluster) {
+    redis_cluster_do(cluster, 0, "FLUSHALL");
+    redis_cluster_do(cluster, 0, "SET neg -1");
+    redis_cluster_do(cluster, 0, "HSET h f1 v1 f2 v2");
+    redis_cluster_do(cluster, 0, "SADD s one");
+    redis_cluster_do(cluster, 0, "ZADD z 1.5 a 0.25 b");
+    redis_cluster_do(cluster, 0, "RPUSH l 1 2 3 4 5 6 7 8 9 10 11");
+    redis_cluster_do(cluster, 0, "XADD x 1-1 a 1 b 2");
+}
 
 /* As shell words; none changes what another prints. */
 static const char *const commands[] = {
@@ -108,10 +109,7 @@ static void replies_are_those_of_redis_cli(void **state) {
                                            {"-2 --raw", "-2 --raw"},
                                            {"-3 --raw", "-3 --raw"},
                                            {"-3", ""}};
-    redis_cluster_do(f->cluster, 0, "FLUSHALL");
-    for (size_t i = 0; i < COUNT_OF(data); i++) {
-        redis_cluster_do(f->cluster, 0, data[i]);
-    }
+    write_data(f->cluster);
     for (size_t i = 0; i < COUNT_OF(modes) * COUNT_OF(commands); i++) {
         const char *command = commands[i % COUNT_OF(commands)];
         const char *const *mode = modes[i / COUNT_OF(commands)];
