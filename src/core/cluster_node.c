@@ -197,7 +197,9 @@ static node *healthy_replica(cluster *c, const node *primary) {
     return chosen;
 }
 
-static request *first_waiting(const node *n) {
+/* The first that waits for the node and may ask another one. At most one command of a slot is away
+ * asking: those that wait must be able to tell that an earlier one is not back. */
+static request *first_waiting(const cluster *c, const node *n, bool *ret_any) {
     for (const list *at = n->all_links.next; at != &n->all_links; at = at->next) {
         const link *l = LIST_ENTRY(at, link, in_node);
         if (l->state == LINK_READY) {
@@ -205,7 +207,11 @@ static request *first_waiting(const node *n) {
         }
         for (list *w = l->waiting.next; w != &l->waiting; w = w->next) {
             request *r = REQUEST_OF(w);
-            if (r->kind == REQUEST_USER && r->slot != SLOT_NONE) {
+            if (r->kind != REQUEST_USER || r->slot == SLOT_NONE) {
+                continue;
+            }
+            *ret_any = true;
+            if (!c->lanes[r->slot].split || r->probe) {
                 return r;
             }
         }
@@ -250,10 +256,13 @@ void node_on_probe(cluster *c, node *n) {
     if (c->closed) {
         return;
     }
-    request *r = first_waiting(n);
-    int slot = !r && n->says_down ? waiting_slot(c, n) : SLOT_NONE;
-    if (r) {
+    bool any = false;
+    request *r = first_waiting(c, n, &any);
+    int slot = !any && n->says_down ? waiting_slot(c, n) : SLOT_NONE;
+    if (any) {
         start_probing(c, n);
+    }
+    if (r) {
         probe_replica(c, n, r);
     } else if (slot != SLOT_NONE) {
         start_probing(c, n);

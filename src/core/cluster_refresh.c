@@ -97,6 +97,9 @@ void refresh_arm(cluster *c, refresh_trigger trigger, const node *suspect) {
     if (suspect) {
         f->suspect = suspect->uid;
     }
+    if (f->running && trigger == REFRESH_PERIODIC) {
+        return; /* this run will do */
+    }
     if (f->running) {
         f->again_trigger = f->again && f->again_trigger > trigger ? f->again_trigger : trigger;
         f->again = true;

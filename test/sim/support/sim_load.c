@@ -98,9 +98,23 @@ void load_step(sim *s) {
 
 /* ---------------------------------------------------------------- completions */
 
+/* It was sent away, and back to the same node: in between, that node may have executed those behind
+ * it in the pipeline. */
+static bool came_back(const kw_trace *t) {
+    for (size_t i = 0; i < t->hop_count; i++) {
+        bool moved = t->hops[i].answer && strcmp(t->hops[i].answer, "MOVED") == 0;
+        for (size_t k = i + 1; moved && k < t->hop_count; k++) {
+            if (strcmp(t->hops[i].node, t->hops[k].node) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static bool was_overtaken(const kw_trace *t) {
-    if (t->hop_count > LIMIT_TRACE_HOPS) {
-        return true; /* no telling */
+    if (t->hop_count > LIMIT_TRACE_HOPS || came_back(t)) {
+        return true; /* with so many hops, there is no telling */
     }
     for (size_t i = 0; i < t->hop_count; i++) {
         const char *answer = t->hops[i].answer;
