@@ -74,6 +74,9 @@ static void idle(sim *s) {
     if (net_open_links(s) > most) {
         sim_fail(s, "%u connections are open to %u nodes", net_open_links(s), s->node_count);
     }
+    for (int i = 0; i < 20 && sim_count(s, KW_COUNT_IN_FLIGHT) != 0; i++) {
+        sim_run_until(s, s->now_us + 10 * SIM_MS); /* a PING may be under way */
+    }
     if (sim_count(s, KW_COUNT_WAITING) != 0 || sim_count(s, KW_COUNT_IN_FLIGHT) != 0) {
         sim_fail(s, "something is left in a queue");
     }
