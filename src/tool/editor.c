@@ -162,9 +162,10 @@ static char *prompt_of(EditLine *line) {
 /* Waits until a key is there; the handle is driven meanwhile. False: Ctrl-C, or no more keys. */
 static bool wait_for_key(editor *e) {
     for (;;) {
-        struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
-                                {.fd = kw_fd(e->client), .events = POLLIN}};
-        int ready = poll(fds, 2, kw_timeout_ms(e->client));
+        struct pollfd fds[3] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                                {.fd = kw_fd(e->client), .events = POLLIN},
+                                {.fd = interrupt_fd(), .events = POLLIN}};
+        int ready = poll(fds, 3, kw_timeout_ms(e->client));
         if (interrupt_take() != 0) {
             e->dropped = true;
             return false;

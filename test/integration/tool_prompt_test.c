@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 enum { SCREEN_BYTES = 256 * 1024, WAIT_MS = 10000 };
@@ -62,7 +63,21 @@ static int tear_down(void **state) {
     return 0;
 }
 
+/* The prompt can be on the screen before the editor takes keys one by one; a Ctrl-D or a tab typed
+ * before that would be the terminal's own. */
+static void wait_for_editor(session *s) {
+    for (int i = 0; i < WAIT_MS / 5; i++) {
+        struct termios now;
+        if (tcgetattr(s->fd, &now) == 0 && !(now.c_lflag & ICANON)) {
+            return;
+        }
+        sleep_ms(5);
+    }
+    fail();
+}
+
 static void type(session *s, const char *keys) {
+    wait_for_editor(s);
     assert_int_equal(write(s->fd, keys, strlen(keys)), strlen(keys));
 }
 
