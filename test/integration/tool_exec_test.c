@@ -208,6 +208,7 @@ static void reply_comes_before_the_input_ends(void **state) {
                            "exec 3>in 4<out; echo PING >&3; read -r reply <&4; echo \"$reply\"; "
                            "exec 3>&-; wait",
                            f->dir.path, f->url);
+    assert_string_equal(r.err, "");
     assert_string_equal(r.out, "PONG\n");
     shell_result_done(&r);
 }

@@ -48,7 +48,8 @@ static void run_child(char *command, int out, int err) {
     dup2(out, STDOUT_FILENO);
     dup2(err, STDERR_FILENO);
     const char *program = getenv("KEYWAY_BINARY");
-    setenv("KEYWAY", program ? program : "build/keyway", 1);
+    char *path = realpath(program ? program : "build/keyway", NULL); /* commands may cd */
+    setenv("KEYWAY", path ? path : "keyway-is-not-built", 1);
     unsetenv("KEYWAY_URL");
     unsetenv("NO_COLOR");
     unsetenv("COLUMNS");
