@@ -77,12 +77,14 @@ KW_API KW_CHECKED kw_status kw_lab_revive(kw_lab *lab, int node);
 /** Makes a replica the primary of its shard now; the old primary, if it lives, becomes a replica.
  */
 KW_API KW_CHECKED kw_status kw_lab_promote(kw_lab *lab, int replica);
-/** Stops a node as SIGSTOP would (its port accepts, nothing answers), or lets it go on. */
+/** Stops a node as SIGSTOP would (its port accepts, nothing answers), or lets it go on. No failover
+ * follows by itself: a paused node is slow, not dead; kw_lab_promote does what the others would. */
 KW_API KW_CHECKED kw_status kw_lab_pause(kw_lab *lab, int node, bool paused);
 /** Freezes a node's view: it hears of no change until thawed, and then of all at once. */
 KW_API KW_CHECKED kw_status kw_lab_freeze_view(kw_lab *lab, int node, bool frozen);
 
-/** Begins to move a slot: IMPORTING at the target, MIGRATING at the owner. */
+/** Begins to move a slot: IMPORTING at the target, MIGRATING at the owner. Like the two that follow
+ * it is an operator's act: both nodes do it even if their views are frozen. */
 KW_API KW_CHECKED kw_status kw_lab_migrate_begin(kw_lab *lab, int slot, int target);
 /** Moves at most count keys of an open slot; *ret_left (may be NULL) = the keys still there. */
 KW_API KW_CHECKED kw_status kw_lab_migrate_keys(kw_lab *lab, int slot, size_t count,

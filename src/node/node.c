@@ -1,5 +1,6 @@
 #include "node/node.h"
 
+#include "core/limits.h"
 #include "core/resp.h"
 #include "node/node_call.h"
 #include "node/node_redirect.h"
@@ -85,11 +86,6 @@ void node_tick(node *n, uint64_t now_us) {
 }
 
 /* -------------------------------------------------------------------------- redirection */
-
-typedef struct key_count {
-    kw_slice first;
-    size_t count;
-} key_count;
 
 static void take_keys(const node *n, const node_command *command, const kw_slice *argv, size_t argc,
                       uint64_t now_ms, kw_slice *first_key, redirect_facts *facts) {

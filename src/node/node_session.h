@@ -18,7 +18,6 @@ enum {
     SESSION_AUTHENTICATED = 1u << 4,
     SESSION_CLOSING = 1u << 5, /* to be closed once its replies are written */
     SESSION_FAILED = 1u << 6,  /* memory was short: a reply is missing, close it now */
-    SESSION_IN_EXEC = 1u << 7
 };
 
 struct node_command;

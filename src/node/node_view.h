@@ -6,15 +6,15 @@
 #define NODE_NODE_VIEW_H
 
 #include "base/mem.h"
-#include "core/limits.h"
 #include "core/slot.h"
 
 #define NODE_NOBODY UINT16_MAX
 #define NODE_ID_SIZE 41
+#define NODE_HOST_SIZE 64
 
 typedef struct node_peer {
     char id[NODE_ID_SIZE]; /* 40 hex digits */
-    char host[LIMIT_HOST_BYTES + 1];
+    char host[NODE_HOST_SIZE];
     uint16_t port;
     bool primary;
     bool failed;         /* flag FAIL */

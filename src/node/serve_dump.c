@@ -1,3 +1,4 @@
+#include "core/limits.h"
 #include "node/node_call.h"
 #include "node/node_dump.h"
 #include "node/node_handlers.h"
