@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 #define FREE_REQUESTS_MAX 256
-#define EFFECTS_START 64
 
 static const char asking_bytes[] = "*1\r\n$6\r\nASKING\r\n";
 #define ASKING_LEN (sizeof asking_bytes - 1)
@@ -122,9 +121,7 @@ static bool make_parts(cluster *c) {
         return false;
     }
     memcpy(c->seeds, k->seeds, k->seed_count * sizeof *c->seeds);
-    c->effects.ring = mem_calloc(c->mem, EFFECTS_START, sizeof *c->effects.ring);
-    c->effects.capacity = c->effects.ring ? EFFECTS_START : 0;
-    return c->effects.ring && encode_hello(c) && encode_resp2_handshake(c) && encode_setinfo(c);
+    return encode_hello(c) && encode_resp2_handshake(c) && encode_setinfo(c);
 }
 
 kw_status cluster_new(const mem *m, const cluster_config *config, uint64_t seed, uint64_t now_us,
@@ -145,6 +142,7 @@ kw_status cluster_new(const mem *m, const cluster_config *config, uint64_t seed,
         list_init(&c->free_requests);
         list_init(&c->completed);
         list_init(&c->events);
+        list_init(&c->effects);
         chunk_pool_init(&c->chunks, m);
         command_book_init(&c->book, m, prng_next(&c->prng));
         refresh_init(c);
@@ -221,7 +219,6 @@ void cluster_free(cluster *c) {
     watch_done(c);
     command_book_done(&c->book);
     map_done(&c->by_endpoint);
-    mem_free(c->mem, c->effects.ring);
     mem_free(c->mem, c->hello);
     mem_free(c->mem, c->auth);
     mem_free(c->mem, c->setname);
@@ -639,8 +636,8 @@ static void explain_timeout(const cluster *c, const request *r, char *dst, size_
                  r->slot, ms);
         break;
     case PLACE_LINK:
-        snprintf(dst, size, "%.*s could not be reached, or was behind, for %llu ms", (int)size - 64,
-                 node_text(r->link->node, text), ms);
+        snprintf(dst, size, "%.*s could not be reached, or was behind, within %llu ms",
+                 (int)size - 80, node_text(r->link->node, text), ms);
         break;
     case PLACE_PIPELINE:
     case PLACE_NOWHERE:
@@ -697,8 +694,7 @@ static void on_timer(cluster *c, wheel_timer *t) {
     }
 }
 
-void cluster_settle(cluster *c, uint64_t now_us) {
-    wheel_advance(&c->wheel, now_us);
+void cluster_settle(cluster *c) {
     wheel_timer *t;
     while ((t = wheel_expired(&c->wheel))) {
         on_timer(c, t);
@@ -711,36 +707,8 @@ uint64_t cluster_deadline_us(const cluster *c) {
 
 void cluster_tick(cluster *c, uint64_t now_us) {
     c->now_us = now_us;
-    cluster_settle(c, now_us);
-}
-
-/* ------------------------------------------------------------------ effects */
-
-void effect_push(cluster *c, const cluster_effect *e) {
-    effect_queue *q = &c->effects;
-    if (q->count == q->capacity) {
-        cluster_effect *ring = mem_calloc(c->mem, q->capacity * 2, sizeof *ring);
-        if (!ring) {
-            return; /* the link's own timers notice that nothing happens */
-        }
-        for (size_t i = 0; i < q->count; i++) {
-            ring[i] = q->ring[(q->head + i) & (q->capacity - 1)];
-        }
-        mem_free(c->mem, q->ring);
-        *q = (effect_queue){.ring = ring, .capacity = q->capacity * 2, .count = q->count};
-    }
-    q->ring[(q->head + q->count++) & (q->capacity - 1)] = *e;
-}
-
-bool cluster_next_effect(cluster *c, cluster_effect *ret) {
-    effect_queue *q = &c->effects;
-    if (q->count == 0) {
-        return false;
-    }
-    *ret = q->ring[q->head];
-    q->head = (q->head + 1) & (q->capacity - 1);
-    q->count--;
-    return true;
+    wheel_advance(&c->wheel, now_us);
+    cluster_settle(c);
 }
 
 /* ----------------------------------------------------------------- shutdown */
@@ -776,7 +744,7 @@ void cluster_shutdown(cluster *c, kw_status status, uint64_t now_us) {
             wheel_stop(&c->wheel, &l->timer);
             fail_pipeline(c, l, status, message);
             fail_queue(c, &l->waiting, status, message);
-            effect_push(c, &(cluster_effect){.kind = EFFECT_CLOSE, .link = l->index});
+            link_disconnect(c, l);
             l->state = LINK_CLOSED;
         }
     }

@@ -26,8 +26,7 @@ static void retry_later(reception *x, const char *reason) {
     if (r->attempts < UINT8_MAX) {
         r->attempts++;
     }
-    r->redirects =
-        0; /* the limit is there for loops without a pause; TRYAGAIN may come after ASK */
+    r->redirects = 0; /* the limit is for loops without a pause; ASK may precede each TRYAGAIN */
     route_later(c, r, delay_us, reason);
 }
 
@@ -107,7 +106,9 @@ static void learn_owner(reception *x, int slot, node *owner) {
     if (slotmap_patch(&c->slots, slot, owner->index)) {
         heal(x, slot, owner);
     }
-    route_wake_slot(c, slot);
+    if (!old || !node_is_healthy(old)) {
+        route_wake_slot(c, slot);
+    }
     owner->replica = false;
     owner->primary = SLOTMAP_NONE;
     if (old && old != owner && !node_is_healthy(old)) {

@@ -46,21 +46,110 @@ static link *link_new(cluster *c, node *n) {
     return l;
 }
 
+/* Its number is not used again before io has fetched its last effect. */
+static void link_reclaim(cluster *c, link *l) {
+    c->links[l->index] = NULL;
+    mem_free(c->mem, l);
+}
+
 static void link_free(cluster *c, link *l) {
     node *n = l->node;
     wheel_stop(&c->wheel, &l->timer);
     chunk_unref(&c->chunks, l->chunk);
+    l->chunk = NULL;
     list_remove(&l->in_node);
-    c->links[l->index] = NULL;
     for (unsigned i = 0; i < NODE_LINKS_MAX; i++) {
         if (n->links[i] == l) {
             n->links[i] = NULL;
         }
     }
     link_done(l);
-    mem_free(c->mem, l);
+    l->node = NULL;
+    l->state = LINK_CLOSED;
+    if (l->effects == 0) {
+        link_reclaim(c, l);
+    }
     node_release(c, n);
 }
+
+/* ----------------------------------------------------------------- effects */
+
+static unsigned bit(effect_kind kind) {
+    return 1u << kind;
+}
+
+/* Effects are bits of their link: asking for one needs no memory, so none is ever lost. */
+static void want(cluster *c, link *l, effect_kind kind) {
+    if (l->effects == 0) {
+        list_push_back(&c->effects, &l->in_effects);
+    }
+    l->effects = (uint8_t)(l->effects | bit(kind));
+}
+
+static void unwant(link *l, unsigned kinds) {
+    if (l->effects == 0) {
+        return;
+    }
+    l->effects = (uint8_t)(l->effects & ~kinds);
+    if (l->effects == 0) {
+        list_remove(&l->in_effects);
+    }
+}
+
+void link_disconnect(cluster *c, link *l) {
+    bool resolving = l->state == LINK_RESOLVING && !(l->effects & bit(EFFECT_RESOLVE));
+    unwant(l, bit(EFFECT_OPEN) | bit(EFFECT_WRITE) | bit(EFFECT_RESOLVE));
+    l->write_wanted = false;
+    if (resolving) {
+        l->cancel_id = l->resolve_id;
+        want(c, l, EFFECT_CANCEL);
+    }
+    if (l->io_open) {
+        want(c, l, EFFECT_CLOSE);
+    }
+}
+
+/* In the order in which they must be carried out. */
+static effect_kind next_kind(const link *l) {
+    static const effect_kind order[] = {EFFECT_CANCEL, EFFECT_CLOSE, EFFECT_RESOLVE, EFFECT_OPEN};
+    for (unsigned i = 0; i < sizeof order / sizeof *order; i++) {
+        if (l->effects & bit(order[i])) {
+            return order[i];
+        }
+    }
+    return EFFECT_WRITE;
+}
+
+bool cluster_next_effect(cluster *c, cluster_effect *ret) {
+    if (list_empty(&c->effects)) {
+        return false;
+    }
+    link *l = LIST_ENTRY(c->effects.next, link, in_effects);
+    effect_kind kind = next_kind(l);
+    *ret = (cluster_effect){.kind = kind, .link = l->index};
+    ret->id = kind == EFFECT_CANCEL ? l->cancel_id : l->resolve_id;
+    if (kind == EFFECT_OPEN || kind == EFFECT_RESOLVE) {
+        ret->name = l->node->connect;
+        ret->address = l->address;
+    }
+    if (kind == EFFECT_OPEN || kind == EFFECT_CLOSE) {
+        l->io_open = kind == EFFECT_OPEN;
+    }
+    unwant(l, bit(kind));
+    if (l->effects == 0 && !l->node) {
+        link_reclaim(c, l);
+    }
+    return true;
+}
+
+/* The link that io speaks of; NULL if it speaks of a connection that was given up meanwhile. */
+static link *current_link(const cluster *c, uint32_t index) {
+    link *l = index < c->link_count ? c->links[index] : NULL;
+    bool stale = !l || !l->io_open || l->effects & (bit(EFFECT_CLOSE) | bit(EFFECT_OPEN));
+    return stale ? NULL : l;
+}
+
+/* ------------------------------------------------------------------ finding */
 
 link *link_for(cluster *c, node *n, int slot) {
     unsigned count = c->config.connections_per_node;
@@ -83,10 +172,9 @@ static void open_address(cluster *c, link *l) {
     node *n = l->node;
     l->state = LINK_CONNECTING;
     wheel_start(&c->wheel, &l->timer, c->now_us + c->config.connect_timeout_us);
-    cluster_effect e = {.kind = EFFECT_OPEN, .link = l->index, .name = n->connect};
-    e.address = n->addresses[n->address_next++];
-    e.address.port = n->connect.port;
-    effect_push(c, &e);
+    l->address = n->addresses[n->address_next++];
+    l->address.port = n->connect.port;
+    want(c, l, EFFECT_OPEN);
 }
 
 static bool another_connects(const link *l) {
@@ -119,9 +207,7 @@ static void link_open(cluster *c, link *l) {
     l->state = LINK_RESOLVING;
     l->resolve_id = ++c->next_resolve;
     wheel_start(&c->wheel, &l->timer, c->now_us + c->config.connect_timeout_us);
-    cluster_effect e = {.kind = EFFECT_RESOLVE, .link = l->index, .id = l->resolve_id};
-    e.name = n->connect;
-    effect_push(c, &e);
+    want(c, l, EFFECT_RESOLVE);
 }
 
 static link *resolving_link(const cluster *c, uint64_t id) {
@@ -149,7 +235,7 @@ void cluster_resolved(cluster *c, uint64_t id, const net_address *addresses, siz
         memcpy(n->addresses, addresses, n->address_count * sizeof *addresses);
         open_address(c, l);
     }
-    cluster_settle(c, now_us);
+    cluster_settle(c);
 }
 
 /* --------------------------------------------------------------- handshake */
@@ -167,7 +253,7 @@ static bool push_internal(cluster *c, link *l, const char *bytes, size_t len, re
 static void want_write(cluster *c, link *l) {
     if (!l->write_wanted && link_has_output(l)) {
         l->write_wanted = true;
-        effect_push(c, &(cluster_effect){.kind = EFFECT_WRITE, .link = l->index});
+        want(c, l, EFFECT_WRITE);
     }
 }
 
@@ -185,7 +271,7 @@ static void link_ready(cluster *c, link *l) {
 
 void cluster_link_connected(cluster *c, uint32_t index, uint64_t now_us) {
     c->now_us = now_us;
-    link *l = index < c->link_count ? c->links[index] : NULL;
+    link *l = current_link(c, index);
     if (l && l->state == LINK_CONNECTING) {
         watch_count(c, l->node, KW_COUNT_CONNECTS);
         l->state = LINK_HANDSHAKE;
@@ -207,7 +293,7 @@ void cluster_link_connected(cluster *c, uint32_t index, uint64_t now_us) {
             want_write(c, l);
         }
     }
-    cluster_settle(c, now_us);
+    cluster_settle(c);
 }
 
 static bool refuses_user(kw_slice error) {
@@ -341,7 +427,7 @@ void link_pump(cluster *c, link *l) {
 /* --------------------------------------------------------------- bytes out */
 
 size_t cluster_link_output(cluster *c, uint32_t index, kw_slice *slices, size_t max) {
-    link *l = index < c->link_count ? c->links[index] : NULL;
+    link *l = current_link(c, index);
     if (!l || (l->state != LINK_READY && l->state != LINK_HANDSHAKE)) {
         return 0;
     }
@@ -355,7 +441,7 @@ size_t cluster_link_output(cluster *c, uint32_t index, kw_slice *slices, size_t 
 
 void cluster_link_written(cluster *c, uint32_t index, size_t len, uint64_t now_us) {
     c->now_us = now_us;
-    link *l = index < c->link_count ? c->links[index] : NULL;
+    link *l = current_link(c, index);
     if (l && (l->state == LINK_READY || l->state == LINK_HANDSHAKE)) {
         link_written(l, len);
         l->write_wanted = link_has_output(l);
@@ -367,7 +453,7 @@ void cluster_link_written(cluster *c, uint32_t index, size_t len, uint64_t now_u
 /* ---------------------------------------------------------------- bytes in */
 
 char *cluster_link_input(cluster *c, uint32_t index, size_t *ret_size) {
-    link *l = index < c->link_count ? c->links[index] : NULL;
+    link *l = current_link(c, index);
     *ret_size = 0;
     if (!l || (l->state != LINK_READY && l->state != LINK_HANDSHAKE)) {
         return NULL;
@@ -390,11 +476,11 @@ static void on_frame(cluster *c, link *l, const link_frame *frame) {
         return;
     }
     request *r = REQUEST_OF(l->pipeline.next);
-    if (r->asking && !r->asking_answered) {
+    if (r->asking && r->on_wire && !r->asking_answered) {
         r->asking_answered = true;
         return;
     }
-    if (!r->on_wire) {
+    if (!r->on_wire || l->unsent == &r->node) { /* the rest of it must not follow */
         link_fail(c, l, KW_ERR_PROTOCOL, "a reply came before its command was sent");
         return;
     }
@@ -421,7 +507,7 @@ static bool takes_bytes(const cluster *c, uint32_t index, const link *l) {
 
 void cluster_link_received(cluster *c, uint32_t index, size_t len, uint64_t now_us) {
     c->now_us = now_us;
-    link *l = index < c->link_count ? c->links[index] : NULL;
+    link *l = current_link(c, index);
     if (!l || !takes_bytes(c, index, l)) {
         return;
     }
@@ -454,7 +540,7 @@ void cluster_link_received(cluster *c, uint32_t index, size_t len, uint64_t now_
         want_write(c, l);
         link_close_if_drained(c, l);
     }
-    cluster_settle(c, now_us);
+    cluster_settle(c);
 }
 
 /* -------------------------------------------------------------------- loss */
@@ -546,32 +632,25 @@ static void blame_node(cluster *c, link *l, bool was_ready, const char *message)
     }
 }
 
-static bool try_next_address(cluster *c, link *l, bool is_open) {
+static bool try_next_address(cluster *c, link *l) {
     node *n = l->node;
-    if (l->state != LINK_CONNECTING || n->address_next >= n->address_count) {
+    if (l->state != LINK_CONNECTING || l->draining || n->address_next >= n->address_count) {
         return false;
     }
-    if (is_open) {
-        effect_push(c, &(cluster_effect){.kind = EFFECT_CLOSE, .link = l->index});
-    }
+    link_disconnect(c, l);
     open_address(c, l);
     return true;
 }
 
-static void lose(cluster *c, link *l, kw_status status, const char *message, bool is_open) {
-    if (try_next_address(c, l, is_open)) {
+void link_fail(cluster *c, link *l, kw_status status, const char *message) {
+    if (try_next_address(c, l)) {
         return;
     }
     node *n = l->node;
     bool was_ready = l->state == LINK_READY;
     bool was_good = was_ready && c->now_us - l->connected_us >= c->config.reconnect_min_us &&
                     n->timeouts_in_row < c->config.suspect_timeouts;
-    if (is_open && l->state != LINK_RESOLVING) {
-        effect_push(c, &(cluster_effect){.kind = EFFECT_CLOSE, .link = l->index});
-    }
-    if (l->state == LINK_RESOLVING) {
-        effect_push(c, &(cluster_effect){.kind = EFFECT_CANCEL, .id = l->resolve_id});
-    }
+    link_disconnect(c, l);
     n->timeouts_in_row = 0;
     schedule_reconnect(c, l, was_good);
     blame_node(c, l, was_ready, message);
@@ -597,22 +676,19 @@ static void lose(cluster *c, link *l, kw_status status, const char *message, boo
     }
 }
 
-void link_fail(cluster *c, link *l, kw_status status, const char *message) {
-    lose(c, l, status, message, true);
-}
-
 void cluster_link_lost(cluster *c, uint32_t index, kw_status status, const char *message,
                        uint64_t now_us) {
     c->now_us = now_us;
-    link *l = index < c->link_count ? c->links[index] : NULL;
+    link *l = current_link(c, index);
     if (l &&
         (l->state == LINK_CONNECTING || l->state == LINK_HANDSHAKE || l->state == LINK_READY)) {
         char text[KW_ERROR_MESSAGE_SIZE];
         char at[ENDPOINT_TEXT_BYTES];
         snprintf(text, sizeof text, "%s: %s", node_text(l->node, at), message);
-        lose(c, l, status, text, false);
+        l->io_open = false;
+        link_fail(c, l, status, text);
     }
-    cluster_settle(c, now_us);
+    cluster_settle(c);
 }
 
 /* ---------------------------------------------------------------- draining */
@@ -620,6 +696,7 @@ void cluster_link_lost(cluster *c, uint32_t index, kw_status status, const char 
 void link_drain(cluster *c, link *l) {
     node *n = l->node;
     l->draining = true;
+    l->drained = true;
     for (unsigned i = 0; i < NODE_LINKS_MAX; i++) {
         if (n->links[i] == l) {
             n->links[i] = NULL;
@@ -638,12 +715,7 @@ void link_close_if_drained(cluster *c, link *l) {
     if (!l->draining || l->busy || !list_empty(&l->pipeline) || !list_empty(&l->waiting)) {
         return;
     }
-    if (l->state == LINK_RESOLVING) {
-        effect_push(c, &(cluster_effect){.kind = EFFECT_CANCEL, .id = l->resolve_id});
-    } else if (l->state != LINK_IDLE && l->state != LINK_BACKOFF) {
-        effect_push(c, &(cluster_effect){.kind = EFFECT_CLOSE, .link = l->index});
-    }
-    l->state = LINK_CLOSED;
+    link_disconnect(c, l);
     link_free(c, l);
 }
 

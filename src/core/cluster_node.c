@@ -4,8 +4,6 @@
 
 #include <assert.h>
 
-#define NODE_GONE "left the map"
-
 static const char *const state_names[] = {
     [NODE_UNKNOWN] = "unknown", [NODE_CONNECTING] = "connecting",
     [NODE_UP] = "up",           [NODE_SUSPECT] = "suspect",
@@ -110,50 +108,67 @@ void node_set_state(cluster *c, node *n, node_state state, const char *why) {
 
 /* ----------------------------------------------------------------- leaving */
 
-static void drain_links(cluster *c, node *n) {
+/* Nothing new goes to these links. Nothing is routed yet: the map may be in the middle of a change.
+ */
+static void detach_links(node *n) {
+    for (list *at = n->all_links.next; at != &n->all_links; at = at->next) {
+        LIST_ENTRY(at, link, in_node)->draining = true;
+    }
+    memset(n->links, 0, sizeof n->links);
+}
+
+void node_drain(cluster *c, node *n) {
     n->holds++; /* the last link to close would free it */
     LIST_FOR_EACH(at, after, &n->all_links) {
         link *l = LIST_ENTRY(at, link, in_node);
-        if (!l->draining) {
+        if (l->draining && !l->drained) {
             link_drain(c, l);
         }
     }
-    memset(n->links, 0, sizeof n->links);
     n->holds--;
 }
 
-void node_move(cluster *c, node *n, const endpoint *e) {
-    char text[ENDPOINT_TEXT_BYTES];
-    node *holder = node_find(c, e);
-    if (holder && holder != n) {
-        node_leave_map(c, holder);
-        holder = NULL;
-    }
-    if (!map_set(&c->by_endpoint, slice_text(endpoint_format(e, text)), n, NULL)) {
-        return; /* the next view brings it again */
-    }
-    if (node_find(c, &n->endpoint) == n && !endpoint_equal(&n->endpoint, e)) {
-        map_remove(&c->by_endpoint, slice_text(endpoint_format(&n->endpoint, text)));
-    }
-    set_endpoint(c, n, e);
-    n->failures_in_row = 0;
-    n->state = NODE_UNKNOWN;
-    drain_links(c, n);
-}
-
-void node_leave_map(cluster *c, node *n) {
-    if (n->in_map) {
-        char text[ENDPOINT_TEXT_BYTES];
-        watch_event(c, KW_EVENT_NODE_REMOVED, SLOT_NONE, n, NULL, "%s " NODE_GONE,
-                    node_text(n, text));
-    }
-    n->in_map = false;
-    n->state = NODE_DRAINING;
+static void forget_endpoint(cluster *c, const node *n) {
     char text[ENDPOINT_TEXT_BYTES];
     if (node_find(c, &n->endpoint) == n) {
         map_remove(&c->by_endpoint, slice_text(endpoint_format(&n->endpoint, text)));
     }
-    drain_links(c, n);
+}
+
+/* Another node was there before: what was said of the endpoint, a redirect perhaps newer than the
+ * view, now holds for this one. */
+static void take_over_endpoint(cluster *c, node *n, const endpoint *e) {
+    const node *holder = node_find(c, e);
+    for (int slot = 0; holder && holder != n && slot < SLOT_COUNT; slot++) {
+        if (slotmap_owner(&c->slots, slot) == holder->index) {
+            slotmap_rename(&c->slots, slot, n->index);
+        }
+    }
+}
+
+bool node_move(cluster *c, node *n, const endpoint *e) {
+    char text[ENDPOINT_TEXT_BYTES];
+    take_over_endpoint(c, n, e);
+    forget_endpoint(c, n);
+    if (!map_set(&c->by_endpoint, slice_text(endpoint_format(e, text)), n, NULL)) {
+        return false;
+    }
+    set_endpoint(c, n, e);
+    n->failures_in_row = 0;
+    n->state = NODE_UNKNOWN;
+    detach_links(n);
+    return true;
+}
+
+void node_leave_map(cluster *c, node *n) {
+    char text[ENDPOINT_TEXT_BYTES];
+    if (n->in_map) {
+        watch_event(c, KW_EVENT_NODE_REMOVED, SLOT_NONE, n, NULL, "%s left the map",
+                    node_text(n, text));
+    }
+    n->in_map = false;
+    n->state = NODE_DRAINING;
+    forget_endpoint(c, n);
     node_release(c, n);
 }
 
@@ -162,21 +177,13 @@ void node_release(cluster *c, node *n) {
     if (n->in_map || n->holds > 0) {
         return;
     }
+    n->state = NODE_DRAINING;
+    detach_links(n);
+    node_drain(c, n);
     if (!list_empty(&n->all_links)) {
-        n->state = NODE_DRAINING;
-        LIST_FOR_EACH(at, after, &n->all_links) {
-            link *l = LIST_ENTRY(at, link, in_node);
-            if (!l->draining) {
-                link_drain(c, l);
-                return; /* the last link to close comes back here */
-            }
-        }
-        return;
+        return; /* the last link to close comes back here */
     }
-    char text[ENDPOINT_TEXT_BYTES];
-    if (node_find(c, &n->endpoint) == n) {
-        map_remove(&c->by_endpoint, slice_text(endpoint_format(&n->endpoint, text)));
-    }
+    forget_endpoint(c, n);
     wheel_stop(&c->wheel, &n->probe);
     c->nodes[n->index] = NULL;
     mem_free(c->mem, n);

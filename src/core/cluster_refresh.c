@@ -116,7 +116,7 @@ void cluster_refresh(cluster *c, uint64_t now_us) {
     if (!c->refresh.running && !c->closed) {
         arm_at(c, REFRESH_URGENT, now_us);
     }
-    cluster_settle(c, now_us);
+    cluster_settle(c);
 }
 
 uint64_t cluster_refresh_accepted_count(const cluster *c) {
@@ -320,7 +320,7 @@ static void run_failed(cluster *c) {
 
 void refresh_go_on(cluster *c) {
     refresh *f = &c->refresh;
-    if (!f->running || ask_next(c) || active_asks(f) > 0 || view_settle(c)) {
+    if (!f->running || c->fence.taking || ask_next(c) || active_asks(f) > 0 || view_settle(c)) {
         return;
     }
     run_failed(c);

@@ -113,6 +113,8 @@ typedef struct refresh {
 
 /* What speaks against believing a view at once (ROUTING §4). */
 typedef struct fence {
+    bool taking; /* a view is being taken over: no other one may be meanwhile */
+    bool taken;  /* it was */
     uint64_t epoch_seen;
     view *smaller; /* covers less than the map; waits for a second opinion */
     uint32_t smaller_requested_at;
@@ -122,13 +124,6 @@ typedef struct fence {
     unsigned refused_count;
     uint64_t seeds_agree; /* a bit for each seed that does */
 } fence;
-
-typedef struct effect_queue {
-    cluster_effect *ring;
-    size_t capacity; /* a power of two */
-    size_t head;
-    size_t count;
-} effect_queue;
 
 struct cluster {
     const mem *mem;
@@ -173,7 +168,7 @@ struct cluster {
     size_t pending;   /* user requests not fetched */
     uint32_t waiting; /* user requests in MAP, LEARNING, LANE, LINK */
     uint64_t waiting_bytes;
-    effect_queue effects;
+    list effects; /* links that have some */
     command_book book;
     refresh refresh;
     fence fence;
@@ -209,9 +204,9 @@ void request_refused(request *r);
 /* Puts ASKING before its bytes, or takes it away; false if memory is short. */
 bool request_set_asking(cluster *c, request *r, chunk **current, bool asking);
 
-void effect_push(cluster *c, const cluster_effect *e);
-/* Runs the timers whose time has come; last thing in each input function. */
-void cluster_settle(cluster *c, uint64_t now_us);
+/* Runs what was put off to the end of the input (timer_start_now), no other timer: what came in the
+ * same batch as a deadline is to be seen before it. */
+void cluster_settle(cluster *c);
 
 /* ------------------------------------------------------------- cluster_route.c */
 
@@ -247,8 +242,12 @@ node *node_find(const cluster *c, const endpoint *e);
 node *node_by_uid(const cluster *c, uint64_t uid);
 /* Finds or makes it; NULL: too many nodes, or no memory. */
 node *node_get(cluster *c, const endpoint *e);
-/* The announced endpoint changes; connections to the old one drain. */
-void node_move(cluster *c, node *n, const endpoint *e);
+/* The announced endpoint changes: connections to the old one take nothing new, and are drained by
+ * node_drain once the map is whole again. False: no memory. */
+bool node_move(cluster *c, node *n, const endpoint *e);
+/* What waits for links that take nothing new is routed elsewhere; they close when they are empty.
+ */
+void node_drain(cluster *c, node *n);
 void node_set_state(cluster *c, node *n, node_state state, const char *why);
 bool node_is_healthy(const node *n);
 void node_leave_map(cluster *c, node *n);
@@ -274,6 +273,8 @@ void link_give_first(cluster *c, link *l, request *r);
 void link_pump(cluster *c, link *l);
 /* Nothing new goes to this link; it closes when it is empty. */
 void link_drain(cluster *c, link *l);
+/* io closes what it has for this link, and forgets what it was asked for. */
+void link_disconnect(cluster *c, link *l);
 void link_close_if_drained(cluster *c, link *l);
 /* Closes the connection as lost. */
 void link_fail(cluster *c, link *l, kw_status status, const char *message);

@@ -16,8 +16,8 @@ static node *node_by_id(const cluster *c, const char *id) {
 /* A node is its id: it keeps its history when its endpoint changes. */
 static node *adopt(cluster *c, const view_node *from) {
     node *n = node_by_id(c, from->id);
-    if (n && !endpoint_equal(&n->endpoint, &from->endpoint)) {
-        node_move(c, n, &from->endpoint);
+    if (n && !endpoint_equal(&n->endpoint, &from->endpoint) && !node_move(c, n, &from->endpoint)) {
+        return NULL;
     }
     if (!n) {
         n = node_get(c, &from->endpoint);
@@ -69,6 +69,8 @@ static void drop_absent_nodes(cluster *c) {
         node *n = c->nodes[i];
         if (n && n->in_map && !n->in_view && owned[i] == 0) {
             node_leave_map(c, n);
+        } else if (n) {
+            node_drain(c, n);
         }
     }
 }
@@ -87,14 +89,13 @@ static void route_all_waiting(cluster *c) {
     }
 }
 
-static void take(cluster *c, const view *v, bool keep_holes, uint32_t requested_at) {
+static void take_over(cluster *c, const view *v, bool keep_holes, uint32_t requested_at) {
     uint16_t *indices = mem_calloc(c->mem, (size_t)v->node_count + 1, sizeof *indices);
     uint16_t *owners = mem_calloc(c->mem, SLOT_COUNT, sizeof *owners);
     if (!indices || !owners || !adopt_nodes(c, v, indices)) {
         mem_free(c->mem, indices);
         mem_free(c->mem, owners);
         refresh_note_error(c, KW_ERR_NOMEM, "no memory, or no room, for the nodes of the map");
-        refresh_go_on(c);
         return;
     }
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
@@ -116,7 +117,21 @@ static void take(cluster *c, const view *v, bool keep_holes, uint32_t requested_
     }
     drop_absent_nodes(c);
     refresh_accepted(c);
-    route_all_waiting(c);
+    c->fence.taken = true;
+}
+
+/* Draining the links of nodes that go or move can end questions of the refresh; none of them may
+ * bring the next view before this one is in place. */
+static void take(cluster *c, const view *v, bool keep_holes, uint32_t requested_at) {
+    c->fence.taking = true;
+    c->fence.taken = false;
+    take_over(c, v, keep_holes, requested_at);
+    c->fence.taking = false;
+    if (c->fence.taken) {
+        route_all_waiting(c);
+    } else {
+        refresh_go_on(c);
+    }
 }
 
 /* --------------------------------------------------------------- the fence */

@@ -8,6 +8,7 @@
 #define CORE_LINK_H
 
 #include "base/buffer.h"
+#include "core/endpoint.h"
 #include "core/request.h"
 #include "core/resp.h"
 
@@ -26,11 +27,15 @@ typedef enum link_state {
 struct node;
 
 struct link {
-    list in_node; /* among its node's links */
-    struct node *node;
+    list in_node;      /* among its node's links */
+    list in_effects;   /* among the links with effects to fetch */
+    struct node *node; /* NULL: only its last effects keep it */
     uint32_t index;    /* the number that io knows it by */
     uint8_t state;     /* link_state */
+    uint8_t effects;   /* a bit for each effect_kind to fetch */
+    bool io_open;      /* io has a connection for it, or is making one */
     bool draining;     /* takes nothing new; closes when its last reply is in */
+    bool drained;      /* ... and what waited for it was routed elsewhere */
     bool busy;         /* its commands are being seen to: it must not be freed */
     bool write_wanted; /* an EFFECT_WRITE is queued and not yet answered */
     bool was_ready;    /* the connection that was lost had been ready */
@@ -45,8 +50,10 @@ struct link {
     buffer input;
     resp_limits limits;
     resp_scanner scanner;
-    wheel_timer timer; /* connecting, backoff, idle check: by state */
+    wheel_timer timer;   /* connecting, backoff, idle check: by state */
+    net_address address; /* EFFECT_OPEN */
     uint64_t resolve_id;
+    uint64_t cancel_id; /* EFFECT_CANCEL */
     uint64_t connected_us;
     uint64_t received_us; /* the last bytes */
     unsigned handshake_left;

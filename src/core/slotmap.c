@@ -49,6 +49,10 @@ void slotmap_forget(slotmap *m, int slot) {
     set_owner(m, slot, SLOTMAP_NONE);
 }
 
+void slotmap_rename(slotmap *m, int slot, uint16_t node) {
+    m->owner[slot] = node;
+}
+
 uint32_t slotmap_accept(slotmap *m, const uint16_t owners[SLOT_COUNT], bool keep_holes,
                         uint32_t requested_at, uint64_t now_us, uint32_t *ret_healed) {
     uint32_t changed = 0;

@@ -44,6 +44,8 @@ void slotmap_set_suspect(slotmap *m, int slot, bool suspect);
 /* MOVED said so; true if the slot had no owner before (it is healed). */
 bool slotmap_patch(slotmap *m, int slot, uint16_t node);
 void slotmap_forget(slotmap *m, int slot);
+/* The owner goes by another number; nothing else changes. */
+void slotmap_rename(slotmap *m, int slot, uint16_t node);
 
 /* Takes a view over: owners[slot] is a node or SLOTMAP_NONE. Overlay entries made after
  * the view was asked for (patch_count was requested_at then) stay. With keep_holes, slots that the

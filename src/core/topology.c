@@ -10,7 +10,6 @@ enum { ENTRY_START, ENTRY_END, ENTRY_PRIMARY, ENTRY_REPLICAS };
 enum { NODE_HOST, NODE_PORT, NODE_ID };
 
 #define NODE_UNKNOWN VIEW_NO_OWNER /* the server does not know the node's host */
-#define NODE_KEY_BYTES (ENDPOINT_TEXT_BYTES + LIMIT_NODE_ID_BYTES)
 
 typedef struct view_reader {
     view *view;
@@ -117,14 +116,6 @@ static bool read_endpoint(view_reader *r, const kw_reply *entry, view_node *node
     return true;
 }
 
-static kw_slice node_key(const view_node *node, char dst[NODE_KEY_BYTES]) {
-    char text[ENDPOINT_TEXT_BYTES];
-    int len = node->id[0] != '\0'
-                  ? snprintf(dst, NODE_KEY_BYTES, "i%s", node->id)
-                  : snprintf(dst, NODE_KEY_BYTES, "e%s", endpoint_format(&node->endpoint, text));
-    return slice_of(dst, (size_t)len);
-}
-
 static bool grow_nodes(view_reader *r) {
     view *v = r->view;
     if (v->node_count < v->node_capacity) {
@@ -143,12 +134,13 @@ static bool grow_nodes(view_reader *r) {
     return true;
 }
 
-/* Adds the node unless it is known already. `primary`: its primary's index, or NODE_UNKNOWN for a
- * primary itself. Owning slots is the stronger word: who is met in both roles is a primary. */
+/* Adds the node unless its endpoint is known already: two ids in one place are one place to send
+ * to. `primary`: its primary's index, or NODE_UNKNOWN for a primary itself. Owning slots is the
+ * stronger word: who is met in both roles is a primary. */
 static bool add_node(view_reader *r, const view_node *node, uint16_t primary, uint16_t *ret_index) {
     view *v = r->view;
-    char text[NODE_KEY_BYTES];
-    kw_slice key = node_key(node, text);
+    char text[ENDPOINT_TEXT_BYTES];
+    kw_slice key = slice_text(endpoint_format(&node->endpoint, text));
     uint16_t index = (uint16_t)((uintptr_t)map_get(&r->indexes, key));
     if (index == 0) {
         if (!grow_nodes(r)) {
