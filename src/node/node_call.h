@@ -43,6 +43,11 @@ static inline bool call_argument_is(const node_call *c, size_t index, const char
     return index < c->argc && slice_is_nocase(c->argv[index], word);
 }
 
+/* How many bytes of argv[index] to show in an error, as "%.*s" wants it. */
+static inline int call_shown(const node_call *c, size_t index) {
+    return c->argv[index].len < 256 ? (int)c->argv[index].len : 256;
+}
+
 /* The key at argv[index]; NULL if it is missing. An expired one is removed. */
 keyspace_entry *call_find(node_call *c, size_t index);
 

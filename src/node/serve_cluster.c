@@ -20,8 +20,7 @@ static bool read_slot(node_call *c, size_t index, int *ret) {
 static bool read_peer(node_call *c, size_t index, const char *complaint, uint16_t *ret) {
     *ret = node_view_find(c->node->view, c->argv[index]);
     if (*ret == NODE_NOBODY) {
-        call_errorf(c, "ERR %s node %.*s", complaint, (int)(c->argv[index].len & 0xfff),
-                    c->argv[index].data);
+        call_errorf(c, "ERR %s node %.*s", complaint, call_shown(c, index), c->argv[index].data);
         return false;
     }
     return true;
@@ -305,7 +304,7 @@ void serve_cluster_saveconfig(node_call *c) {
 void serve_cluster_meet(node_call *c) {
     int64_t port;
     if (!number_read_integer(c->argv[3], &port)) {
-        call_errorf(c, "ERR Invalid TCP base port specified: %.*s", (int)(c->argv[3].len & 0xfff),
+        call_errorf(c, "ERR Invalid TCP base port specified: %.*s", call_shown(c, 3),
                     c->argv[3].data);
         return;
     }
@@ -320,7 +319,7 @@ void serve_cluster_failover(node_call *c) {
         call_errorf(c,
                     "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try CLUSTER "
                     "HELP.",
-                    (int)(c->argv[1].len & 0xff), c->argv[1].data);
+                    call_shown(c, 1), c->argv[1].data);
         return;
     }
     if (c->argc == 3 && !forced) {

@@ -134,8 +134,7 @@ static bool read_expire_options(node_call *c, unsigned *ret_flags) {
             flag |= call_argument_is(c, i, words[w]) ? 1u << w : 0;
         }
         if (!flag) {
-            call_errorf(c, "ERR Unsupported option %.*s", (int)(c->argv[i].len & 0xfff),
-                        c->argv[i].data);
+            call_errorf(c, "ERR Unsupported option %.*s", call_shown(c, i), c->argv[i].data);
             return false;
         }
         flags |= flag;

@@ -145,7 +145,7 @@ static bool do_hello_options(node_call *c) {
                 return false;
             }
         } else {
-            call_errorf(c, "ERR Syntax error in HELLO option '%.*s'", (int)(c->argv[i].len & 0xfff),
+            call_errorf(c, "ERR Syntax error in HELLO option '%.*s'", call_shown(c, i),
                         c->argv[i].data);
             return false;
         }
@@ -202,8 +202,7 @@ void serve_client_setname(node_call *c) {
 void serve_client_setinfo(node_call *c) {
     bool lib_name = call_argument_is(c, 2, "lib-name");
     if (!lib_name && !call_argument_is(c, 2, "lib-ver")) {
-        call_errorf(c, "ERR Unrecognized option '%.*s'", (int)(c->argv[2].len & 0xfff),
-                    c->argv[2].data);
+        call_errorf(c, "ERR Unrecognized option '%.*s'", call_shown(c, 2), c->argv[2].data);
         return;
     }
     if (!is_plain_name(c->argv[3]) || c->argv[3].len >= SESSION_NAME_SIZE) {
@@ -291,8 +290,7 @@ static bool read_list_filter(node_call *c, bool *ret_by_id) {
                 return true;
             }
         }
-        call_errorf(c, "ERR Unknown client type '%.*s'", (int)(c->argv[3].len & 0xfff),
-                    c->argv[3].data);
+        call_errorf(c, "ERR Unknown client type '%.*s'", call_shown(c, 3), c->argv[3].data);
         return false;
     }
     int64_t id;

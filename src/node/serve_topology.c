@@ -207,7 +207,7 @@ void serve_cluster_replicas(node_call *c) {
     const node_view *view = c->node->view;
     uint16_t primary = node_view_find(view, c->argv[2]);
     if (primary == NODE_NOBODY) {
-        call_errorf(c, "ERR Unknown node %.*s", (int)(c->argv[2].len & 0xfff), c->argv[2].data);
+        call_errorf(c, "ERR Unknown node %.*s", call_shown(c, 2), c->argv[2].data);
         return;
     }
     if (!view->peers[primary].primary) {
