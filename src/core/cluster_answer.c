@@ -26,6 +26,7 @@ static void retry_later(reception *x, const char *reason) {
     if (r->attempts < UINT8_MAX) {
         r->attempts++;
     }
+    r->yields = true;
     r->redirects = 0; /* the limit is for loops without a pause; ASK may precede each TRYAGAIN */
     route_later(c, r, delay_us, reason);
 }

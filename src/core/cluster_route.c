@@ -114,12 +114,25 @@ static bool earlier_one_waits(const lane *a, const request *r) {
     return a->waiting && REQUEST_OF(a->waiting)->seq < r->seq;
 }
 
+/* ... which may not be overtaken by those that were behind it in a pipeline. */
+static bool earlier_one_insists(const lane *a, const request *r) {
+    const list *at = a->waiting;
+    while (at && REQUEST_OF(at)->seq < r->seq) {
+        if (!REQUEST_OF(at)->yields) {
+            return true;
+        }
+        at = at->next == a->waiting ? NULL : at->next;
+    }
+    return false;
+}
+
 bool lane_is_behind(const cluster *c, const request *r, const link *l) {
     if (!r->in_lane) {
         return false;
     }
     const lane *a = &c->lanes[r->slot];
-    return a->link != l->index || earlier_one_waits(a, r);
+    bool behind = r->was_refused ? earlier_one_insists(a, r) : earlier_one_waits(a, r);
+    return behind || a->link != l->index;
 }
 
 static void assign(cluster *c, request *r, link *l, const char *reason) {
@@ -232,7 +245,7 @@ void route(cluster *c, request *r) {
 
 void route_to(cluster *c, request *r, node *n, const char *reason) {
     assert(r->place == PLACE_NOWHERE && !r->in_lane);
-    if (r->slot != SLOT_NONE && earlier_one_waits(lane_of(c, r), r)) {
+    if (r->slot != SLOT_NONE && earlier_one_insists(lane_of(c, r), r)) {
         lane_insert(c, r);
         return;
     }
@@ -285,6 +298,7 @@ void lane_on_timer(cluster *c, request *r) {
             request_fail(c, first, KW_ERR_NOMEM, n, "out of memory");
         } else {
             first->avoid = 0;
+            first->yields = false;
             assign(c, first, l, first->lost || first->was_refused ? "retry" : reason);
         }
     }

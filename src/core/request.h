@@ -70,6 +70,7 @@ typedef struct request {
     bool asking;     /* its bytes begin with an ASKING: two replies are due */
     bool asking_answered;
     bool on_wire;     /* bytes of it were written on this link */
+    bool yields;      /* refused for a while: those behind it in its pipeline go first */
     bool probe;       /* goes to some node to find the owner */
     bool in_lane;     /* counted in its slot's lane */
     bool was_sent;    /* bytes of it were written once, and no refusal came since */
