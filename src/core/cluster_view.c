@@ -115,8 +115,8 @@ static void take_over(cluster *c, const view *v, bool keep_holes, uint32_t reque
     if (changed > 0) {
         watch_event(c, KW_EVENT_MAP_CHANGED, SLOT_NONE, NULL, NULL, "%u slots changed", changed);
     }
+    refresh_accepted(c); /* before nodes go: with them go questions of this run */
     drop_absent_nodes(c);
-    refresh_accepted(c);
     c->fence.taken = true;
 }
 
