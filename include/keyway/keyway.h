@@ -271,11 +271,13 @@ KW_API void kw_call_options_set_timeout_ms(kw_call_options *options, uint32_t ti
  * lost connection, like a command that only reads. */
 KW_API void kw_call_options_set_idempotent(kw_call_options *options, bool idempotent);
 
-/** Sends the command to the owner of this slot whatever its keys are; -1 = by its keys. */
+/** Sends the command to the owner of this slot, 0..16383, whatever its keys are; -1 = by its keys.
+ * It waits while the owner is not known, for any other node would execute it too. */
 KW_API void kw_call_options_set_slot(kw_call_options *options, int slot);
 
 /** Records the way of the command in a trace, which must live until the command is done; NULL =
- * no record. */
+ * no record. One trace follows one command at a time: set another before the options are used for
+ * a second command that is open meanwhile. */
 KW_API void kw_call_options_set_trace(kw_call_options *options, kw_trace *trace);
 
 /* ------------------------------------------------------------------- batch */
@@ -337,7 +339,8 @@ KW_API const char *kw_type_name(kw_type type);
 KW_API void kw_reply_free(kw_reply *reply);
 
 /** Makes a callback's or a batch's reply the caller's: it then outlives the callback, the batch and
- * the handle, until kw_reply_free. Only for a whole reply, not for a nested one. */
+ * the handle, until kw_reply_free. Only for a whole reply, not for a nested one. Keeping it
+ * twice changes nothing: it is freed once. */
 KW_API kw_reply *kw_reply_keep(kw_reply *reply);
 
 /** The type of a reply. */

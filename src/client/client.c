@@ -174,23 +174,21 @@ kw_status kw_refresh(kw_client *c, uint32_t timeout_ms, kw_error *err) {
     if (status != KW_OK) {
         return status;
     }
-    uint64_t accepted = cluster_refresh_accepted_count(c->cluster);
-    uint64_t failed = cluster_refresh_failed_count(c->cluster);
+    bool accepted = false;
     uint64_t now_us = loop_now_us();
     uint64_t end_us = now_us + (timeout_ms ? (uint64_t)timeout_ms * 1000u : c->timeout_us);
     client_enter(c);
-    cluster_refresh(c->cluster, now_us);
+    uint64_t run = cluster_refresh(c->cluster, now_us);
     while (!c->is_closed && now_us < end_us &&
-           cluster_refresh_accepted_count(c->cluster) == accepted &&
-           cluster_refresh_failed_count(c->cluster) == failed) {
+           !cluster_refresh_is_over(c->cluster, run, &accepted)) {
         client_turn(c, client_ms_until(end_us, now_us));
         now_us = loop_now_us();
     }
     if (c->is_closed) {
         status = io_fail(err, KW_ERR_CLOSED, "the handle was closed by a callback");
-    } else if (cluster_refresh_accepted_count(c->cluster) != accepted) {
+    } else if (cluster_refresh_is_over(c->cluster, run, &accepted) && accepted) {
         status = KW_OK;
-    } else if (cluster_refresh_failed_count(c->cluster) != failed) {
+    } else if (cluster_refresh_is_over(c->cluster, run, &accepted)) {
         const kw_error *why = cluster_refresh_error(c->cluster);
         status = why->status;
         if (err) {

@@ -4,7 +4,6 @@
 #include "core/watch.h"
 #include "io/io_error.h"
 
-#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 
@@ -12,6 +11,7 @@ enum {
     EVENTS_PER_WAIT = 64,
     SLICES_PER_WRITE = 64,
     ROUNDS_PER_SETTLE = 16, /* callbacks that always submit more must not hold a turn for ever */
+    COMPLETIONS_PER_ROUND = 4096,   /* ... nor callbacks whose commands end at once */
     READ_SHARE_BYTES = 1024 * 1024, /* of one connection in one turn */
     PAUSE_US = 1000                 /* between two turns: the caller was away */
 };
@@ -165,7 +165,6 @@ static void open_link(kw_client *c, const cluster_effect *effect, uint64_t now_u
     options.tls = effect->address.family == NET_UNIX ? NULL : c->tls;
     options.tls_host = effect->name.host;
     client_link *l = make_link(c, effect->link);
-    assert(!l || !l->stream);
     if (!l ||
         stream_connect(c->loop, c->mem, &effect->address, &options, l, &l->stream, &err) != KW_OK) {
         cluster_link_lost(c->cluster, effect->link, err.status, err.message, now_us);
@@ -282,7 +281,10 @@ static bool deliver_events(kw_client *c) {
 static bool deliver_completions(kw_client *c) {
     cluster_completion done;
     bool any = false;
-    while (cluster_next_completion(c->cluster, &done)) {
+    for (int i = 0; i < COMPLETIONS_PER_ROUND || c->is_closed; i++) {
+        if (!cluster_next_completion(c->cluster, &done)) {
+            break;
+        }
         any = true;
         deliver(c, &done);
     }

@@ -316,6 +316,9 @@ void request_waits(cluster *c, request *r, request_place place) {
 }
 
 void request_stops_waiting(cluster *c, request *r) {
+    if (c->inserted == r) {
+        c->inserted = NULL;
+    }
     r->place = PLACE_NOWHERE;
     if (r->kind == REQUEST_USER) {
         c->waiting--;
@@ -380,6 +383,10 @@ bool request_set_asking(cluster *c, request *r, chunk **current, bool asking) {
 static void complete(cluster *c, request *r, kw_status status) {
     assert(!r->completed);
     wheel_stop(&c->wheel, &r->deadline);
+    if (r->peer) { /* what was asked for it comes too late */
+        r->peer->peer = NULL;
+        r->peer = NULL;
+    }
     r->completed = true;
     r->status = status;
     if (r->trace) {
@@ -516,23 +523,16 @@ static kw_status check_command(const cluster *c, const kw_slice *argv, size_t ar
 }
 
 /* Commands that need a connection of their own would disturb everybody else's on this one. */
-static kw_status check_shareable(const command_route *way, kw_slice name, kw_error *err) {
-    const command_info *info = way->info;
-    const char *why = NULL;
-    if (info->flags & COMMAND_NO_REPLY) {
-        why = "leaves commands without replies";
-    } else if (info->flags & (COMMAND_STATEFUL | COMMAND_PUBSUB) &&
-               !slice_is_nocase(name, "PUBLISH") && !slice_is_nocase(name, "SPUBLISH") &&
-               !slice_is_nocase(name, "PUBSUB")) {
-        why = "changes the state of its connection";
-    } else if (way->blocks) {
-        why = "can hold its connection back";
+const char *request_disturbs(const command_route *way, kw_slice name) {
+    uint32_t flags = way->info->flags;
+    if (flags & COMMAND_NO_REPLY) {
+        return "leaves commands without replies";
     }
-    if (!why) {
-        return KW_OK;
+    if (flags & (COMMAND_STATEFUL | COMMAND_PUBSUB) && !slice_is_nocase(name, "PUBLISH") &&
+        !slice_is_nocase(name, "SPUBLISH") && !slice_is_nocase(name, "PUBSUB")) {
+        return "changes the state of its connection";
     }
-    return refuse(err, KW_ERR_UNSUPPORTED, SLOT_NONE,
-                  "%s %s, which all commands to a node share: not supported", info->name, why);
+    return way->blocks ? "can hold its connection back" : NULL;
 }
 
 static kw_status find_route(const cluster *c, const kw_slice *argv, size_t argc, command_route *ret,
@@ -547,7 +547,9 @@ static kw_status find_route(const cluster *c, const kw_slice *argv, size_t argc,
     if (status != KW_OK) {
         return refuse(err, status, SLOT_NONE, "the command could not be read");
     }
-    return ret->info ? check_shareable(ret, argv[0], err) : KW_OK;
+    const char *why = ret->info ? request_disturbs(ret, argv[0]) : NULL;
+    return why ? refuse(err, KW_ERR_UNSUPPORTED, SLOT_NONE, REQUEST_DISTURBS, ret->info->name, why)
+               : KW_OK;
 }
 
 /* The chunk of the link that will most likely carry it, so that neighbours there are written as one
@@ -585,7 +587,12 @@ kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
     if (status != KW_OK) {
         return status;
     }
-    if (options->slot != SLOT_NONE) {
+    if (options->slot < SLOT_NONE || options->slot >= SLOT_COUNT) {
+        return refuse(err, KW_ERR_INVALID, SLOT_NONE, "slot %d: slots go from 0 to %d",
+                      options->slot, SLOT_COUNT - 1);
+    }
+    bool forced = options->slot != SLOT_NONE && options->slot != way.slot;
+    if (forced) {
         way.slot = options->slot;
     }
     char *bytes = NULL;
@@ -595,6 +602,7 @@ kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
     }
     resp_command_encode(bytes, argv, argc);
     r->slot = (int16_t)way.slot;
+    r->forced = forced;
     r->only_reads = way.reads_only;
     r->reads_only = way.reads_only || options->idempotent;
     r->user = options->user;
@@ -648,6 +656,10 @@ static void explain_timeout(const cluster *c, const request *r, char *dst, size_
 }
 
 static void on_deadline(cluster *c, request *r) {
+    if (r->kind != REQUEST_USER) {
+        learn_on_timeout(c, r);
+        return;
+    }
     char why[KW_ERROR_MESSAGE_SIZE];
     explain_timeout(c, r, why, sizeof why);
     link *l = r->link;
@@ -659,6 +671,9 @@ static void on_deadline(cluster *c, request *r) {
     if (r->place != PLACE_PIPELINE || !r->on_wire) {
         request_unqueue(c, r);
         request_fail(c, r, KW_ERR_TIMEOUT, n, "%s", why);
+        if (l) {
+            link_close_if_drained(c, l);
+        }
         return;
     }
     /* Its reply may still come, and must then be told from the next one: it stays in the pipeline.
@@ -667,7 +682,7 @@ static void on_deadline(cluster *c, request *r) {
     lane_leave(c, r);
     request_fail(c, r, KW_ERR_TIMEOUT, n, "%s", why);
     if (++n->timeouts_in_row >= c->config.suspect_timeouts) {
-        link_fail(c, l, KW_ERR_CONNECTION, "several commands in a row were not answered in time");
+        link_fail(c, l, KW_ERR_TIMEOUT, "several commands in a row were not answered in time");
     }
 }
 

@@ -155,11 +155,13 @@ void cluster_tick(cluster *c, uint64_t now_us);
 
 typedef enum refresh_trigger { REFRESH_PERIODIC, REFRESH_NORMAL, REFRESH_URGENT } refresh_trigger;
 
-/* Asks for a view now (kw_refresh); counts as urgent but is not held back. */
-void cluster_refresh(cluster *c, uint64_t now_us);
-/* Grows with each view accepted; and with each refresh run that ended without one. */
+/* Asks for a view now (kw_refresh): counts as urgent, but is not held back. Returns the number of
+ * the run that will bring it: one under way asked before now, and does not count. */
+uint64_t cluster_refresh(cluster *c, uint64_t now_us);
+/* Whether that run is over, and whether it, or a later one, brought a view. */
+bool cluster_refresh_is_over(const cluster *c, uint64_t run, bool *ret_accepted);
+/* Views accepted so far. */
 uint64_t cluster_refresh_accepted_count(const cluster *c);
-uint64_t cluster_refresh_failed_count(const cluster *c);
 /* Why the last refresh run failed; filled by it. */
 const kw_error *cluster_refresh_error(const cluster *c);
 

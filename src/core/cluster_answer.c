@@ -69,25 +69,6 @@ static void follow_failover(reception *x, node *old, node *new_primary) {
     }
 }
 
-static void reroute_slot(cluster *c, node *old, int slot) {
-    LIST_FOR_EACH(at, after, &old->all_links) {
-        link *l = LIST_ENTRY(at, link, in_node);
-        list queue;
-        list_init(&queue);
-        LIST_FOR_EACH(w, next, &l->waiting) {
-            request *r = REQUEST_OF(w);
-            if (r->slot == slot && r->kind == REQUEST_USER) {
-                request_unqueue(c, r);
-                list_push_back(&queue, &r->node);
-            }
-        }
-        list *w;
-        while ((w = list_pop_front(&queue))) {
-            route(c, REQUEST_OF(w));
-        }
-    }
-}
-
 /* The slot's owner is known now, from a redirect or because it served a probe. */
 static void learn_owner(reception *x, int slot, node *owner) {
     cluster *c = x->c;
@@ -113,7 +94,10 @@ static void learn_owner(reception *x, int slot, node *owner) {
     owner->replica = false;
     owner->primary = SLOTMAP_NONE;
     if (old && old != owner && !node_is_healthy(old)) {
-        reroute_slot(c, old, slot);
+        node_reroute_soon(c, old);
+    }
+    if (c->config.require_full_coverage && c->slots.known_count == SLOT_COUNT) {
+        route_map_waiting(c);
     }
 }
 
@@ -125,10 +109,11 @@ static void on_reply(reception *x) {
     histogram_add(&c->latency, c->now_us - r->submitted_us);
     x->n->counters[KW_COUNT_REPLIES]++;
     watch_answer(c, r, x->answer.kind == ANSWER_ERROR ? "error" : "reply");
-    if (x->n->says_down && x->answer.kind == ANSWER_REPLY && r->slot != SLOT_NONE) {
-        node_recovered(c, x->n);
+    bool served = x->answer.kind == ANSWER_REPLY && r->slot != SLOT_NONE && !r->forced;
+    if (x->n->says_down && served && (!r->only_reads || r->attempts > 0)) {
+        node_recovered(c, x->n); /* reads alone may be served by a cluster that is down */
     }
-    if (r->probe && x->answer.kind == ANSWER_REPLY && r->slot != SLOT_NONE) {
+    if (r->probe && served) {
         learn_owner(x, r->slot, x->n);
     }
     request_reply(c, r, x->frame);
@@ -145,10 +130,14 @@ static bool may_follow(reception *x, node *target) {
     cluster *c = x->c;
     request *r = x->r;
     bool bounce = bounces(r, x->n, target);
+    bool same = r->hop_from == x->n->uid && r->hop_to == target->uid; /* it did not get there */
     bool to_itself = target == x->n && r->hop_to == target->uid && r->hop_from == target->uid;
     r->hop_from = x->n->uid;
     r->hop_to = target->uid;
-    if (++r->redirects > LIMIT_REDIRECTS) {
+    if (!same || target == x->n) {
+        r->redirects++;
+    }
+    if (r->redirects > LIMIT_REDIRECTS) {
         request_fail(c, r, KW_ERR_REDIRECTS, x->n,
                      "redirected more than %d times: the nodes disagree about slot %d",
                      LIMIT_REDIRECTS, x->answer.slot);
@@ -161,6 +150,14 @@ static bool may_follow(reception *x, node *target) {
     return true;
 }
 
+static unsigned redirect_only_nodes(const cluster *c) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < c->node_count; i++) {
+        count += c->nodes[i] && c->nodes[i]->in_map && c->nodes[i]->id[0] == '\0';
+    }
+    return count;
+}
+
 /* An empty host means the node that was asked; one reached by its socket is on this host. */
 static node *target_node(reception *x) {
     endpoint e = x->answer.target;
@@ -169,7 +166,10 @@ static node *target_node(reception *x) {
         (void)slice_copy(e.host, sizeof e.host, /* an endpoint's own host fits */
                          slice_text(by_socket ? "127.0.0.1" : x->n->endpoint.host));
     }
-    node *n = node_get(x->c, &e);
+    node *n = node_find(x->c, &e);
+    if (!n && redirect_only_nodes(x->c) < LIMIT_NODES / 4) { /* the rest is for views */
+        n = node_get(x->c, &e);
+    }
     if (!n) {
         request_fail(x->c, x->r, KW_ERR_LIMIT, x->n,
                      "redirected to a new node, but no more than %d nodes are kept, or memory is "

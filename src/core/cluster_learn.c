@@ -47,12 +47,13 @@ static request *question(cluster *c, link *l, const kw_slice *argv, size_t argc,
         q->kind = (uint8_t)kind;
         q->reads_only = true;
         q->only_reads = true;
+        wheel_start(&c->wheel, &q->deadline, c->now_us + c->config.refresh_timeout_us);
     }
     return q;
 }
 
-static link *any_link(cluster *c) {
-    node *n = route_random_primary(c, 0);
+static link *any_link(cluster *c, uint64_t avoid) {
+    node *n = route_random_primary(c, avoid);
     return n ? link_for(c, n, SLOT_NONE) : NULL;
 }
 
@@ -64,8 +65,8 @@ static void give_up_learning(cluster *c, request *r) {
 
 /* ------------------------------------------------------------ COMMAND INFO */
 
-static bool ask_info(cluster *c, const request *r) {
-    link *l = any_link(c);
+static bool ask_info(cluster *c, const request *r, uint64_t avoid) {
+    link *l = any_link(c, avoid);
     kw_slice argv[] = {SLICE_LITERAL("COMMAND"), SLICE_LITERAL("INFO"), name_of(r)};
     request *q = l ? question(c, l, argv, 3, REQUEST_COMMAND_INFO) : NULL;
     if (!q) {
@@ -76,8 +77,8 @@ static bool ask_info(cluster *c, const request *r) {
     return true;
 }
 
-static bool ask_getkeys(cluster *c, request *r) {
-    link *l = any_link(c);
+static bool ask_getkeys(cluster *c, request *r, uint64_t avoid) {
+    link *l = any_link(c, avoid);
     size_t argc = 0;
     kw_slice *old = l ? arguments_of(c, r, &argc) : NULL;
     kw_slice *argv = old ? mem_calloc(c->mem, argc + 2, sizeof *argv) : NULL;
@@ -126,21 +127,24 @@ void learn_command(cluster *c, request *r) {
     kw_slice *argv = arguments_of(c, r, &argc);
     command_route way = {.slot = SLOT_NONE};
     kw_status status = argv ? command_book_route(&c->book, argv, argc, &way) : KW_ERR_NOMEM;
+    const char *why = status == KW_OK && way.info ? request_disturbs(&way, argv[0]) : NULL;
     mem_free(c->mem, argv);
-    if (status == KW_ERR_CROSSSLOT) {
+    if (why) {
+        request_fail(c, r, KW_ERR_UNSUPPORTED, NULL, REQUEST_DISTURBS, way.info->name, why);
+    } else if (status == KW_ERR_CROSSSLOT) {
         request_fail(c, r, status, NULL, "the keys are in different slots (%d and %d)", way.slot,
                      way.other_slot);
     } else if (status != KW_OK) {
         request_fail(c, r, status, NULL, "the command could not be read");
     } else if (way.info && way.info->flags & COMMAND_KEYS_UNKNOWN) {
-        if (ask_getkeys(c, r)) {
+        if (ask_getkeys(c, r, 0)) {
             waits_to_learn(c, r);
         } else {
             give_up_learning(c, r);
         }
     } else if (way.info) {
         apply(c, r, &way);
-    } else if (c->learning_out || ask_info(c, r)) {
+    } else if (c->learning_out || ask_info(c, r, 0)) {
         waits_to_learn(c, r);
     } else {
         give_up_learning(c, r);
@@ -208,4 +212,40 @@ void learn_on_answer(cluster *c, request *asked, const link_frame *frame) {
         on_info(c, asked, reply);
     }
     reply_free(reply);
+}
+
+/* Takes the question out of the way; its reply, if one comes, no longer matters. */
+static void withdraw(cluster *c, request *asked) {
+    if (asked->place == PLACE_PIPELINE && asked->on_wire) {
+        asked->kind = REQUEST_IGNORED;
+    } else {
+        request_unqueue(c, asked);
+        request_free(c, asked);
+    }
+}
+
+void learn_on_timeout(cluster *c, request *asked) {
+    uint64_t avoid = asked->link ? asked->link->node->uid : 0;
+    request *r = asked->peer;
+    bool getkeys = asked->kind == REQUEST_GETKEYS;
+    if (r) {
+        r->peer = NULL;
+        asked->peer = NULL;
+    }
+    withdraw(c, asked);
+    if (getkeys) {
+        if (r && !ask_getkeys(c, r, avoid)) {
+            request_unqueue(c, r);
+            give_up_learning(c, r);
+        }
+        return;
+    }
+    c->learning_out = false;
+    for (list *at = c->learning.next; at != &c->learning; at = at->next) {
+        r = REQUEST_OF(at);
+        if (!r->peer) {
+            (void)ask_info(c, r, avoid); /* in need of memory: the commands' own deadlines remain */
+            return;
+        }
+    }
 }

@@ -362,28 +362,24 @@ static void dispatch(cluster *c, link *l, request *r) {
 
 /* Sorted by submission, since what comes back from elsewhere was submitted before the others; our
  * own questions go first. */
-static list *place_at_link(link *l, const request *r) {
+static list *place_at_link(cluster *c, link *l, const request *r) {
     list *position = l->waiting.next;
-    if (r->kind != REQUEST_USER) {
-        while (position != &l->waiting && REQUEST_OF(position)->kind != REQUEST_USER) {
-            position = position->next;
-        }
+    while (position != &l->waiting && REQUEST_OF(position)->kind != REQUEST_USER) {
+        position = position->next;
+    }
+    if (r->kind != REQUEST_USER || position == &l->waiting) {
         return position;
     }
-    if (position == &l->waiting || REQUEST_OF(position)->seq > r->seq) {
-        return position;
-    }
-    position = &l->waiting;
-    while (REQUEST_OF(position->prev)->seq > r->seq) {
-        position = position->prev;
-    }
-    return position;
+    const request *hint = c->inserted;
+    bool same_queue = hint && hint->place == PLACE_LINK && hint->link == l;
+    return route_sorted_place(c, position, &l->waiting, r, same_queue);
 }
 
 static void wait_at_link(cluster *c, link *l, request *r) {
     request_waits(c, r, PLACE_LINK);
     r->link = l;
-    list_insert_before(place_at_link(l, r), &r->node);
+    list_insert_before(place_at_link(c, l, r), &r->node);
+    c->inserted = r->kind == REQUEST_USER ? r : c->inserted;
     node *n = l->node;
     if (l->state != LINK_READY && n->was_up && !n->replica && !wheel_running(&n->probe)) {
         wheel_start(&c->wheel, &n->probe, c->now_us + c->config.failover_probe_us);
@@ -516,8 +512,8 @@ void cluster_link_received(cluster *c, uint32_t index, size_t len, uint64_t now_
     l->received_us = now_us;
     c->counters[KW_COUNT_BYTES_IN] += len;
     n->counters[KW_COUNT_BYTES_IN] += len;
-    if (l->silent) {
-        l->silent = false;
+    l->silent = false;
+    if (n->state == NODE_SUSPECT && l->state == LINK_READY && !l->draining) {
         node_set_state(c, n, NODE_UP, "");
     }
     while (takes_bytes(c, index, l)) {
@@ -578,15 +574,16 @@ static bool survives(cluster *c, link *l, request *r, kw_status status, const ch
     return true;
 }
 
-static bool is_final(kw_status status) {
-    return status == KW_ERR_AUTH || status == KW_ERR_TLS;
+/* Waiting would not help: nobody trusts this certificate, nobody knows this user. */
+static bool is_final(const node *n, kw_status status) {
+    return status == KW_ERR_AUTH || (status == KW_ERR_TLS && !n->was_up);
 }
 
 static void resend(cluster *c, link *l, list *queue, kw_status status, const char *message) {
     list *at;
     while ((at = list_pop_front(queue))) {
         request *r = REQUEST_OF(at);
-        if (is_final(status)) { /* waiting would not help */
+        if (is_final(l->node, status)) {
             request_fail(c, r, status, l->node, "%s", message);
         } else {
             route(c, r);
@@ -623,12 +620,16 @@ static void schedule_reconnect(cluster *c, link *l, bool was_good) {
     wheel_start(&c->wheel, &l->timer, c->now_us + delay_us);
 }
 
-static void blame_node(cluster *c, link *l, bool was_ready, const char *message) {
+static void blame_node(cluster *c, link *l, bool was_ready, kw_status status, const char *message) {
     node *n = l->node;
     watch_count(c, n, was_ready ? KW_COUNT_DISCONNECTS : KW_COUNT_CONNECT_FAILURES);
+    if (l->draining) {
+        return; /* the node has another one by now, or left */
+    }
     node_set_state(c, n, was_ready ? NODE_SUSPECT : NODE_DOWN, message);
-    if (n->in_map && !l->draining && slotmap_loaded(&c->slots)) {
-        refresh_arm(c, n->replica ? REFRESH_NORMAL : REFRESH_URGENT, n);
+    bool urgent = !n->replica && status != KW_ERR_PROTOCOL && status != KW_ERR_TIMEOUT;
+    if (n->in_map && slotmap_loaded(&c->slots)) {
+        refresh_arm(c, urgent ? REFRESH_URGENT : REFRESH_NORMAL, n);
     }
 }
 
@@ -653,7 +654,7 @@ void link_fail(cluster *c, link *l, kw_status status, const char *message) {
     link_disconnect(c, l);
     n->timeouts_in_row = 0;
     schedule_reconnect(c, l, was_good);
-    blame_node(c, l, was_ready, message);
+    blame_node(c, l, was_ready, status, message);
     n->holds++; /* node and link stay while their commands are seen to */
     l->busy = true;
     list queue;
@@ -684,9 +685,12 @@ void cluster_link_lost(cluster *c, uint32_t index, kw_status status, const char 
         (l->state == LINK_CONNECTING || l->state == LINK_HANDSHAKE || l->state == LINK_READY)) {
         char text[KW_ERROR_MESSAGE_SIZE];
         char at[ENDPOINT_TEXT_BYTES];
-        snprintf(text, sizeof text, "%s: %s", node_text(l->node, at), message);
+        if (!strstr(message, node_text(l->node, at))) {
+            snprintf(text, sizeof text, "%.120s: %s", at, message);
+            message = text;
+        }
         l->io_open = false;
-        link_fail(c, l, status, text);
+        link_fail(c, l, status, message);
     }
     cluster_settle(c);
 }
@@ -758,6 +762,8 @@ static void check_silence(cluster *c, link *l) {
     }
     if (silent_us >= SILENCE_US && !l->silent) {
         l->silent = true;
+    }
+    if (l->silent && !l->draining && l->node->state == NODE_UP) {
         node_set_state(c, l->node, NODE_SUSPECT, "it does not answer");
         refresh_arm(c, REFRESH_NORMAL, l->node);
     }
@@ -791,6 +797,7 @@ void link_on_timer(cluster *c, link *l) {
     case LINK_READY:
         if (list_empty(&l->pipeline)) {
             check_idle(c, l);
+            link_close_if_drained(c, l);
         } else {
             check_silence(c, l);
         }

@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+#define REROUTE_DELAY_US 10000u /* many slots that move one by one share one walk of the queue */
+
 static const char *const state_names[] = {
     [NODE_UNKNOWN] = "unknown", [NODE_CONNECTING] = "connecting",
     [NODE_UP] = "up",           [NODE_SUSPECT] = "suspect",
@@ -259,9 +261,29 @@ static int waiting_slot(cluster *c, const node *n) {
     return SLOT_NONE;
 }
 
+static void reroute(cluster *c, node *n) {
+    n->reroute = false;
+    LIST_FOR_EACH(at, after, &n->all_links) {
+        link *l = LIST_ENTRY(at, link, in_node);
+        if (l->state != LINK_READY) {
+            route_link_waiting(c, l);
+        }
+    }
+}
+
+void node_reroute_soon(cluster *c, node *n) {
+    if (!n->reroute) {
+        n->reroute = true;
+        wheel_start(&c->wheel, &n->probe, c->now_us + REROUTE_DELAY_US);
+    }
+}
+
 void node_on_probe(cluster *c, node *n) {
     if (c->closed) {
         return;
+    }
+    if (n->reroute) {
+        reroute(c, n);
     }
     bool any = false;
     request *r = first_waiting(c, n, &any);

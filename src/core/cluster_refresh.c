@@ -64,15 +64,15 @@ static uint64_t later_of(uint64_t a, uint64_t b) {
 static uint64_t start_time(cluster *c, refresh_trigger trigger) {
     const refresh *f = &c->refresh;
     uint64_t at_us = c->now_us;
-    if (!f->ever_run || trigger == REFRESH_PERIODIC) {
-        return later_of(at_us, f->not_before_us);
+    if (!f->ever_run) {
+        return at_us;
     }
     if (trigger == REFRESH_URGENT) {
         at_us += prng_range(&c->prng, 0, c->config.refresh_urgent_jitter_us);
         at_us = later_of(at_us, f->last_us + c->config.refresh_urgent_gap_us);
     } else {
         uint64_t w = window_us(c);
-        at_us += prng_range(&c->prng, 0, w);
+        at_us += trigger == REFRESH_NORMAL ? prng_range(&c->prng, 0, w) : 0;
         at_us = later_of(at_us, f->last_us + later_of(w, f->stretch_us));
     }
     return later_of(at_us, f->not_before_us);
@@ -111,20 +111,37 @@ void refresh_arm(cluster *c, refresh_trigger trigger, const node *suspect) {
     arm_at(c, trigger, start_time(c, trigger));
 }
 
-void cluster_refresh(cluster *c, uint64_t now_us) {
+void refresh_hurry(cluster *c) {
+    refresh *f = &c->refresh;
+    uint64_t at_us = later_of(c->now_us, f->last_us + c->config.refresh_urgent_gap_us);
+    if (f->armed && !list_empty(&c->map_waiting) && f->start.at_us > at_us) {
+        wheel_start(&c->wheel, &f->start, at_us);
+    }
+}
+
+uint64_t cluster_refresh(cluster *c, uint64_t now_us) {
+    refresh *f = &c->refresh;
     c->now_us = now_us;
-    if (!c->refresh.running && !c->closed) {
+    if (f->running) { /* it asked before now: another one follows it at once */
+        f->again = true;
+        f->again_trigger = REFRESH_URGENT;
+        f->again_at_once = true;
+    } else if (!c->closed) {
         arm_at(c, REFRESH_URGENT, now_us);
     }
+    uint64_t run = f->run_count + 1;
     cluster_settle(c);
+    return run;
+}
+
+bool cluster_refresh_is_over(const cluster *c, uint64_t run, bool *ret_accepted) {
+    const refresh *f = &c->refresh;
+    *ret_accepted = f->last_accepted >= run;
+    return f->run_count > run || (f->run_count == run && !f->running);
 }
 
 uint64_t cluster_refresh_accepted_count(const cluster *c) {
     return c->refresh.accepted_count;
-}
-
-uint64_t cluster_refresh_failed_count(const cluster *c) {
-    return c->refresh.failed_count;
 }
 
 const kw_error *cluster_refresh_error(const cluster *c) {
@@ -149,7 +166,7 @@ static node *pick_node(cluster *c, bool spare_suspect) {
     for (unsigned i = 0; i < c->node_count; i++) {
         node *n = c->nodes[i];
         if (n && n->in_map && node_is_healthy(n) && !was_asked(f, n->uid) &&
-            !(spare_suspect && n->uid == f->suspect) && prng_below(&c->prng, ++count) == 0) {
+            !(spare_suspect && n->uid == f->spared) && prng_below(&c->prng, ++count) == 0) {
             chosen = n;
         }
     }
@@ -214,7 +231,7 @@ static bool ask_node(cluster *c, node *n) {
 
 static bool ask_next_seed(cluster *c) {
     refresh *f = &c->refresh;
-    while (f->seed_next < c->config.seed_count) {
+    while (f->seed_next < c->config.seed_count && free_ask(f)) {
         node *n = node_get(c, &c->seeds[f->seed_next++]);
         if (n && !was_asked(f, n->uid) && ask_node(c, n)) {
             return true;
@@ -271,7 +288,6 @@ static void end_ask(cluster *c, refresh_ask *ask) {
 static void end_run(cluster *c) {
     refresh *f = &c->refresh;
     f->running = false;
-    f->suspect = 0;
     wheel_stop(&c->wheel, &f->hedge);
     for (unsigned i = 0; i < REFRESH_ASKS_MAX; i++) {
         end_ask(c, &f->asks[i]);
@@ -302,7 +318,6 @@ static void run_failed(cluster *c) {
     if (f->asked_total == 0) {
         refresh_note_error(c, KW_ERR_CONNECTION, "no node could be asked");
     }
-    f->failed_count++;
     c->counters[KW_COUNT_REFRESH_FAILED]++;
     uint64_t wait_us =
         retry_growing_us(&c->prng, FAILURE_MIN_US, FAILURE_MAX_US, 3, 2, f->failures++);
@@ -312,9 +327,13 @@ static void run_failed(cluster *c) {
     if (is_hopeless(f->error.status) && !slotmap_loaded(&c->slots)) {
         fail_map_waiting(c);
     }
+    bool at_once = f->again && f->again_at_once;
     f->again = false;
-    if (slotmap_loaded(&c->slots) || !list_empty(&c->map_waiting)) {
+    if (at_once) {
+        arm_at(c, REFRESH_URGENT, c->now_us);
+    } else if (slotmap_loaded(&c->slots) || !list_empty(&c->map_waiting) || c->config.eager) {
         arm_at(c, f->trigger, f->not_before_us);
+        refresh_hurry(c);
     }
 }
 
@@ -334,9 +353,12 @@ void refresh_accepted(cluster *c) {
     f->failures = 0;
     f->not_before_us = 0;
     view_forget_opinions(c);
+    f->last_accepted = f->run_count;
     bool again = f->again;
     f->again = false;
-    if (again) {
+    if (again && f->again_at_once) {
+        arm_at(c, f->again_trigger, c->now_us);
+    } else if (again) {
         refresh_arm(c, f->again_trigger, NULL);
     }
 }
@@ -350,8 +372,12 @@ static void start_run(cluster *c) {
     refresh *f = &c->refresh;
     f->armed = false;
     f->running = true;
+    f->run_count++;
+    f->spared = f->suspect;
+    f->suspect = 0;
     f->ever_run = true;
     f->again = false;
+    f->again_at_once = false;
     f->in_seeds = false;
     f->asked_count = 0;
     f->asked_total = 0;

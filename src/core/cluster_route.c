@@ -13,23 +13,40 @@ static lane *lane_of(cluster *c, const request *r) {
     return &c->lanes[r->slot];
 }
 
-/* A ring sorted by submission; new requests belong at its end, returning ones near its start. */
-static void ring_insert(lane *a, request *r) {
+/* Where a request belongs in a queue sorted by submission: before the node returned. New ones
+ * belong at the end; those that return come in runs, each right after the one before it. */
+list *route_sorted_place(cluster *c, list *first, list *end, const request *r, bool same_queue) {
+    if (REQUEST_OF(first)->seq > r->seq) {
+        return first;
+    }
+    list *at = end;
+    if (REQUEST_OF(end->prev)->seq > r->seq) {
+        at = same_queue && c->inserted->seq < r->seq ? c->inserted->node.next : end;
+        while (at != end && REQUEST_OF(at)->seq < r->seq) {
+            at = at->next;
+        }
+    }
+    while (at->prev != first && REQUEST_OF(at->prev)->seq > r->seq) {
+        at = at->prev;
+    }
+    return at;
+}
+
+/* A ring: its end is its first again. */
+static void ring_insert(cluster *c, lane *a, request *r) {
+    const request *hint = c->inserted;
     list_init(&r->node);
     if (!a->waiting) {
         a->waiting = &r->node;
-        return;
+    } else {
+        bool first = REQUEST_OF(a->waiting)->seq > r->seq;
+        bool same_queue = hint && hint->place == PLACE_LANE && hint->slot == r->slot;
+        list_insert_before(route_sorted_place(c, a->waiting, a->waiting, r, same_queue), &r->node);
+        if (first) {
+            a->waiting = &r->node;
+        }
     }
-    list *position = a->waiting; /* inserting before the first means: at the end */
-    if (REQUEST_OF(a->waiting)->seq > r->seq) {
-        list_insert_before(position, &r->node);
-        a->waiting = &r->node;
-        return;
-    }
-    while (REQUEST_OF(position->prev)->seq > r->seq) {
-        position = position->prev;
-    }
-    list_insert_before(position, &r->node);
+    c->inserted = r;
 }
 
 static void ring_remove(lane *a, request *r) {
@@ -62,7 +79,7 @@ static void lane_insert(cluster *c, request *r) {
     lane *a = lane_of(c, r);
     request *first = a->waiting ? REQUEST_OF(a->waiting) : NULL;
     request_waits(c, r, PLACE_LANE);
-    ring_insert(a, r);
+    ring_insert(c, a, r);
     if (first && a->waiting == &r->node) {
         hand_timer(c, first, r);
     }
@@ -188,15 +205,18 @@ static node *target_of(cluster *c, request *r, const char **ret_reason) {
         return route_random_primary(c, r->avoid);
     }
     uint16_t owner = slotmap_owner(&c->slots, r->slot);
-    if (owner != SLOTMAP_NONE && c->nodes[owner]->uid != r->avoid) {
+    if (owner != SLOTMAP_NONE && (r->forced || c->nodes[owner]->uid != r->avoid)) {
         *ret_reason = slotmap_in_overlay(&c->slots, r->slot) ? "overlay" : "map";
         return c->nodes[owner];
     }
-    r->probe = true;
-    *ret_reason = "probe";
     if (owner == SLOTMAP_NONE) {
         refresh_arm(c, REFRESH_URGENT, NULL);
     }
+    if (r->forced) {
+        return NULL; /* any other node would execute it */
+    }
+    r->probe = true;
+    *ret_reason = "probe";
     return route_random_primary(c, r->avoid);
 }
 
@@ -211,6 +231,7 @@ static void wait_for_map(cluster *c, request *r) {
     request_waits(c, r, PLACE_MAP);
     list_push_back(&c->map_waiting, &r->node);
     refresh_arm(c, REFRESH_URGENT, NULL);
+    refresh_hurry(c);
 }
 
 void route(cluster *c, request *r) {

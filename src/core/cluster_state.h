@@ -25,7 +25,7 @@
 #include "core/watch.h"
 
 #define NODE_LINKS_MAX LIMIT_CONNECTIONS_PER_NODE
-#define REFRESH_ASKS_MAX 4
+#define REFRESH_ASKS_MAX 5  /* three nodes and two seeds */
 #define REFRESH_NODES_MAX 3 /* asked before the seeds */
 #define FENCE_AGREEING 3    /* refusals that agree: it is the truth after all */
 
@@ -46,6 +46,7 @@ typedef struct node {
     bool in_view;   /* scratch of cluster_view.c */
     bool replica;
     bool was_up;
+    bool reroute;     /* some of what waits for it belongs elsewhere now */
     bool says_down;   /* its last word on keys was CLUSTERDOWN or LOADING */
     uint16_t primary; /* of a replica: its primary's index, or SLOTMAP_NONE */
     char id[LIMIT_NODE_ID_BYTES + 1];
@@ -87,8 +88,9 @@ typedef struct refresh_ask {
 typedef struct refresh {
     bool armed;
     bool running;
-    bool again;    /* a trigger came while running */
-    bool in_seeds; /* this run asks the seeds by now */
+    uint64_t run_count; /* runs begun */
+    bool again;         /* a trigger came while running */
+    bool in_seeds;      /* this run asks the seeds by now */
     refresh_trigger trigger;
     refresh_trigger again_trigger;
     wheel_timer start; /* armed: when to run */
@@ -104,25 +106,29 @@ typedef struct refresh {
     uint64_t asked[REFRESH_NODES_MAX + LIMIT_SEEDS]; /* all uids asked in this run */
     unsigned asked_total;
     size_t seed_next; /* seeds asked in this run */
-    uint64_t suspect; /* the node (uid) that gave cause: asked last */
+    uint64_t suspect; /* the node (uid) that gave cause for the next run ... */
+    uint64_t spared;  /* ... and for this one: asked last */
+    bool again_at_once;
+    uint64_t last_accepted; /* the run that brought the last view */
     refresh_ask asks[REFRESH_ASKS_MAX];
     kw_error error; /* why the last run failed */
     uint64_t accepted_count;
-    uint64_t failed_count;
 } refresh;
 
 /* What speaks against believing a view at once (ROUTING §4). */
 typedef struct fence {
     bool taking; /* a view is being taken over: no other one may be meanwhile */
     bool taken;  /* it was */
+    bool has_epoch;
     uint64_t epoch_seen;
     view *smaller; /* covers less than the map; waits for a second opinion */
     uint32_t smaller_requested_at;
     uint64_t smaller_from;
-    view *refused;                       /* too old by its epoch */
-    uint64_t refused_by[FENCE_AGREEING]; /* nodes that agree with it */
-    unsigned refused_count;
-    uint64_t seeds_agree; /* a bit for each seed that does */
+    view *refused;          /* too old by its epoch */
+    uint64_t refused_by;    /* the last node that gave it, in ... */
+    uint64_t refused_run;   /* ... this run */
+    unsigned refused_count; /* how often it was given */
+    uint64_t seeds_agree;   /* a bit for each seed that does */
 } fence;
 
 struct cluster {
@@ -143,6 +149,7 @@ struct cluster {
     map by_endpoint;
     slotmap slots;
     lane lanes[SLOT_COUNT];
+    request *inserted; /* the last that was sorted into a queue, while it is there */
     list map_waiting;
     list keyless_waiting; /* commands without a slot, in a backoff */
     list learning;
@@ -199,6 +206,9 @@ void request_fail(cluster *c, request *r, kw_status status, const node *at, cons
     __attribute__((format(printf, 5, 6)));
 /* A request has left its pipeline though its fate was known: it is freed, now or when fetched. */
 void request_discard(cluster *c, request *r);
+/* Why a command cannot share its connection; NULL if it can. way->info is not NULL. */
+const char *request_disturbs(const command_route *way, kw_slice name);
+#define REQUEST_DISTURBS "%s %s, which all commands to a node share: not supported"
 /* A node refused it: it was not executed there. */
 void request_refused(request *r);
 /* Puts ASKING before its bytes, or takes it away; false if memory is short. */
@@ -225,6 +235,7 @@ bool lane_is_behind(const cluster *c, const request *r, const link *l);
 void lane_on_timer(cluster *c, request *r);
 /* The slot has an owner again: what waits for it goes on at once. */
 void route_wake_slot(cluster *c, int slot);
+list *route_sorted_place(cluster *c, list *first, list *end, const request *r, bool same_queue);
 /* All that wait for a map are routed. */
 void route_map_waiting(cluster *c);
 /* What waits for a link is routed again, where the map says now. */
@@ -257,6 +268,8 @@ void node_on_probe(cluster *c, node *n);
 /* It answered CLUSTERDOWN or its like; it serves keys again. */
 void node_says_down(cluster *c, node *n);
 void node_recovered(cluster *c, node *n);
+/* The map changed for some of what waits for it: soon, all of that is routed again. */
+void node_reroute_soon(cluster *c, node *n);
 const char *node_state_name(const node *n);
 /* "host:port" for a person; never NULL. */
 const char *node_text(const node *n, char dst[ENDPOINT_TEXT_BYTES]);
@@ -285,6 +298,8 @@ void link_on_handshake(cluster *c, link *l, request *r, const link_frame *frame)
 
 void refresh_init(cluster *c);
 void refresh_done(cluster *c);
+/* Commands wait for a map: a backoff after failures must not outlast them. */
+void refresh_hurry(cluster *c);
 /* There is cause for a refresh; `suspect` (may be NULL) gave it. */
 void refresh_arm(cluster *c, refresh_trigger trigger, const node *suspect);
 void refresh_on_timer(cluster *c, wheel_timer *t);
@@ -312,6 +327,8 @@ void view_forget_opinions(cluster *c);
 
 void learn_command(cluster *c, request *r);
 void learn_on_answer(cluster *c, request *asked, const link_frame *frame);
+/* The node asked does not answer: another one is asked. */
+void learn_on_timeout(cluster *c, request *asked);
 
 /* ------------------------------------------------------------- cluster_watch.c */
 

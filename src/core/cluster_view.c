@@ -107,7 +107,10 @@ static void take_over(cluster *c, const view *v, bool keep_holes, uint32_t reque
         slotmap_accept(&c->slots, owners, keep_holes, requested_at, c->now_us, &healed);
     mem_free(c->mem, owners);
     mem_free(c->mem, indices);
-    c->fence.epoch_seen = v->current_epoch > 0 ? v->current_epoch : c->fence.epoch_seen;
+    if (v->has_epoch) {
+        c->fence.has_epoch = true;
+        c->fence.epoch_seen = v->current_epoch;
+    }
     c->counters[KW_COUNT_SLOTS_HEALED] += healed;
     watch_event(c, KW_EVENT_REFRESH_ACCEPTED, SLOT_NONE, NULL, NULL,
                 "a view was accepted: %u of %d slots, %u changed", c->slots.known_count, SLOT_COUNT,
@@ -154,13 +157,11 @@ static void note_refusal(cluster *c, const node *from, view *v) {
     }
     view_free(f->refused);
     f->refused = v;
-    bool counted = false;
-    for (unsigned i = 0; i < f->refused_count; i++) {
-        counted = counted || f->refused_by[i] == from->uid;
-    }
-    if (!counted && f->refused_count < FENCE_AGREEING) {
-        f->refused_by[f->refused_count++] = from->uid;
-    }
+    bool counted = f->refused_count > 0 && f->refused_by == from->uid &&
+                   f->refused_run == c->refresh.run_count;
+    f->refused_count += !counted;
+    f->refused_by = from->uid;
+    f->refused_run = c->refresh.run_count;
     for (size_t i = 0; i < c->config.seed_count; i++) {
         if (endpoint_equal(&c->seeds[i], &from->endpoint)) {
             f->seeds_agree |= UINT64_C(1) << i;
@@ -216,7 +217,7 @@ static void ask_second_opinion(cluster *c, const node *from, uint32_t requested_
 void view_judge(cluster *c, node *from, uint32_t requested_at, view *v) {
     fence *f = &c->fence;
     bool smaller = slotmap_loaded(&c->slots) && v->covered_count < c->slots.known_count;
-    if (v->current_epoch != 0 && v->current_epoch < f->epoch_seen) {
+    if (f->has_epoch && (!v->has_epoch || v->current_epoch < f->epoch_seen)) {
         refuse_old(c, from, requested_at, v);
         return;
     }

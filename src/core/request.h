@@ -72,6 +72,7 @@ typedef struct request {
     bool on_wire;     /* bytes of it were written on this link */
     bool yields;      /* refused for a while: those behind it in its pipeline go first */
     bool probe;       /* goes to some node to find the owner */
+    bool forced;      /* its slot is the caller's word: only the owner may get it */
     bool in_lane;     /* counted in its slot's lane */
     bool was_sent;    /* bytes of it were written once, and no refusal came since */
     bool was_refused; /* a node refused it: not executed then */

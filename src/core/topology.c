@@ -313,6 +313,7 @@ void view_read_info(view *v, const struct kw_reply *reply) {
         if (slice_starts_with(line, name) &&
             slice_to_u64(slice_of(line.data + sizeof name - 1, line.len - (sizeof name - 1)),
                          &epoch)) {
+            v->has_epoch = true;
             v->current_epoch = epoch;
             return;
         }

@@ -23,7 +23,8 @@ typedef struct view {
     uint16_t node_capacity;
     uint16_t owner[SLOT_COUNT]; /* index into nodes, or VIEW_NO_OWNER */
     uint32_t covered_count;
-    uint64_t current_epoch; /* 0 until view_read_info */
+    bool has_epoch; /* view_read_info found one */
+    uint64_t current_epoch;
 } view;
 
 KW_CHECKED view *view_new(const mem *m);
@@ -38,7 +39,7 @@ struct kw_reply;
 KW_CHECKED kw_status view_read_slots(view *v, const struct kw_reply *reply, const endpoint *asked,
                                      const char **ret_why);
 
-/* Reads cluster_current_epoch out of a CLUSTER INFO reply; 0 stays if it is not there. */
+/* Reads cluster_current_epoch out of a CLUSTER INFO reply, if it is there. */
 void view_read_info(view *v, const struct kw_reply *reply);
 
 /* True if both name the same owners and endpoints: the second node agrees with the first. */
