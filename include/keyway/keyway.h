@@ -352,8 +352,9 @@ KW_API bool kw_reply_is_error(const kw_reply *reply);
 /** True if the reply is null: no such key, no such field. */
 KW_API bool kw_reply_is_null(const kw_reply *reply);
 
-/** The bytes of a status, error, string, bignum or verbatim reply, terminated by a zero that
- * *ret_len (may be NULL) does not count; NULL for the other types. */
+/** The bytes of a status, error, string, bignum or verbatim reply, or of a double as the server
+ * wrote it, terminated by a zero that *ret_len (may be NULL) does not count; NULL for the other
+ * types. */
 KW_API const char *kw_reply_string(const kw_reply *reply, size_t *ret_len);
 
 /** The format of a verbatim string, such as `txt`; NULL for the other types. */

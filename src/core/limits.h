@@ -7,6 +7,7 @@
 #define LIMIT_BULK_BYTES (512ull * 1024 * 1024)   /* one string: the servers' proto-max-bulk-len */
 #define LIMIT_REPLY_DEPTH 64                      /* aggregates inside aggregates */
 #define LIMIT_REPLY_ELEMENTS (128ull * 1024 * 1024) /* elements of one aggregate, announced */
+#define LIMIT_REPLY_VALUES (16ull * 1024 * 1024)    /* in one reply, nested ones counted */
 #define LIMIT_LINE_BYTES (64 * 1024)                /* a simple string, error or number */
 #define LIMIT_ARGUMENTS (1024 * 1024)               /* arguments of one command */
 #define LIMIT_COMMAND_BYTES (512ull * 1024 * 1024)  /* one encoded command */

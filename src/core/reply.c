@@ -116,10 +116,7 @@ static void set_scalar(builder *b, kw_reply *r, char type, kw_slice text) {
         set_integer(r, KW_TYPE_BOOL, slice_is(text, "t"));
         break;
     case ',':
-        r->type = KW_TYPE_DOUBLE;
-        if (!number_parse(text, &r->value.number)) {
-            r->value.number = 0; /* cannot be: the scanner has checked it */
-        }
+        set_bytes(b, r, KW_TYPE_DOUBLE, text);
         break;
     default:
         r->type = KW_TYPE_NULL;
@@ -241,6 +238,7 @@ static bool has_bytes(const kw_reply *r) {
     case KW_TYPE_STATUS:
     case KW_TYPE_ERROR:
     case KW_TYPE_STRING:
+    case KW_TYPE_DOUBLE:
     case KW_TYPE_BIGNUM:
     case KW_TYPE_VERBATIM:
         return true;
@@ -336,9 +334,6 @@ int64_t kw_reply_integer(const kw_reply *reply) {
 double kw_reply_double(const kw_reply *reply) {
     double value = 0;
     kw_type type = kw_reply_type(reply);
-    if (type == KW_TYPE_DOUBLE) {
-        return reply->value.number;
-    }
     if (type == KW_TYPE_INTEGER) {
         return (double)reply->value.integer;
     }

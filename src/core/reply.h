@@ -14,7 +14,6 @@ struct kw_reply {
     char format[4];  /* verbatim */
     union {
         int64_t integer;
-        double number;
         const char *bytes;  /* terminated */
         kw_reply *children; /* of a map: key, value, key, value ... */
     } value;

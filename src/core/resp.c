@@ -9,6 +9,7 @@ const resp_limits resp_limits_default = {
     .value_bytes = LIMIT_REPLY_BYTES,
     .bulk_bytes = LIMIT_BULK_BYTES,
     .elements = LIMIT_REPLY_ELEMENTS,
+    .values = LIMIT_REPLY_VALUES,
     .depth = LIMIT_REPLY_DEPTH,
 };
 
@@ -263,7 +264,9 @@ static resp_progress scan_line(resp_scanner *s, const char *data, size_t len,
     }
     kw_slice text = slice_of(line.data + 1, line.len - 1);
     s->offset += line.len + 2;
-    s->node_count++;
+    if (++s->node_count > s->limits->values) {
+        return over_limit(s, "the reply is over the limit on a reply's values");
+    }
     if (shape == SHAPE_BULK) {
         return scan_bulk(s, type, text);
     }

@@ -143,7 +143,10 @@ exit_status cmd_exec(int argc, char **argv) {
     emitter e = {.to = &to, .notes = &notes, .explain = r.explain};
     e.mode = r.has_mode ? r.mode : isatty(STDOUT_FILENO) == 1 ? PRINT_TYPED : PRINT_RAW;
     term_probe(&e.look, STDERR_FILENO);
-    if (argc - optind == 1 && slice_is(slice_text(argv[optind]), "-")) {
+    kw_error err = {.slot = -1};
+    if (kw_refresh(t.client, (uint32_t)r.timeout_ms, &err) != KW_OK) {
+        status = emit_failure(&e, &err, NULL, NULL); /* nobody is there: no use in waiting */
+    } else if (argc - optind == 1 && slice_is(slice_text(argv[optind]), "-")) {
         status = pipe_run(t.client, STDIN_FILENO, &e, (uint32_t)r.timeout_ms);
     } else {
         status = run_one(t.client, &e, &r, argc - optind, argv + optind);

@@ -3,7 +3,6 @@
 #include "tool/json.h"
 #include "tool/quote.h"
 
-#include <math.h>
 #include <stdio.h>
 
 static kw_slice text_of(const kw_reply *reply) {
@@ -14,21 +13,6 @@ static kw_slice text_of(const kw_reply *reply) {
 
 static void print_slice(out *o, kw_slice s) {
     out_bytes(o, s.data, s.len);
-}
-
-/* As redis-server 7.0 puts doubles on the wire, which redis-cli shows as they come. */
-static void print_double(out *o, const kw_reply *reply) {
-    const char *wire = kw_reply_string(reply, NULL);
-    double value = kw_reply_double(reply);
-    if (wire) {
-        out_text(o, wire);
-    } else if (isinf(value)) {
-        out_text(o, value > 0 ? "inf" : "-inf");
-    } else if (isnan(value)) {
-        out_text(o, "nan");
-    } else {
-        out_printf(o, "%.17g", value);
-    }
 }
 
 /* How an aggregate looks: what follows each number, and what stands for none. */
@@ -119,7 +103,7 @@ static void print_typed(out *o, const kw_reply *reply, int indent) {
         break;
     case KW_TYPE_DOUBLE:
         out_text(o, "(double) ");
-        print_double(o, reply);
+        print_slice(o, text_of(reply));
         break;
     case KW_TYPE_BOOL:
         out_text(o, kw_reply_bool(reply) ? "(true)" : "(false)");
@@ -146,6 +130,7 @@ static void print_raw(out *o, const kw_reply *reply) {
     case KW_TYPE_STATUS:
     case KW_TYPE_STRING:
     case KW_TYPE_VERBATIM:
+    case KW_TYPE_DOUBLE: /* as the server wrote it */
     case KW_TYPE_BIGNUM:
         print_slice(o, text_of(reply));
         break;
@@ -153,9 +138,6 @@ static void print_raw(out *o, const kw_reply *reply) {
         out_printf(o, "%lld", (long long)kw_reply_integer(reply));
         break;
     case KW_TYPE_NULL:
-        break;
-    case KW_TYPE_DOUBLE:
-        print_double(o, reply);
         break;
     case KW_TYPE_BOOL:
         out_text(o, kw_reply_bool(reply) ? "(true)" : "(false)");

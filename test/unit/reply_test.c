@@ -53,6 +53,7 @@ static void strings_are_terminated_and_binary(void **state) {
         {"$0\r\n\r\n", 6, KW_TYPE_STRING, "", 0},
         {"!5\r\nERR x\r\n", 11, KW_TYPE_ERROR, "ERR x", 5},
         {"=7\r\ntxt:abc\r\n", 13, KW_TYPE_VERBATIM, "abc", 3},
+        {",0.10\r\n", 7, KW_TYPE_DOUBLE, "0.10", 4}, /* as the server wrote it */
         {"(-12345678901234567890\r\n", 24, KW_TYPE_BIGNUM, "-12345678901234567890", 21},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -385,7 +386,7 @@ static bool write_tree(buffer *b, const kw_reply *r) {
     case KW_TYPE_STRING:
         return resp_write_bulk(b, reply_slice(r));
     case KW_TYPE_DOUBLE:
-        return resp_write_double(b, 3, r->value.number);
+        return resp_write_double(b, 3, kw_reply_double(r));
     case KW_TYPE_BOOL:
         return resp_write_bool(b, 3, r->value.integer != 0);
     case KW_TYPE_VERBATIM:

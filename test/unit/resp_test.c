@@ -193,7 +193,7 @@ static void first_byte_is_judged_at_once(void **state) {
 static void caps_are_enforced_and_named(void **state) {
     (void)state;
     static const resp_limits limits = {
-        .value_bytes = 64, .bulk_bytes = 16, .elements = 8, .depth = 3};
+        .value_bytes = 64, .bulk_bytes = 16, .elements = 8, .values = 12, .depth = 3};
     static const struct {
         const char *wire;
         const char *word; /* NULL: within the caps */
@@ -205,6 +205,8 @@ static void caps_are_enforced_and_named(void **state) {
         {"*9\r\n", "elements"},
         {"%4\r\n:1\r\n:2\r\n:3\r\n:4\r\n:5\r\n:6\r\n:7\r\n:8\r\n", NULL},
         {"%5\r\n", "elements"},
+        {"*2\r\n*5\r\n_\r\n_\r\n_\r\n_\r\n_\r\n*4\r\n_\r\n_\r\n_\r\n_\r\n", NULL},
+        {"*2\r\n*5\r\n_\r\n_\r\n_\r\n_\r\n_\r\n*5\r\n_\r\n_\r\n_\r\n_\r\n_\r\n", "values"},
         {"|5\r\n", "elements"},
         {"*9223372036854775807\r\n", "elements"},
         {"%18446744073709551615\r\n", "elements"},
