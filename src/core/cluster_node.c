@@ -220,7 +220,8 @@ static request *first_waiting(const cluster *c, const node *n, bool *ret_any) {
                 continue;
             }
             *ret_any = true;
-            if (!c->lanes[r->slot].split || r->probe) {
+            const lane *a = &c->lanes[r->slot];
+            if (!a->split || a->link == l->index) { /* else another one is away */
                 return r;
             }
         }
