@@ -143,6 +143,24 @@ static bool earlier_one_insists(const lane *a, const request *r) {
     return false;
 }
 
+static bool earlier_one_is_in(const list *queue, const request *r) {
+    for (const list *at = queue->next; at != queue; at = at->next) {
+        const request *other = REQUEST_OF(at);
+        if (other->in_lane && other->slot == r->slot && other->seq < r->seq) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The slot moved on between the answers of two commands: the earlier one was sent elsewhere. */
+static bool earlier_one_is_elsewhere(const cluster *c, const lane *a, const request *r,
+                                     const link *l) {
+    const link *other = c->links[a->link];
+    return a->assigned > 0 && a->split && other && other != l &&
+           (earlier_one_is_in(&other->pipeline, r) || earlier_one_is_in(&other->waiting, r));
+}
+
 bool lane_is_behind(const cluster *c, const request *r, const link *l) {
     if (!r->in_lane) {
         return false;
@@ -266,13 +284,14 @@ void route(cluster *c, request *r) {
 
 void route_to(cluster *c, request *r, node *n, const char *reason) {
     assert(r->place == PLACE_NOWHERE && !r->in_lane);
-    if (r->slot != SLOT_NONE && earlier_one_insists(lane_of(c, r), r)) {
-        lane_insert(c, r);
-        return;
-    }
+    lane *a = r->slot != SLOT_NONE ? lane_of(c, r) : NULL;
     link *l = link_for(c, n, r->slot);
     if (!l) {
         request_fail(c, r, KW_ERR_NOMEM, n, "out of memory");
+        return;
+    }
+    if (a && (earlier_one_insists(a, r) || earlier_one_is_elsewhere(c, a, r, l))) {
+        lane_insert(c, r);
         return;
     }
     assign(c, r, l, reason);
