@@ -121,6 +121,7 @@ void learn_command(cluster *c, request *r) {
         request_waits(c, r, PLACE_MAP);
         list_push_back(&c->map_waiting, &r->node);
         refresh_arm(c, REFRESH_URGENT, NULL);
+        refresh_hurry(c);
         return;
     }
     size_t argc = 0;

@@ -216,7 +216,7 @@ static request *first_waiting(const cluster *c, const node *n, bool *ret_any) {
         }
         for (list *w = l->waiting.next; w != &l->waiting; w = w->next) {
             request *r = REQUEST_OF(w);
-            if (r->kind != REQUEST_USER || r->slot == SLOT_NONE) {
+            if (r->kind != REQUEST_USER || r->slot == SLOT_NONE || r->forced) {
                 continue;
             }
             *ret_any = true;
