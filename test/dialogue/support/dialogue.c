@@ -74,7 +74,9 @@ static void give_input(dialogue *d, uint32_t index, const char *bytes, size_t le
 static bool give_answers(dialogue *d, uint32_t index) {
     conversation *v = &d->links[index];
     bool any = false;
-    while (v->first && v->first->state == ANSWERED && !d->nodes[v->node].frozen) {
+    const dialogue_node *node = &d->nodes[v->node];
+    while (v->first && v->first->state == ANSWERED && !node->frozen &&
+           !(node->mute && strcmp(v->first->text, "CLUSTER SLOTS") == 0)) {
         heard *h = v->first;
         v->first = h->next;
         give_input(d, index, h->answer, h->answer_len);
@@ -272,6 +274,33 @@ void advance_ms(dialogue *d, uint64_t ms) {
         settle(d);
     }
     d->now_us = until_us;
+}
+
+unsigned ms_until(dialogue *d, kw_event_type type, unsigned ms_max) {
+    unsigned before = d->events[type];
+    settle(d);
+    for (unsigned ms = 0; ms <= ms_max; ms++) {
+        if (d->events[type] != before) {
+            return ms;
+        }
+        advance_ms(d, 1);
+    }
+    fail_msg("nothing has happened for %u ms", ms_max);
+    return 0;
+}
+
+unsigned all_asks(const dialogue *d) {
+    unsigned count = 0;
+    for (int n = 1; n <= DIALOGUE_NODES; n++) {
+        count += d->nodes[n].asks;
+    }
+    return count;
+}
+
+void meet_all(dialogue *d) {
+    ok(d, answered_call(d, 1, "GET b", "v"), "v");
+    ok(d, answered_call(d, 2, "GET k", "v"), "v");
+    ok(d, answered_call(d, 3, "GET foo", "v"), "v");
 }
 
 /* ------------------------------------------------------------------ the client */

@@ -35,6 +35,7 @@ typedef struct dialogue_node {
     bool refuses;        /* connections: "connection refused" */
     bool unreachable;    /* opening a connection takes for ever */
     bool frozen;         /* takes bytes, answers nothing */
+    bool mute;           /* does not say what its view is */
     bool manual;         /* the handshake and questions about the cluster, too, wait for expect() */
     const char *hello;   /* what HELLO is answered; NULL: as a server of today */
     const char *view;    /* its own; NULL: everybody's */
@@ -157,6 +158,12 @@ unsigned links_to(const dialogue *d, int node);
 void settle(dialogue *d);
 /* Time passes. */
 void advance_ms(dialogue *d, uint64_t ms);
+/* ... until the next such event; the milliseconds that it took. Fails after ms_max. */
+unsigned ms_until(dialogue *d, kw_event_type type, unsigned ms_max);
+/* How often any node was asked for its view. */
+unsigned all_asks(const dialogue *d);
+/* Opens a connection to each of the three usual nodes. */
+void meet_all(dialogue *d);
 
 /* --------------------------------------------------------------------- running */
 
