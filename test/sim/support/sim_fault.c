@@ -9,7 +9,7 @@ static const char *const names[FAULT_COUNT] = {"drop",  "hang",   "slow",    "ki
 /* The first primary of a node's shard: replicas have its place for their own. */
 static uint16_t shard_of(const sim *s, uint16_t index) {
     unsigned replicas = (unsigned)(s->node_count - s->primary_count) / s->primary_count;
-    return index < s->primary_count ? index : (uint16_t)((index - s->primary_count) / replicas);
+    return (uint16_t)(index < s->primary_count ? index : (index - s->primary_count) / replicas);
 }
 
 static uint16_t any_node(sim *s) {
