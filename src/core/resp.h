@@ -13,7 +13,7 @@ typedef struct resp_limits {
     uint64_t bulk_bytes;
     uint64_t elements; /* of one aggregate, announced */
     uint64_t values;   /* in one reply, nested ones and attributes counted */
-    uint32_t depth; /* at most LIMIT_REPLY_DEPTH */
+    uint32_t depth;    /* at most LIMIT_REPLY_DEPTH */
 } resp_limits;
 
 extern const resp_limits resp_limits_default;
