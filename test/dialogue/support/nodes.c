@@ -192,8 +192,10 @@ void nodes_hear(dialogue *d, conversation *v) {
         add_heard(d, v, join(argv, argc));
         used += len;
     }
-    memmove(v->bytes, v->bytes + used, v->byte_count - used);
-    v->byte_count -= used;
+    if (used > 0) {
+        memmove(v->bytes, v->bytes + used, v->byte_count - used);
+        v->byte_count -= used;
+    }
 }
 
 heard *nodes_find(dialogue *d, int node, heard_state state) {
