@@ -26,7 +26,7 @@ def mark(sample, x_of, y):
 
 
 def draw(result):
-    clients, whole = result["clients"], result["whole"]
+    clients, given, whole = result["clients"], result["given"], result["whole"]
     end = whole + result["seconds"]
     height = TOP + ROW * len(clients) + BOTTOM
 
@@ -37,10 +37,10 @@ def draw(result):
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
            f'width="{WIDTH}" height="{height}" font-family="sans-serif">',
            f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-           f'<rect x="{x_of(0):.1f}" y="{TOP - 14}" width="{x_of(whole) - x_of(0):.1f}" '
+           f'<rect x="{x_of(0):.1f}" y="{TOP - 14}" width="{x_of(given) - x_of(0):.1f}" '
            f'height="{bottom - TOP + 14}" fill="{HOLE}"/>',
-           text(x_of(0), TOP - 20, "slots not served"),
-           text(x_of(whole) + 8, TOP - 20, "the cluster is whole again")]
+           text(x_of(0) - 12, TOP - 20, "slots of nobody", anchor="end"),
+           text(x_of(given) + 4, TOP - 20, "given back: the cluster is whole again")]
     for i, client in enumerate(clients):
         y = TOP + ROW * i + ROW / 2
         name, _, rest = client["name"].partition(" (")
