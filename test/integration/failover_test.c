@@ -2,6 +2,7 @@
  * command after the cluster's own failover succeeds, and the other shards never notice. */
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -177,10 +178,111 @@ static void first_command_of_a_client_opened_during_the_outage_succeeds(void **s
     redis_cluster_stop(cluster);
 }
 
+static void wait_for(redis_cluster *cluster, int node, const char *command, const char *want) {
+    for (uint64_t end_us = now_us() + 60 * 1000000ull;; sleep_ms(5)) {
+        raw_reply *reply = redis_cluster_ask(cluster, node, "%s", command);
+        bool found = reply->text && strstr(reply->text, want) != NULL;
+        raw_reply_free(reply);
+        if (found) {
+            return;
+        }
+        if (now_us() > end_us) {
+            fail_msg("%s of node %d never shows %s", command, node, want);
+        }
+    }
+}
+
+static bool has_role(redis_cluster *cluster, int node, const char *role) {
+    raw_reply *info = redis_cluster_ask(cluster, node, "INFO replication");
+    bool has = info->text && strstr(info->text, role) != NULL;
+    raw_reply_free(info);
+    return has;
+}
+
+/* A primary that has not heard yet that it is one overhears the replica's wish: it is repeated. */
+static void fail_over(redis_cluster *cluster, int replica, load *l) {
+    for (int i = 0; i < 100 && !has_role(cluster, replica, "role:master"); i++) {
+        redis_cluster_do(cluster, replica, "CLUSTER FAILOVER");
+        load_run(l, 400);
+    }
+}
+
+/* Until the two have changed places and each knows it. */
+static void wait_for_change(redis_cluster *cluster, int primary, int replica) {
+    char follower[64];
+    snprintf(follower, sizeof follower, "slave %s", cluster->nodes[primary].id);
+    wait_for(cluster, primary, "INFO replication", "role:master");
+    wait_for(cluster, replica, "INFO replication", "master_link_status:up");
+    for (int i = 0; i < cluster->count; i++) {
+        wait_for(cluster, i, "CLUSTER NODES", follower);
+    }
+}
+
+/* Primary and replica change places in agreement, again and again: nobody may notice. */
+static void failover_by_hand_fails_loses_and_doubles_nothing(void **state) {
+    enum { ROUNDS = 4 };
+    (void)state;
+    redis_cluster *cluster =
+        redis_cluster_start(&(redis_cluster_options){.replicas = 1, .node_timeout_ms = 5000});
+    kw_client *client = client_open(cluster, "timeout_ms=30000");
+    load *l = load_new(client, cluster,
+                       &(load_options){.groups = 600, .window = 50, .burst = 8, .seed = 9});
+    load_run(l, 200);
+    for (int round = 0; round < ROUNDS; round++) {
+        int next = round % 2 ? VICTIM : REPLICA;
+        fail_over(cluster, next, l);
+        load_drain(l);
+        wait_for_change(cluster, next, next == VICTIM ? REPLICA : VICTIM);
+    }
+    load_run(l, 200);
+    load_drain(l);
+    load_expect_no_failure(l);
+    load_expect_no_surprise(l);
+    load_verify(l);
+    load_free(l);
+    kw_close(client);
+    redis_cluster_stop(cluster);
+}
+
+/* No connection breaks, only answers stay away; the old primary comes back later and is no trap. */
+static void hung_primary_is_left_for_its_successor(void **state) {
+    (void)state;
+    redis_cluster *cluster =
+        redis_cluster_start(&(redis_cluster_options){.replicas = 1, .node_timeout_ms = 1500});
+    kw_client *client = client_open(cluster, "timeout_ms=1000");
+    char key[32];
+    key_between(cluster->nodes[VICTIM].first_slot, cluster->nodes[VICTIM].last_slot, 0, key);
+    client_expect_text(client, "OK", "SET %s before", key);
+    redis_cluster_signal(cluster, VICTIM, SIGSTOP);
+    prober p;
+    prober_start(&p, cluster);
+    int after_served = 0;
+    kw_reply *reply = NULL;
+    kw_error err;
+    while (kw_call(client, &reply, &err, "SET %s after", key) != KW_OK) {
+        assert_true(err.status == KW_ERR_TIMEOUT || err.status == KW_ERR_CONNECTION);
+        after_served += atomic_load(&p.served_us) != 0;
+        assert_true(after_served <= 2);
+    }
+    kw_reply_free(reply);
+    prober_join(&p);
+    redis_cluster_signal(cluster, VICTIM, SIGCONT);
+    for (int i = 0; i < 100; i++) {
+        client_expect_text(client, "after", "GET %s", key);
+        assert_int_equal(kw_wait(client, 2), KW_OK);
+    }
+    wait_for(cluster, VICTIM, "INFO replication", "role:slave");
+    client_expect_text(client, "after", "GET %s", key);
+    kw_close(client);
+    redis_cluster_stop(cluster);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_primary_costs_its_shard_the_failover_and_little_more),
         cmocka_unit_test(first_command_of_a_client_opened_during_the_outage_succeeds),
+        cmocka_unit_test(failover_by_hand_fails_loses_and_doubles_nothing),
+        cmocka_unit_test(hung_primary_is_left_for_its_successor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
