@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#define PARTING_US 100000u         /* for a silent node that was replaced, to answer after all */
 #define SILENCE_US 1000000u        /* replies are due, and nothing came for so long: worth a look */
 #define BACKOFF_WANTED_US 1000000u /* the longest backoff while commands wait for the node */
 
@@ -513,6 +514,7 @@ void cluster_link_received(cluster *c, uint32_t index, size_t len, uint64_t now_
     c->counters[KW_COUNT_BYTES_IN] += len;
     n->counters[KW_COUNT_BYTES_IN] += len;
     l->silent = false;
+    l->parting = false;
     if (n->state == NODE_SUSPECT && l->state == LINK_READY && !l->draining) {
         node_set_state(c, n, NODE_UP, "");
     }
@@ -709,7 +711,8 @@ void link_drain(cluster *c, link *l) {
     route_link_waiting(c, l);
     bool hung = l->state == LINK_READY && !list_empty(&l->pipeline) && l->silent;
     if (hung) {
-        link_fail(c, l, KW_ERR_CONNECTION, "the node left the map, and does not answer");
+        l->parting = true;
+        wheel_start(&c->wheel, &l->timer, c->now_us + PARTING_US);
     } else {
         link_close_if_drained(c, l);
     }
@@ -767,11 +770,18 @@ static void check_silence(cluster *c, link *l) {
         node_set_state(c, l->node, NODE_SUSPECT, "it does not answer");
         refresh_arm(c, REFRESH_NORMAL, l->node);
     }
-    if (silent_us >= most_us || (l->silent && node_was_replaced(l->node))) {
+    /* A primary that hands over (CLUSTER FAILOVER) holds its clients back meanwhile, and answers as
+     * soon as it hears of its successor: perhaps a little after this client. */
+    bool replaced = l->silent && (l->draining || node_was_replaced(l->node));
+    if (silent_us >= most_us || (replaced && l->parting)) {
         link_fail(c, l, KW_ERR_CONNECTION, "the node does not answer");
         return;
     }
     uint64_t next_us = silent_us < SILENCE_US ? SILENCE_US - silent_us : SILENCE_US / 4;
+    if (replaced) {
+        l->parting = true;
+        next_us = PARTING_US;
+    }
     wheel_start(&c->wheel, &l->timer, c->now_us + next_us);
 }
 

@@ -31,6 +31,7 @@ void link_reset(link *l) {
     l->unsent_offset = 0;
     l->write_wanted = false;
     l->silent = false;
+    l->parting = false;
 }
 
 void link_push(link *l, request *r) {

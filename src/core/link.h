@@ -57,7 +57,8 @@ struct link {
     uint64_t connected_us;
     uint64_t received_us; /* the last bytes */
     unsigned handshake_left;
-    bool silent; /* nothing came for long although replies are due */
+    bool silent;  /* nothing came for long although replies are due */
+    bool parting; /* silent, its node was replaced, and its last time to answer runs */
 };
 
 void link_init(link *l, const mem *m, uint32_t index, uint64_t reply_bytes_max);
