@@ -14,11 +14,14 @@
 /* A deadline of a minute; errors come so far before it that no busy machine blurs the difference.
  */
 #define LONG_TIMEOUT "timeout_ms=60000"
+#define LOGIN "app:s3cret%2F%40%3A@"
 static const uint64_t soon_us = 30 * 1000000ull;
 
 static int start(void **state) {
     *state = redis_cluster_start(&(redis_cluster_options){
         .tls = true,
+        .hostname = "localhost", /* the certificate names it, and 127.0.0.1 for the seed */
+        .endpoint_type = "hostname",
         .acl = "user default off\n"
                "user app on >s3cret/@: ~app:* &* +@all\n"
                "user admin on >admin ~* &* +@all\n",
@@ -56,8 +59,8 @@ static void expect_soon(kw_client *client, kw_status status, kw_error *err) {
 
 static void acl_user_over_tls_reaches_all_nodes(void **state) {
     redis_cluster *cluster = *state;
-    kw_client *client = open_at(cluster, "rediss", "app:s3cret%2F%40%3A@",
-                                cluster->nodes[0].tls_port, CERTIFICATE_CA_FILE);
+    kw_client *client =
+        open_at(cluster, "rediss", LOGIN, cluster->nodes[0].tls_port, CERTIFICATE_CA_FILE);
     for (int i = 0; i < 300; i++) {
         client_expect_text(client, "OK", "SET app:%d %d", i, i);
     }
@@ -87,8 +90,8 @@ static void large_values_pass_through_tls(void **state) {
     for (int i = 0; i < SIZE; i++) {
         value[i] = (char)(i * 31 + i / 251);
     }
-    kw_client *client = open_at(cluster, "rediss", "app:s3cret%2F%40%3A@",
-                                cluster->nodes[1].tls_port, CERTIFICATE_CA_FILE);
+    kw_client *client =
+        open_at(cluster, "rediss", LOGIN, cluster->nodes[1].tls_port, CERTIFICATE_CA_FILE);
     client_expect_text(client, "OK", "SET app:large %b", value, (size_t)SIZE);
     kw_reply *reply = client_call(client, "GET app:large");
     size_t len = 0;
@@ -121,8 +124,8 @@ static void missing_login_is_an_auth_error_soon(void **state) {
 static void certificate_of_a_stranger_is_a_tls_error_soon(void **state) {
     redis_cluster *cluster = *state;
     kw_error err;
-    kw_client *client = open_at(cluster, "rediss", "app:s3cret%2F%40%3A@",
-                                cluster->nodes[0].tls_port, CERTIFICATE_STRANGER_FILE);
+    kw_client *client =
+        open_at(cluster, "rediss", LOGIN, cluster->nodes[0].tls_port, CERTIFICATE_STRANGER_FILE);
     expect_soon(client, KW_ERR_TLS, &err);
     kw_close(client);
 }
@@ -130,10 +133,54 @@ static void certificate_of_a_stranger_is_a_tls_error_soon(void **state) {
 static void certificate_unknown_to_the_system_is_a_tls_error_soon(void **state) {
     redis_cluster *cluster = *state;
     kw_error err;
-    kw_client *client =
-        open_at(cluster, "rediss", "app:s3cret%2F%40%3A@", cluster->nodes[0].tls_port, NULL);
+    kw_client *client = open_at(cluster, "rediss", LOGIN, cluster->nodes[0].tls_port, NULL);
     expect_soon(client, KW_ERR_TLS, &err);
     kw_close(client);
+}
+
+static void name_not_in_the_certificate_is_a_tls_error_soon(void **state) {
+    redis_cluster *cluster = *state;
+    kw_error err;
+    char url[512];
+    snprintf(
+        url, sizeof url,
+        "rediss://%s%s:%u?" LONG_TIMEOUT "&tls_ca_file=%s/%s&tls_server_name=elsewhere.example",
+        LOGIN, cluster->host, cluster->nodes[0].tls_port, cluster->dir.path, CERTIFICATE_CA_FILE);
+    kw_client *client = client_open_url(url);
+    expect_soon(client, KW_ERR_TLS, &err);
+    kw_close(client);
+}
+
+static void demand_certificates(redis_cluster *cluster, const char *demand) {
+    for (int i = 0; i < cluster->count; i++) {
+        redis_cluster_do(cluster, i, "CONFIG SET tls-auth-clients %s", demand);
+    }
+}
+
+static void server_that_demands_a_certificate_gets_it(void **state) {
+    redis_cluster *cluster = *state;
+    kw_error err;
+    char url[768];
+    const char *dir = cluster->dir.path;
+    demand_certificates(cluster, "yes");
+    snprintf(url, sizeof url,
+             "rediss://%s%s:%u?" LONG_TIMEOUT
+             "&tls_ca_file=%s/%s&tls_cert_file=%s/%s&tls_key_file=%s/%s",
+             LOGIN, cluster->host, cluster->nodes[0].tls_port, dir, CERTIFICATE_CA_FILE, dir,
+             CERTIFICATE_FILE, dir, CERTIFICATE_KEY_FILE);
+    kw_client *client = client_open_url(url);
+    for (int i = 0; i < 30; i++) {
+        client_expect_text(client, "OK", "SET app:%d certified", i);
+    }
+    kw_close(client);
+    client = open_at(cluster, "rediss", LOGIN, cluster->nodes[0].tls_port, CERTIFICATE_CA_FILE);
+    expect_soon(client, KW_ERR_TLS, &err);
+    kw_close(client);
+}
+
+static int demand_none(void **state) {
+    demand_certificates(*state, "no");
+    return 0;
 }
 
 /* Who speaks to the wrong kind of port gets no clear answer from it (a plain port waits for the end
@@ -169,6 +216,8 @@ int main(void) {
         cmocka_unit_test(missing_login_is_an_auth_error_soon),
         cmocka_unit_test(certificate_of_a_stranger_is_a_tls_error_soon),
         cmocka_unit_test(certificate_unknown_to_the_system_is_a_tls_error_soon),
+        cmocka_unit_test(name_not_in_the_certificate_is_a_tls_error_soon),
+        cmocka_unit_test_teardown(server_that_demands_a_certificate_gets_it, demand_none),
         cmocka_unit_test(tls_to_a_plain_port_fails_and_names_the_node),
         cmocka_unit_test(plain_text_to_a_tls_port_fails_and_names_the_node),
     };
