@@ -215,6 +215,7 @@ static bool ask_node(cluster *c, node *n) {
         return false;
     }
     ask->active = true;
+    ask->is_seed = f->in_seeds;
     ask->serial = ++f->serial;
     ask->node = n->uid;
     ask->requested_at = c->slots.patch_count;
@@ -229,9 +230,17 @@ static bool ask_node(cluster *c, node *n) {
     return true;
 }
 
+static unsigned active_asks(const refresh *f, bool seeds_only) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < REFRESH_ASKS_MAX; i++) {
+        count += f->asks[i].active && (f->asks[i].is_seed || !seeds_only);
+    }
+    return count;
+}
+
 static bool ask_next_seed(cluster *c) {
     refresh *f = &c->refresh;
-    while (f->seed_next < c->config.seed_count && free_ask(f)) {
+    while (f->seed_next < c->config.seed_count && active_asks(f, true) < REFRESH_SEEDS_MAX) {
         node *n = node_get(c, &c->seeds[f->seed_next++]);
         if (n && !was_asked(f, n->uid) && ask_node(c, n)) {
             return true;
@@ -255,20 +264,12 @@ static bool ask_next(cluster *c) {
     if (f->in_seeds) {
         return ask_next_seed(c);
     }
-    f->in_seeds = true; /* two at a time */
+    f->in_seeds = true;
     bool first = ask_next_seed(c);
     return ask_next_seed(c) || first;
 }
 
 /* ----------------------------------------------------------------- the run */
-
-static unsigned active_asks(const refresh *f) {
-    unsigned count = 0;
-    for (unsigned i = 0; i < REFRESH_ASKS_MAX; i++) {
-        count += f->asks[i].active;
-    }
-    return count;
-}
 
 static void end_ask(cluster *c, refresh_ask *ask) {
     if (!ask->active) {
@@ -339,7 +340,8 @@ static void run_failed(cluster *c) {
 
 void refresh_go_on(cluster *c) {
     refresh *f = &c->refresh;
-    if (!f->running || c->fence.taking || ask_next(c) || active_asks(f) > 0 || view_settle(c)) {
+    if (!f->running || c->fence.taking || ask_next(c) || active_asks(f, false) > 0 ||
+        view_settle(c)) {
         return;
     }
     run_failed(c);

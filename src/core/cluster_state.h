@@ -25,9 +25,10 @@
 #include "core/watch.h"
 
 #define NODE_LINKS_MAX LIMIT_CONNECTIONS_PER_NODE
-#define REFRESH_ASKS_MAX 5  /* three nodes and two seeds */
 #define REFRESH_NODES_MAX 3 /* asked before the seeds */
-#define FENCE_AGREEING 3    /* refusals that agree: it is the truth after all */
+#define REFRESH_SEEDS_MAX 2 /* at a time */
+#define REFRESH_ASKS_MAX (REFRESH_NODES_MAX + REFRESH_SEEDS_MAX)
+#define FENCE_AGREEING 3 /* refusals that agree: it is the truth after all */
 
 typedef enum node_state {
     NODE_UNKNOWN,    /* never tried */
@@ -77,6 +78,7 @@ typedef struct lane {
 /* One node asked for its view in a refresh run. */
 typedef struct refresh_ask {
     bool active;
+    bool is_seed;
     uint32_t serial; /* of the requests that belong to it; others are late */
     uint64_t node;   /* uid */
     wheel_timer timer;
