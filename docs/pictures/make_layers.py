@@ -38,7 +38,7 @@ def main():
     svg += box(350, 240, 200, 100, SHARED, "src/io",
                ["epoll, sockets, TLS,", "names: the only folder", "with system calls"])
     svg += box(680, 240, 200, 100, NODE, "src/node",
-               ["one cluster node:", "judges and runs commands;", "no input, no output"])
+               ["one cluster node: judges", "and runs commands;", "no input, no output"])
     svg += box(20, 388, 860, 62, SHARED, "src/core (protocol), src/base",
                ["slot, resp, reply, command table, endpoint, limits; buffers, lists, timers, "
                 "hash maps, seeded randomness"])
@@ -47,7 +47,7 @@ def main():
     svg += arrow(120, 192, 120, 238, "events, time: effects", 8)
     svg += arrow(330, 192, 400, 238, "bytes", 12)
     svg += arrow(570, 192, 500, 238, "bytes", 12)
-    svg += arrow(780, 192, 780, 238, "commands: replies", 8)
+    svg += arrow(780, 192, 780, 238, "commands: replies", -112)
     for x in (120, 450, 780):
         svg += arrow(x, 340, x, 386)
     svg.append("</svg>")
