@@ -772,7 +772,7 @@ static void check_silence(cluster *c, link *l) {
     }
     /* A primary that hands over (CLUSTER FAILOVER) holds its clients back meanwhile, and answers as
      * soon as it hears of its successor: perhaps a little after this client. */
-    bool replaced = l->silent && (l->draining || node_was_replaced(l->node));
+    bool replaced = l->silent && (l->parting || node_was_replaced(l->node));
     if (silent_us >= most_us || (replaced && l->parting)) {
         link_fail(c, l, KW_ERR_CONNECTION, "the node does not answer");
         return;
