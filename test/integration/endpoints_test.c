@@ -77,6 +77,36 @@ static void host_names_are_resolved(void **state) {
     redis_cluster_stop(cluster);
 }
 
+/* As behind NAT: what the cluster announces leads nowhere, and the program knows better. */
+static void remap_inwards(void *arg, char *host, size_t host_size, uint16_t *port) {
+    int *calls = arg;
+    ++*calls;
+    assert_true(*port != 0);
+    if (strcmp(host, "node.invalid") == 0) {
+        snprintf(host, host_size, "127.0.0.1");
+    }
+}
+
+static void announced_endpoints_can_be_remapped(void **state) {
+    (void)state;
+    redis_cluster *cluster = redis_cluster_start(
+        &(redis_cluster_options){.hostname = "node.invalid", .endpoint_type = "hostname"});
+    char url[REDIS_URL_SIZE];
+    int calls = 0;
+    kw_options *options = NULL;
+    kw_client *client = NULL;
+    kw_error err;
+    assert_int_equal(kw_options_new(&options), KW_OK);
+    kw_options_set_remap(options, remap_inwards, &calls);
+    assert_int_equal(kw_open(redis_cluster_url(cluster, url), options, &client, &err), KW_OK);
+    kw_options_free(options);
+    expect_all_nodes_reached(cluster, client);
+    expect_moved_is_followed(cluster, client);
+    assert_true(calls > 0);
+    kw_close(client);
+    redis_cluster_stop(cluster);
+}
+
 static void unknown_endpoints_mean_the_host_asked(void **state) {
     (void)state;
     expect_works(&(redis_cluster_options){.endpoint_type = "unknown-endpoint"}, "timeout_ms=20000");
@@ -155,6 +185,7 @@ static void server_that_is_no_cluster_is_named_so(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(host_names_are_resolved),
+        cmocka_unit_test(announced_endpoints_can_be_remapped),
         cmocka_unit_test(unknown_endpoints_mean_the_host_asked),
         cmocka_unit_test(resp2_alone_is_enough),
         cmocka_unit_test(ipv6_addresses_are_reached),

@@ -218,8 +218,8 @@ void redis_cluster_meet(redis_cluster *cluster) {
     }
 }
 
-/* What a node must show: all nodes that are running, their hosts known. (A node that never met
- * another does not know its own.) */
+/* What a node must show: all nodes that run and have slots or follow them, their hosts known. (A
+ * node that never met another does not know its own.) */
 static bool slots_are_complete(redis_cluster *cluster, int index, size_t want) {
     raw_reply *slots = redis_cluster_ask(cluster, index, "CLUSTER SLOTS");
     bool complete = true;
@@ -253,7 +253,7 @@ static bool node_is_ok(redis_cluster *cluster, int index, size_t want) {
 void redis_cluster_wait_ok(redis_cluster *cluster) {
     uint64_t end_us = now_us() + patience_us;
     size_t want = 0;
-    for (int i = 0; i < cluster->count; i++) {
+    for (int i = 0; i < cluster->count - cluster->options.spares; i++) {
         want += running(cluster, i);
     }
     for (int i = 0; i < cluster->count; i++) {
@@ -281,7 +281,7 @@ static void share_slots(redis_cluster *cluster) {
 
 static void attach_replicas(redis_cluster *cluster) {
     uint64_t end_us = now_us() + patience_us;
-    for (int i = cluster->options.primaries; i < cluster->count; i++) {
+    for (int i = cluster->options.primaries; i < cluster->count - cluster->options.spares; i++) {
         redis_node *node = &cluster->nodes[i];
         node->primary = (i - cluster->options.primaries) % cluster->options.primaries;
         const char *id = cluster->nodes[node->primary].id;
@@ -312,7 +312,7 @@ redis_cluster *redis_cluster_start(const redis_cluster_options *options) {
     o->primaries = o->primaries ? o->primaries : 3;
     o->node_timeout_ms = o->node_timeout_ms ? o->node_timeout_ms : 1000;
     cluster->host = o->host ? o->host : "127.0.0.1";
-    cluster->count = o->primaries + o->replicas;
+    cluster->count = o->primaries + o->replicas + o->spares;
     if (o->tls && !certificates_make(cluster->dir.path)) {
         fail_msg("certificates cannot be made");
     }

@@ -13,6 +13,7 @@ enum { REDIS_NODES_MAX = 12, REDIS_URL_SIZE = 512 };
 typedef struct redis_cluster_options {
     int primaries;               /* they share the slots evenly: 0 = 3 */
     int replicas;                /* in total; replica i follows primary i modulo primaries */
+    int spares;                  /* primaries that own nothing yet */
     int node_timeout_ms;         /* 0 = 1000 */
     bool full_coverage;          /* cluster-require-full-coverage */
     const char *host;            /* to listen on; NULL = 127.0.0.1 */
@@ -64,7 +65,7 @@ void redis_cluster_do(redis_cluster *cluster, int node, const char *format, ...)
 /* A connection of one's own to a node, logged in; NULL if the node does not answer. */
 raw *redis_cluster_connect(const redis_cluster *cluster, int node, int timeout_ms);
 
-/* Waits until each running node sees every other and calls the cluster ok. */
+/* Waits until each running node sees every other (spares apart) and calls the cluster ok. */
 void redis_cluster_wait_ok(redis_cluster *cluster);
 
 void redis_cluster_kill(redis_cluster *cluster, int node); /* kill -9 */
