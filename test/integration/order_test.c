@@ -59,6 +59,8 @@ static void mover_join(mover *m) {
     pthread_join(m->thread, NULL);
     raw_close(m->there.from);
     raw_close(m->there.to);
+    assert_string_equal(m->there.problem, "");
+    assert_string_equal(m->back.problem, "");
     assert_false(m->failed);
 }
 

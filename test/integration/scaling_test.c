@@ -47,6 +47,7 @@ static void move_under_load(redis_cluster *cluster, int from, int to, load *l) {
     pthread_join(m.thread, NULL);
     raw_close(m.move.from);
     raw_close(m.move.to);
+    assert_string_equal(m.move.problem, "");
     assert_false(m.failed);
 }
 

@@ -143,6 +143,8 @@ static void trouble_join(trouble *t) {
     for (int i = 0; i < 3; i++) {
         raw_close(t->nodes[i]);
     }
+    assert_string_equal(t->there.problem, "");
+    assert_string_equal(t->back.problem, "");
     assert_false(t->failed);
 }
 

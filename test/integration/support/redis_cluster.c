@@ -404,15 +404,35 @@ void redis_cluster_restart(redis_cluster *cluster, int node, bool other_ports) {
     wait_started(cluster, node, other_ports);
 }
 
-static bool move_keys(const slot_move *move, int slot) {
+/* One step of a move; keeps what the node answered if it is an error. */
+static bool step(slot_move *move, raw *node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static bool step(slot_move *move, raw *node, const char *format, ...) {
+    char words[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(words, sizeof words, format, args);
+    va_end(args);
+    raw_reply *reply = raw_call(node, "%s", words);
+    bool done = reply && reply->type != '-';
+    if (!done) {
+        snprintf(move->problem, sizeof move->problem, "%.100s: %.100s", words,
+                 reply ? reply->text : "no answer");
+    }
+    raw_reply_free(reply);
+    return done;
+}
+
+static bool move_keys(slot_move *move, int slot) {
     for (;;) {
         raw_reply *keys = raw_call(move->from, "CLUSTER GETKEYSINSLOT %d %d", slot,
                                    move->keys_at_once > 0 ? move->keys_at_once : 10);
         bool ok = keys && keys->type == '*';
         bool done = ok && keys->count == 0;
         for (size_t i = 0; ok && i < keys->count; i++) {
-            ok = raw_do(move->from, "MIGRATE %s %u %s 0 5000", move->to_host, move->to_port,
-                        keys->items[i].text);
+            ok = step(move, move->from, "MIGRATE %s %u %s 0 5000", move->to_host, move->to_port,
+                      keys->items[i].text);
         }
         raw_reply_free(keys);
         if (!ok || done) {
@@ -424,14 +444,18 @@ static bool move_keys(const slot_move *move, int slot) {
     }
 }
 
-/* The config epoch that a node claims for itself, or that it knows of another. */
+/* The config epoch that a node claims for itself, or that it knows of another; 0: none. */
 static unsigned long long epoch_seen(raw *by, const char *id) {
     unsigned long long epoch = 0;
     raw_reply *nodes = raw_call(by, "CLUSTER NODES");
-    const char *line = nodes && nodes->text ? strstr(nodes->text, id) : NULL;
-    /* id address flags primary ping pong epoch ... */
-    if (line && sscanf(line, "%*s %*s %*s %*s %*s %*s %llu", &epoch) != 1) {
-        epoch = 0;
+    char *rest = NULL;
+    for (char *line = nodes && nodes->text ? strtok_r(nodes->text, "\n", &rest) : NULL; line;
+         line = strtok_r(NULL, "\n", &rest)) {
+        /* id address flags primary ping pong epoch ... */
+        if (strncmp(line, id, strlen(id)) == 0 &&
+            sscanf(line, "%*s %*s %*s %*s %*s %*s %llu", &epoch) != 1) {
+            epoch = 0;
+        }
     }
     raw_reply_free(nodes);
     return epoch;
@@ -439,24 +463,34 @@ static unsigned long long epoch_seen(raw *by, const char *id) {
 
 /* Until the old owner has heard of the new one's claim from itself. A move back before that could
  * draw the same epoch, and the claims would collide. */
-static bool wait_for_claim(const slot_move *move) {
+static bool wait_for_claim(slot_move *move) {
+    unsigned long long claimed = 0;
+    unsigned long long heard = 0;
     for (uint64_t end_us = now_us() + patience_us; now_us() < end_us; sleep_ms(1)) {
-        unsigned long long epoch = epoch_seen(move->to, move->to_id);
-        if (epoch == 0) {
-            return false;
-        }
-        if (epoch_seen(move->from, move->to_id) == epoch) {
+        claimed = epoch_seen(move->to, move->to_id);
+        heard = epoch_seen(move->from, move->to_id);
+        if (claimed != 0 && claimed == heard) {
             return true;
         }
     }
+    snprintf(move->problem, sizeof move->problem, "epoch %llu claimed, %llu heard", claimed, heard);
     return false;
 }
 
-bool slot_move_run(const slot_move *move, int slot) {
-    return raw_do(move->to, "CLUSTER SETSLOT %d IMPORTING %s", slot, move->from_id) &&
-           raw_do(move->from, "CLUSTER SETSLOT %d MIGRATING %s", slot, move->to_id) &&
+/* A node that gave its last slot away may have become a replica by itself meanwhile. */
+static bool tell_old_owner(slot_move *move, int slot) {
+    if (step(move, move->from, "CLUSTER SETSLOT %d NODE %s", slot, move->to_id)) {
+        return true;
+    }
+    bool demoted = strstr(move->problem, "only with masters") != NULL;
+    move->problem[0] = demoted ? '\0' : move->problem[0];
+    return demoted;
+}
+
+bool slot_move_run(slot_move *move, int slot) {
+    return step(move, move->to, "CLUSTER SETSLOT %d IMPORTING %s", slot, move->from_id) &&
+           step(move, move->from, "CLUSTER SETSLOT %d MIGRATING %s", slot, move->to_id) &&
            move_keys(move, slot) &&
-           raw_do(move->to, "CLUSTER SETSLOT %d NODE %s", slot, move->to_id) &&
-           raw_do(move->from, "CLUSTER SETSLOT %d NODE %s", slot, move->to_id) &&
-           wait_for_claim(move);
+           step(move, move->to, "CLUSTER SETSLOT %d NODE %s", slot, move->to_id) &&
+           tell_old_owner(move, slot) && wait_for_claim(move);
 }

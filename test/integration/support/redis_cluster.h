@@ -83,8 +83,9 @@ typedef struct slot_move {
     const char *to_host;
     uint16_t to_port;
     int keys_at_once;
-    int pause_ms; /* between portions of keys, so that clients see the slot half moved */
+    int pause_ms;      /* between portions of keys, so that clients see the slot half moved */
+    char problem[256]; /* why it failed */
 } slot_move;
-bool slot_move_run(const slot_move *move, int slot);
+bool slot_move_run(slot_move *move, int slot);
 
 #endif
