@@ -113,7 +113,7 @@ static void on_reply(reception *x) {
     if (x->n->says_down && served && (!r->only_reads || r->attempts > 0)) {
         node_recovered(c, x->n); /* reads alone may be served by a cluster that is down */
     }
-    if (r->probe && served) {
+    if (r->probe && served && x->n->in_map) { /* else a view removed it meanwhile, and knows more */
         learn_owner(x, r->slot, x->n);
     }
     request_reply(c, r, x->frame);

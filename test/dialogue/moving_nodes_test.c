@@ -300,6 +300,26 @@ static int taken_while_another_waits(dialogue *d, bool moves) {
     return owner_of(d, slots[last]);
 }
 
+/* Found by fuzzing: the node served a slot that nobody seemed to own, and left meanwhile. */
+static void probe_served_by_a_node_that_left_does_not_bring_it_back(dialogue *d) {
+    static const char *const without[] = {"", "0-8000 2, 8001-16383 3", "0-8000 1, 8001-16383 3",
+                                          "0-8000 1, 8001-16383 2"};
+    start(d);
+    cluster_forget_slots(d->c, SLOT_K, SLOT_K, d->now_us);
+    int a = call(d, "GET k");
+    int gone = expect_somewhere(d, "GET k");
+    int owner = gone == 1 ? 2 : 1;
+    view(d, without[gone], 4);
+    cluster_refresh(d->c, d->now_us);
+    settle(d);
+    assert_int_equal(owner_of(d, SLOT_K), owner);
+    assert_string_equal(state_of(d, gone), "");
+    reply(d, gone, "v");
+    ok(d, a, "v");
+    assert_int_equal(owner_of(d, SLOT_K), owner);
+    ok(d, answered_call(d, owner, "GET k", "w"), "w");
+}
+
 static void node_that_leaves_ends_questions_and_brings_no_other_view(dialogue *d) {
     assert_int_equal(taken_while_another_waits(d, false), 9);
 }
@@ -310,6 +330,7 @@ static void node_that_moves_ends_questions_and_brings_no_other_view(dialogue *d)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        DIALOGUE(probe_served_by_a_node_that_left_does_not_bring_it_back),
         DIALOGUE(endpoint_may_go_to_another_id_in_one_view),
         DIALOGUE(two_ids_may_exchange_their_endpoints),
         DIALOGUE(newer_moved_survives_that_its_target_gets_an_id),
