@@ -476,7 +476,11 @@ typedef enum kw_event_type {
     KW_EVENT_REFRESH_ACCEPTED,
     KW_EVENT_REFRESH_REFUSED, /* a view was not trusted; the text says why */
     KW_EVENT_REFRESH_FAILED,
-    KW_EVENT_PUSH /* a RESP3 push that belongs to no command */
+    KW_EVENT_PUSH,      /* a RESP3 push that belongs to no command */
+    KW_EVENT_HELD_BACK, /* TRYAGAIN, CLUSTERDOWN, LOADING ...: the command is tried again */
+    KW_EVENT_PROBED,    /* a command was sent to a node only to find its slot's owner */
+    KW_EVENT_RETRIED,   /* a connection was lost, and the command is sent again */
+    KW_EVENT_FAILED     /* a command ended without a reply; the text says why */
 } kw_event_type;
 
 /** Gets each event, from the same places as reply callbacks. The event lives until it returns. */

@@ -68,6 +68,10 @@ static const char *const EVENT_NAMES[] = {
     [KW_EVENT_REFRESH_REFUSED] = "refresh-refused",
     [KW_EVENT_REFRESH_FAILED] = "refresh-failed",
     [KW_EVENT_PUSH] = "push",
+    [KW_EVENT_HELD_BACK] = "held-back",
+    [KW_EVENT_PROBED] = "probed",
+    [KW_EVENT_RETRIED] = "retried",
+    [KW_EVENT_FAILED] = "failed",
 };
 
 const char *kw_event_type_name(kw_event_type type) {

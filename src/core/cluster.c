@@ -452,6 +452,7 @@ void request_fail(cluster *c, request *r, kw_status status, const node *at, cons
         char text[ENDPOINT_TEXT_BYTES];
         slice_copy(r->err->node, sizeof r->err->node, slice_text(at ? node_text(at, text) : ""));
     }
+    watch_event(c, KW_EVENT_FAILED, r->slot, at, NULL, "a command failed: %s", message);
     c->counters[KW_COUNT_FAILURES]++;
     c->counters[KW_COUNT_TIMEOUTS] += status == KW_ERR_TIMEOUT;
     complete(c, r, status);

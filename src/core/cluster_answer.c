@@ -21,6 +21,7 @@ typedef struct reception {
 static void retry_later(reception *x, const char *reason) {
     cluster *c = x->c;
     request *r = x->r;
+    watch_event(c, KW_EVENT_HELD_BACK, r->slot, x->n, NULL, "a command is held back: %s", reason);
     uint64_t delay_us =
         retry_full_jitter_us(&c->prng, c->config.retry_min_us, c->config.retry_max_us, r->attempts);
     if (r->attempts < UINT8_MAX) {

@@ -573,6 +573,7 @@ static bool survives(cluster *c, link *l, request *r, kw_status status, const ch
         return false;
     }
     watch_count(c, n, KW_COUNT_RETRIES);
+    watch_event(c, KW_EVENT_RETRIED, r->slot, n, NULL, "a command is sent again: %s", message);
     return true;
 }
 

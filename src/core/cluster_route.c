@@ -174,6 +174,8 @@ static void assign(cluster *c, request *r, link *l, const char *reason) {
     r->reason = reason;
     if (r->probe) {
         watch_count(c, l->node, KW_COUNT_PROBES);
+        watch_event(c, KW_EVENT_PROBED, r->slot, l->node, NULL, "slot %d has no owner to ask",
+                    r->slot);
     }
     if (r->slot != SLOT_NONE) {
         lane *a = lane_of(c, r);

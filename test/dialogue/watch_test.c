@@ -93,6 +93,30 @@ static void events_tell_what_happens(dialogue *d) {
     assert_int_equal(d->events[KW_EVENT_MAP_CHANGED], 2);
 }
 
+static void each_setback_is_an_event(dialogue *d) {
+    start(d);
+    int a = call(d, "GET k");
+    expect(d, 2, "GET k");
+    reply(d, 2, "-TRYAGAIN later");
+    assert_int_equal(d->events[KW_EVENT_HELD_BACK], 1);
+    advance_ms(d, 11);
+    expect(d, 2, "GET k");
+    reply(d, 2, "v");
+    ok(d, a, "v");
+    int b = call(d, "GET k");
+    int w = call(d, "SET k 1");
+    expect(d, 2, "GET k");
+    expect(d, 2, "SET k 1");
+    hang_up(d, 2);
+    failed(d, w, KW_ERR_CONNECTION, KW_MAYBE_EXECUTED, "the connection was lost");
+    assert_int_equal(d->events[KW_EVENT_RETRIED], 1);
+    assert_int_equal(d->events[KW_EVENT_FAILED], 1);
+    advance_ms(d, 130);
+    expect(d, 2, "GET k");
+    reply(d, 2, "v");
+    ok(d, b, "v");
+}
+
 static void events_that_nobody_takes_are_dropped(dialogue *d) {
     start(d);
     int a = call(d, "GET k");
@@ -162,6 +186,7 @@ int main(void) {
         DIALOGUE(trace_keeps_the_last_hops),
         DIALOGUE(overlay_and_retry_are_told_apart),
         DIALOGUE(events_tell_what_happens),
+        DIALOGUE(each_setback_is_an_event),
         DIALOGUE(events_that_nobody_takes_are_dropped),
         DIALOGUE(counters_count),
         DIALOGUE(generation_grows_with_each_change),
