@@ -310,6 +310,9 @@ static void fail_map_waiting(cluster *c) {
         request *r = REQUEST_OF(c->map_waiting.next);
         request_unqueue(c, r);
         request_fail(c, r, e->status, NULL, "%s", e->message);
+        if (r->err) {
+            memcpy(r->err->node, e->node, sizeof e->node);
+        }
     }
 }
 
@@ -410,6 +413,10 @@ void refresh_on_timer(cluster *c, wheel_timer *t) {
 
 static void ask_failed(cluster *c, refresh_ask *ask, kw_status status, const char *message) {
     refresh_note_error(c, status, "%s", message);
+    char text[ENDPOINT_TEXT_BYTES];
+    kw_error *e = &c->refresh.error;
+    const node *n = node_by_uid(c, ask->node);
+    (void)slice_copy(e->node, sizeof e->node, slice_text(n ? node_text(n, text) : ""));
     end_ask(c, ask);
     refresh_go_on(c);
 }

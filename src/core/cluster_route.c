@@ -260,8 +260,8 @@ void route(cluster *c, request *r) {
         wait_for_map(c, r);
         return;
     }
-    lane *a = r->slot != SLOT_NONE ? lane_of(c, r) : NULL;
-    if (a && a->waiting) {
+    bool has_lane = r->slot != SLOT_NONE;
+    if (has_lane && lane_of(c, r)->waiting) {
         lane_insert(c, r);
         return;
     }
@@ -276,7 +276,7 @@ void route(cluster *c, request *r) {
         request_fail(c, r, KW_ERR_NOMEM, n, "out of memory");
         return;
     }
-    if (a && lane_is_elsewhere(a, l)) {
+    if (has_lane && lane_is_elsewhere(lane_of(c, r), l)) {
         lane_insert(c, r);
         return;
     }
@@ -284,15 +284,18 @@ void route(cluster *c, request *r) {
     assign(c, r, l, r->lost ? "retry" : reason);
 }
 
+static bool comes_too_early(cluster *c, const lane *a, const request *r, const link *l) {
+    return earlier_one_insists(a, r) || earlier_one_is_elsewhere(c, a, r, l);
+}
+
 void route_to(cluster *c, request *r, node *n, const char *reason) {
     assert(r->place == PLACE_NOWHERE && !r->in_lane);
-    lane *a = r->slot != SLOT_NONE ? lane_of(c, r) : NULL;
     link *l = link_for(c, n, r->slot);
     if (!l) {
         request_fail(c, r, KW_ERR_NOMEM, n, "out of memory");
         return;
     }
-    if (a && (earlier_one_insists(a, r) || earlier_one_is_elsewhere(c, a, r, l))) {
+    if (r->slot != SLOT_NONE && comes_too_early(c, lane_of(c, r), r, l)) {
         lane_insert(c, r);
         return;
     }
