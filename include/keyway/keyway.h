@@ -480,7 +480,8 @@ typedef enum kw_event_type {
     KW_EVENT_HELD_BACK, /* TRYAGAIN, CLUSTERDOWN, LOADING ...: the command is tried again */
     KW_EVENT_PROBED,    /* a command was sent to a node only to find its slot's owner */
     KW_EVENT_RETRIED,   /* a connection was lost, and the command is sent again */
-    KW_EVENT_FAILED     /* a command ended without a reply; the text says why */
+    KW_EVENT_FAILED,    /* a command ended without a reply; the text says why */
+    KW_EVENT_TYPE_COUNT
 } kw_event_type;
 
 /** Gets each event, from the same places as reply callbacks. The event lives until it returns. */

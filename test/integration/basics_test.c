@@ -346,7 +346,7 @@ static void count_event(kw_client *client, const kw_event *event, void *arg) {
 static void redirect_is_seen_as_event_and_in_the_trace(void **state) {
     redis_cluster *cluster = *state;
     kw_client *client = open_resp(cluster, 3);
-    int counts[KW_EVENT_PUSH + 1] = {0};
+    int counts[KW_EVENT_TYPE_COUNT] = {0};
     char key[32];
     char from[80];
     char to[80];

@@ -545,7 +545,7 @@ static void batch_item_fails_alone(void **state) {
 /* -------------------------------------------------------------- map and events */
 
 typedef struct seen {
-    int count[KW_EVENT_PUSH + 1];
+    int count[KW_EVENT_TYPE_COUNT];
     int slot; /* of the last redirect */
 } seen;
 

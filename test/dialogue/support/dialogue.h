@@ -84,7 +84,7 @@ typedef struct dialogue {
     conversation links[DIALOGUE_LINKS];
     dialogue_call *calls;
     size_t call_count;
-    unsigned events[KW_EVENT_FAILED + 1];
+    unsigned events[KW_EVENT_TYPE_COUNT];
     char last_event[256];
     bool lenient;                                      /* completions need not be looked at */
     const char *(*answer)(int node, const char *text); /* NULL: user commands wait for expect() */

@@ -161,7 +161,7 @@ typedef struct sim {
     uint64_t refresh_started_us;
     bool refresh_ended_well;
     bool refresh_by_hand;
-    unsigned events[KW_EVENT_PUSH + 1];
+    unsigned events[KW_EVENT_TYPE_COUNT];
 } sim;
 
 void sim_init(sim *s, uint64_t seed);
