@@ -86,7 +86,8 @@ static void learn_owner(reception *x, int slot, node *owner) {
         follow_failover(x, old, owner);
         return;
     }
-    if (slotmap_patch(&c->slots, slot, owner->index)) {
+    bool healed = slotmap_patch(&c->slots, slot, owner->index);
+    if (healed) {
         heal(x, slot, owner);
     }
     if (!old || !node_is_healthy(old)) {
@@ -97,8 +98,9 @@ static void learn_owner(reception *x, int slot, node *owner) {
     if (old && old != owner && !node_is_healthy(old)) {
         node_reroute_soon(c, old);
     }
-    if (c->config.require_full_coverage && c->slots.known_count == SLOT_COUNT) {
+    if (healed && c->config.require_full_coverage && c->slots.known_count == SLOT_COUNT) {
         route_map_waiting(c);
+        route_wake_all(c);
     }
 }
 

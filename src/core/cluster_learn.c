@@ -118,10 +118,7 @@ static void apply(cluster *c, request *r, const command_route *way) {
 
 void learn_command(cluster *c, request *r) {
     if (!slotmap_loaded(&c->slots)) {
-        request_waits(c, r, PLACE_MAP);
-        list_push_back(&c->map_waiting, &r->node);
-        refresh_arm(c, REFRESH_URGENT, NULL);
-        refresh_hurry(c);
+        route_wait_for_map(c, r);
         return;
     }
     size_t argc = 0;

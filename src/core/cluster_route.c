@@ -7,6 +7,8 @@
 
 #include <assert.h>
 
+#define BETTER_MAP_US 250000u /* how often those that wait for one look */
+
 /* ------------------------------------------------------------------- lanes */
 
 static lane *lane_of(cluster *c, const request *r) {
@@ -107,6 +109,14 @@ void lane_remove(cluster *c, request *r) {
 void route_wake_slot(cluster *c, int slot) {
     if (c->lanes[slot].waiting) {
         timer_start_now(c, &REQUEST_OF(c->lanes[slot].waiting)->retry);
+    }
+}
+
+void route_wake_all(cluster *c) {
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        if (slotmap_owner(&c->slots, slot) != SLOTMAP_NONE) {
+            route_wake_slot(c, slot);
+        }
     }
 }
 
@@ -247,17 +257,33 @@ static bool map_is_usable(const cluster *c) {
            (!c->config.require_full_coverage || c->slots.known_count == SLOT_COUNT);
 }
 
-static void wait_for_map(cluster *c, request *r) {
+void route_wait_for_map(cluster *c, request *r) {
+    const request *hint = c->inserted;
+    bool same_queue = hint && hint->place == PLACE_MAP;
+    list *queue = &c->map_waiting;
+    list *position =
+        list_empty(queue) ? queue : route_sorted_place(c, queue->next, queue, r, same_queue);
     request_waits(c, r, PLACE_MAP);
-    list_push_back(&c->map_waiting, &r->node);
+    list_insert_before(position, &r->node);
+    c->inserted = r;
     refresh_arm(c, REFRESH_URGENT, NULL);
     refresh_hurry(c);
+}
+
+/* In its lane, where the order is kept: others of its slot may wait in links. */
+static void wait_for_better_map(cluster *c, request *r) {
+    if (r->slot == SLOT_NONE || !slotmap_loaded(&c->slots)) {
+        route_wait_for_map(c, r);
+        return;
+    }
+    refresh_arm(c, REFRESH_URGENT, NULL);
+    lane_insert(c, r);
 }
 
 void route(cluster *c, request *r) {
     assert(r->place == PLACE_NOWHERE && !r->in_lane);
     if (!map_is_usable(c)) {
-        wait_for_map(c, r);
+        wait_for_better_map(c, r);
         return;
     }
     bool has_lane = r->slot != SLOT_NONE;
@@ -268,7 +294,7 @@ void route(cluster *c, request *r) {
     const char *reason = NULL;
     node *n = target_of(c, r, &reason);
     if (!n) {
-        wait_for_map(c, r);
+        wait_for_better_map(c, r);
         return;
     }
     link *l = link_for(c, n, r->slot);
@@ -331,15 +357,18 @@ void lane_on_timer(cluster *c, request *r) {
         const char *reason = NULL;
         node *n = map_is_usable(c) ? target_of(c, first, &reason) : NULL;
         link *l = n ? link_for(c, n, first->slot) : NULL;
+        if (!n) { /* an accepted view wakes it earlier */
+            wheel_start(&c->wheel, &first->retry, c->now_us + BETTER_MAP_US);
+            refresh_arm(c, REFRESH_URGENT, NULL);
+            return;
+        }
         if (l && lane_is_elsewhere(a, l)) {
             return; /* lane_leave wakes it */
         }
         ring_remove(a, first);
         wheel_stop(&c->wheel, &first->retry);
         request_stops_waiting(c, first);
-        if (!n) {
-            wait_for_map(c, first);
-        } else if (!l || !request_set_asking(c, first, &l->chunk, false)) {
+        if (!l || !request_set_asking(c, first, &l->chunk, false)) {
             request_fail(c, first, KW_ERR_NOMEM, n, "out of memory");
         } else {
             first->avoid = 0;

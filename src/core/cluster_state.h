@@ -237,7 +237,11 @@ bool lane_is_behind(const cluster *c, const request *r, const link *l);
 void lane_on_timer(cluster *c, request *r);
 /* The slot has an owner again: what waits for it goes on at once. */
 void route_wake_slot(cluster *c, int slot);
+/* All that have one. */
+void route_wake_all(cluster *c);
 list *route_sorted_place(cluster *c, list *first, list *end, const request *r, bool same_queue);
+/* Lets it wait for a (better) map, which is asked for. */
+void route_wait_for_map(cluster *c, request *r);
 /* All that wait for a map are routed. */
 void route_map_waiting(cluster *c);
 /* What waits for a link is routed again, where the map says now. */

@@ -82,11 +82,7 @@ static void route_all_waiting(cluster *c) {
             route_link_waiting(c, c->links[i]);
         }
     }
-    for (int slot = 0; slot < SLOT_COUNT; slot++) {
-        if (slotmap_owner(&c->slots, slot) != SLOTMAP_NONE) {
-            route_wake_slot(c, slot);
-        }
-    }
+    route_wake_all(c);
 }
 
 static void take_over(cluster *c, const view *v, bool keep_holes, uint32_t requested_at) {

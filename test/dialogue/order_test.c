@@ -140,6 +140,31 @@ static void reconnects_keep_the_order(dialogue *d) {
     }
 }
 
+/* Found by the simulation: what was lost went behind what had waited for the hole to close. */
+static void commands_that_wait_for_full_coverage_keep_their_order(dialogue *d) {
+    d->config.require_full_coverage = true;
+    start(d);
+    meet_all(d);
+    advance_ms(d, 2000);
+    int a = call(d, "GET k");
+    expect(d, 2, "GET k");
+    cluster_forget_slots(d->c, 100, 100, d->now_us);
+    int b = call(d, "SET k 1");
+    int c = call(d, "GET k");
+    hang_up(d, 2);
+    expect_nothing(d);
+    advance_ms(d, 105); /* the urgent refresh */
+    expect(d, 2, "GET k");
+    expect(d, 2, "SET k 1");
+    expect(d, 2, "GET k");
+    reply(d, 2, "0");
+    reply(d, 2, "+OK");
+    reply(d, 2, "1");
+    ok(d, a, "0");
+    ok(d, b, "+OK");
+    ok(d, c, "1");
+}
+
 static void commands_before_the_map_keep_their_order(dialogue *d) {
     start_cold(d);
     d->nodes[1].frozen = true;
@@ -183,6 +208,7 @@ int main(void) {
         DIALOGUE(commands_behind_tryagain_wait_for_it),
         DIALOGUE(refused_commands_go_again_in_their_order),
         DIALOGUE(reconnects_keep_the_order),
+        DIALOGUE(commands_that_wait_for_full_coverage_keep_their_order),
         DIALOGUE(commands_before_the_map_keep_their_order),
         DIALOGUE(slow_node_does_not_hold_others),
     };

@@ -44,6 +44,9 @@ static void trouble(sim *s) {
     s->load_at_us = s->now_us;
     s->fault_at_us = s->now_us + prng_below(&s->prng, SIM_S);
     sim_run_until(s, s->now_us + 8 * SIM_S);
+    if (sim_chance(s, 5)) {
+        sim_shutdown(s); /* in the middle of it */
+    }
     fault_heal(s);
     s->load_at_us = SIM_NEVER;
     sim_run_until(s, s->now_us + 200 * SIM_MS); /* what had broken is noticed */
@@ -96,8 +99,10 @@ static void run(uint64_t seed, bool verbose) {
     trouble(&s);
     wait_until_idle(&s);
     s.patient = true;
-    peace(&s);
-    idle(&s);
+    if (!s.shut) {
+        peace(&s);
+        idle(&s);
+    }
     load_check(&s);
     sim_done(&s);
 }

@@ -55,6 +55,7 @@ static void make_fleet(sim *s) {
                            .replica_count = replicas,
                            .host = "127.0.0.1",
                            .ports = s->ports,
+                           .password = s->config.password,
                            .failover_ms = (int)prng_range(&s->prng, 200, FAILOVER_MS_MAX),
                            .full_coverage_required = sim_chance(s, 30)};
     assert_int_equal(fleet_new(&config, s->now_us, &s->fleet), KW_OK);
@@ -62,7 +63,6 @@ static void make_fleet(sim *s) {
 
 static void make_client(sim *s) {
     kw_error err;
-    cluster_config_init(&s->config);
     for (unsigned i = 0; i < 2; i++) {
         bool by_name = sim_chance(s, 50);
         assert_true(endpoint_make(slice_text(by_name ? "seed.test" : "127.0.0.1"),
@@ -81,6 +81,8 @@ static void make_client(sim *s) {
     if (sim_chance(s, 20)) {
         s->config.refresh_interval_us = 2 * SIM_S;
     }
+    s->config.uncovered = sim_chance(s, 10) ? UNCOVERED_FAIL : UNCOVERED_WAIT;
+    s->config.require_full_coverage = sim_chance(s, 10);
     assert_int_equal(
         cluster_new(&s->mem.mem, &s->config, prng_next(&s->prng), s->now_us, &s->c, &err), KW_OK);
     cluster_watch_events(s->c, true);
@@ -91,8 +93,11 @@ void sim_init(sim *s, uint64_t seed) {
     s->seed = seed;
     prng_init(&s->prng, seed);
     s->now_us = 1700000000 * SIM_S;
-    s->latency_us = prng_range(&s->prng, 100, 3000);
-    s->burst_max = (unsigned)prng_range(&s->prng, 1, 12);
+    s->latency_us = prng_range(&s->prng, 100, sim_chance(s, 10) ? 30000 : 3000);
+    s->burst_max = (unsigned)prng_range(&s->prng, 1, sim_chance(s, 10) ? 60 : 12);
+    s->large = sim_chance(s, 20);
+    cluster_config_init(&s->config);
+    s->config.password = sim_chance(s, 20) ? "secret" : NULL;
     s->load_at_us = SIM_NEVER;
     s->fault_at_us = SIM_NEVER;
     failing_mem_init(&s->mem);
@@ -100,12 +105,18 @@ void sim_init(sim *s, uint64_t seed) {
     make_client(s);
 }
 
-void sim_done(sim *s) {
+void sim_shutdown(sim *s) {
     cluster_shutdown(s->c, KW_ERR_CLOSED, s->now_us);
     net_effects(s);
     load_completions(s);
     assert_int_equal(cluster_pending(s->c), 0);
     assert_int_equal(net_open_links(s), 0);
+    s->load_at_us = SIM_NEVER;
+    s->shut = true;
+}
+
+void sim_done(sim *s) {
+    sim_shutdown(s);
     while (cluster_next_event(s->c)) {
     }
     cluster_free(s->c);

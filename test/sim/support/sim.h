@@ -101,6 +101,7 @@ typedef enum sim_fault {
     FAULT_HOLE,
     FAULT_FORGET,
     FAULT_REFRESH,
+    FAULT_MEMORY,
     FAULT_COUNT
 } sim_fault;
 
@@ -129,6 +130,7 @@ typedef struct sim {
     uint64_t seed;
     prng prng;
     bool verbose;
+    bool shut; /* the client is closed */
     uint64_t now_us;
     failing_mem mem;
     cluster_config config;
@@ -152,6 +154,7 @@ typedef struct sim {
     uint64_t load_at_us; /* the next commands; SIM_NEVER: no more */
     unsigned burst_max;
     bool patient; /* all commands get the usual timeout */
+    bool large;   /* some have long arguments */
 
     unsigned faults; /* a bit for each kind in use */
     uint64_t fault_at_us;
@@ -166,6 +169,8 @@ typedef struct sim {
 
 void sim_init(sim *s, uint64_t seed);
 void sim_done(sim *s);
+/* Nothing is accepted any more; what is open ends now. */
+void sim_shutdown(sim *s);
 /* Lets time pass. */
 void sim_run_until(sim *s, uint64_t until_us);
 /* Takes what the brain gives, after a call of it from outside. */

@@ -4,7 +4,7 @@ int sim_key_slot(unsigned key);
 
 static const char *const names[FAULT_COUNT] = {"drop",  "hang",   "slow",    "kill",
                                                "pause", "freeze", "promote", "migrate",
-                                               "hole",  "forget", "refresh"};
+                                               "hole",  "forget", "refresh", "memory"};
 
 /* The first primary of a node's shard: replicas have its place for their own. */
 static uint16_t shard_of(const sim *s, uint16_t index) {
@@ -187,6 +187,9 @@ static void cause(sim *s, sim_fault fault) {
         s->refresh_by_hand = true;
         cluster_refresh(s->c, s->now_us);
         break;
+    case FAULT_MEMORY:
+        failing_mem_fail_at(&s->mem, 1 + (size_t)prng_below(&s->prng, 20));
+        break;
     case FAULT_COUNT:
         break;
     }
@@ -277,6 +280,7 @@ uint64_t fault_next_us(const sim *s) {
 
 void fault_heal(sim *s) {
     s->faults = 0;
+    failing_mem_fail_at(&s->mem, 0);
     s->fault_at_us = SIM_NEVER;
     sim_run_until(s, s->now_us + FAILOVER_MS_MAX * SIM_MS + 100 * SIM_MS);
     for (size_t i = 0; i < SIM_REPAIRS; i++) {

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#define LARGE_BYTES 40000
 #define TAGGED_KEYS 8 /* the last ones share two slots */
 
 static void key_name(unsigned key, char dst[32]) {
@@ -24,7 +25,14 @@ int sim_key_slot(unsigned key) {
     return slot_of_key(slice_text(name));
 }
 
-static size_t make_argv(unsigned kind, unsigned key, size_t index, char texts[4][32],
+static kw_slice long_text(size_t index) {
+    static char text[LARGE_BYTES];
+    memset(text, 'x', sizeof text);
+    snprintf(text, 32, "echo%zu", index);
+    return slice_of(text, sizeof text);
+}
+
+static size_t make_argv(const sim *s, unsigned kind, unsigned key, size_t index, char texts[4][32],
                         kw_slice argv[4]) {
     static const char *const names[] = {"APPEND", "GET", "MGET", "ECHO"};
     size_t argc = 0;
@@ -41,7 +49,7 @@ static size_t make_argv(unsigned kind, unsigned key, size_t index, char texts[4]
         argv[argc++] = slice_text(texts[2]);
     } else if (kind == SIM_ECHO) {
         snprintf(texts[2], 32, "echo%zu", index);
-        argv[argc++] = slice_text(texts[2]);
+        argv[argc++] = s->large ? long_text(index) : slice_text(texts[2]);
     }
     return argc;
 }
@@ -61,13 +69,19 @@ void load_submit(sim *s, sim_kind kind, unsigned key, uint64_t timeout_us) {
                        .submitted_us = s->now_us,
                        .timeout_us = timeout_us,
                        .trace = malloc(sizeof *k->trace)};
-    size_t argc = make_argv(kind, key, index, texts, argv);
+    size_t argc = make_argv(s, kind, key, index, texts, argv);
     cluster_submit_options options = {.timeout_us = timeout_us,
                                       .slot = SLOT_NONE,
                                       .trace = k->trace,
                                       .user = (void *)(uintptr_t)index};
     s->open_count++;
-    if (cluster_submit(s->c, argv, argc, &options, s->now_us, &err) != KW_OK) {
+    kw_status status = cluster_submit(s->c, argv, argc, &options, s->now_us, &err);
+    if (status == KW_ERR_NOMEM && s->faults & 1u << FAULT_MEMORY) {
+        s->open_count--;
+        k->done = true;
+        k->status = status;
+        k->outcome = err.outcome;
+    } else if (status != KW_OK) {
         sim_fail(s, "a command was refused: %s", err.message);
     }
     net_effects(s);
