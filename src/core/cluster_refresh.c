@@ -440,22 +440,12 @@ static refresh_ask *ask_of(refresh *f, uint32_t serial) {
     return NULL;
 }
 
-/* A node known by its socket is on this host: so are the hosts that it leaves out. */
-static endpoint asked_endpoint(const node *n) {
-    endpoint e = n->endpoint;
-    if (e.port == 0) {
-        (void)slice_copy(e.host, sizeof e.host, SLICE_LITERAL("127.0.0.1")); /* it fits */
-    }
-    return e;
-}
-
 static void read_slots(cluster *c, refresh_ask *ask, const node *n, const kw_reply *reply) {
     char text[ENDPOINT_TEXT_BYTES];
     char message[KW_ERROR_MESSAGE_SIZE];
     const char *why = "out of memory";
-    endpoint asked = asked_endpoint(n);
     view *v = reply ? view_new(c->mem) : NULL;
-    kw_status status = v ? view_read_slots(v, reply, &asked, &why) : KW_ERR_NOMEM;
+    kw_status status = v ? view_read_slots(v, reply, &n->endpoint, &why) : KW_ERR_NOMEM;
     if (status == KW_OK) {
         ask->view = v;
         return;
