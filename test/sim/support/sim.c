@@ -167,6 +167,16 @@ void sim_drain(sim *s) {
     }
 }
 
+static void note_gains(sim *s) {
+    const node_view *v = fleet_view(s->fleet);
+    for (uint16_t i = 0; i < s->node_count; i++) {
+        if (v->peers[i].slot_count > s->slot_count[i]) {
+            s->gained_us[i] = s->now_us;
+        }
+        s->slot_count[i] = v->peers[i].slot_count;
+    }
+}
+
 static uint64_t next_us(sim *s) {
     uint64_t at_us = cluster_deadline_us(s->c);
     uint64_t others[] = {fleet_deadline_us(s->fleet), net_next_us(s), s->load_at_us,
@@ -196,6 +206,7 @@ void sim_run_until(sim *s, uint64_t until_us) {
         }
         net_step(s);
         fault_step(s);
+        note_gains(s);
         load_step(s);
         sim_drain(s);
     }

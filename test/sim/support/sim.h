@@ -159,7 +159,9 @@ typedef struct sim {
     unsigned faults; /* a bit for each kind in use */
     uint64_t fault_at_us;
     sim_repair repairs[SIM_REPAIRS];
-    bool locked[SIM_NODES_MAX]; /* by shard (its first primary): something is under way there */
+    bool locked[SIM_NODES_MAX];        /* by shard (its first primary): something is under way */
+    uint64_t gained_us[SIM_NODES_MAX]; /* when a node got slots last */
+    uint32_t slot_count[SIM_NODES_MAX];
 
     uint64_t refresh_started_us;
     bool refresh_ended_well;

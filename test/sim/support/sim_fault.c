@@ -12,6 +12,18 @@ static uint16_t shard_of(const sim *s, uint16_t index) {
     return (uint16_t)(index < s->primary_count ? index : (index - s->primary_count) / replicas);
 }
 
+static bool is_free(const sim *s, uint16_t index) {
+    return !s->locked[shard_of(s, index)];
+}
+
+static void lock(sim *s, uint16_t index) {
+    s->locked[shard_of(s, index)] = true;
+}
+
+static void unlock(sim *s, uint16_t index) {
+    s->locked[shard_of(s, index)] = false;
+}
+
 static uint16_t any_node(sim *s) {
     return (uint16_t)prng_below(&s->prng, s->node_count);
 }
@@ -60,14 +72,13 @@ static void slow(sim *s) {
 
 static void kill_node(sim *s) {
     uint16_t n = any_node(s);
-    uint16_t shard = shard_of(s, n);
-    if (s->locked[shard] || s->node_count == s->primary_count || !fleet_node(s->fleet, n)) {
+    if (!is_free(s, n) || s->node_count == s->primary_count || !fleet_node(s->fleet, n)) {
         return;
     }
     sim_repair *r = plan_repair(s, REPAIR_REVIVE, 200 * SIM_MS, 4 * SIM_S);
     if (r) {
         r->node = n;
-        s->locked[shard] = true;
+        lock(s, n);
         net_node_gone(s, n);
         assert_int_equal(fleet_kill(s->fleet, n, s->now_us), KW_OK);
     }
@@ -75,33 +86,33 @@ static void kill_node(sim *s) {
 
 static void pause_node(sim *s) {
     uint16_t n = any_node(s);
-    if (!fleet_node(s->fleet, n) || fleet_is_paused(s->fleet, n) || s->locked[shard_of(s, n)]) {
+    if (!fleet_node(s->fleet, n) || fleet_is_paused(s->fleet, n) || !is_free(s, n)) {
         return;
     }
     sim_repair *r = plan_repair(s, REPAIR_UNPAUSE, 20 * SIM_MS, 3 * SIM_S);
     if (r) {
         r->node = n;
-        s->locked[shard_of(s, n)] = true;
+        lock(s, n);
         assert_int_equal(fleet_pause(s->fleet, n, true), KW_OK);
     }
 }
 
 static void freeze_node(sim *s) {
     uint16_t n = any_node(s);
-    if (!fleet_node(s->fleet, n) || s->locked[shard_of(s, n)]) {
+    if (!fleet_node(s->fleet, n) || !is_free(s, n)) {
         return;
     }
     sim_repair *r = plan_repair(s, REPAIR_UNFREEZE, 100 * SIM_MS, 3 * SIM_S);
     if (r) {
         r->node = n;
-        s->locked[shard_of(s, n)] = true;
+        lock(s, n);
         assert_int_equal(fleet_freeze(s->fleet, n, true), KW_OK);
     }
 }
 
 static void promote(sim *s) {
     uint16_t n = any_node(s);
-    if (fleet_node(s->fleet, n) && !is_primary(s, n) && !s->locked[shard_of(s, n)]) {
+    if (fleet_node(s->fleet, n) && !is_primary(s, n) && is_free(s, n)) {
         assert_int_equal(fleet_promote(s->fleet, n), KW_OK);
     }
 }
@@ -114,8 +125,8 @@ static void migrate(sim *s) {
     int slot = any_used_slot(s);
     uint16_t from = fleet_view(s->fleet)->owner[slot];
     uint16_t to = any_node(s);
-    if (from == NODE_NOBODY || from == to || !owns_slots(s, to) || s->locked[shard_of(s, from)] ||
-        s->locked[shard_of(s, to)] || !fleet_node(s->fleet, from) || !fleet_node(s->fleet, to)) {
+    if (from == NODE_NOBODY || from == to || !owns_slots(s, to) || !is_free(s, from) ||
+        !is_free(s, to) || !fleet_node(s->fleet, from) || !fleet_node(s->fleet, to)) {
         return;
     }
     sim_repair *r = plan_repair(s, REPAIR_MIGRATE, 1 * SIM_MS, 200 * SIM_MS);
@@ -123,8 +134,8 @@ static void migrate(sim *s) {
         r->slot = slot;
         r->node = from;
         r->other = to;
-        s->locked[shard_of(s, from)] = true;
-        s->locked[shard_of(s, to)] = true;
+        lock(s, from);
+        lock(s, to);
         assert_int_equal(fleet_migrate_begin(s->fleet, slot, to), KW_OK);
     }
 }
@@ -132,14 +143,14 @@ static void migrate(sim *s) {
 static void make_hole(sim *s) {
     int slot = any_used_slot(s);
     uint16_t owner = fleet_view(s->fleet)->owner[slot];
-    if (owner == NODE_NOBODY || s->locked[shard_of(s, owner)]) {
+    if (owner == NODE_NOBODY || !is_free(s, owner)) {
         return;
     }
     sim_repair *r = plan_repair(s, REPAIR_HOLE, 10 * SIM_MS, 2 * SIM_S);
     if (r) {
         r->slot = slot;
         r->node = owner;
-        s->locked[shard_of(s, owner)] = true;
+        lock(s, owner);
         assert_int_equal(fleet_assign(s->fleet, slot, slot, NODE_NOBODY), KW_OK);
     }
 }
@@ -211,7 +222,7 @@ static bool migrate_on(sim *s, sim_repair *r, size_t count) {
         return false;
     }
     assert_int_equal(fleet_migrate_end(s->fleet, r->slot), KW_OK);
-    s->locked[shard_of(s, r->other)] = false;
+    unlock(s, r->other);
     return true;
 }
 
@@ -247,7 +258,7 @@ static void repair(sim *s, sim_repair *r, bool at_once) {
         return;
     }
     assert_int_equal(status, KW_OK);
-    s->locked[shard_of(s, r->node)] = false;
+    unlock(s, r->node);
     r->kind = REPAIR_NONE;
 }
 
