@@ -116,6 +116,11 @@ static void apply(cluster *c, request *r, const command_route *way) {
     give_up_learning(c, r); /* nothing left to learn */
 }
 
+static void fail_crossslot(cluster *c, request *r, const command_route *way) {
+    request_fail(c, r, KW_ERR_CROSSSLOT, NULL, "the keys are in different slots (%d and %d)",
+                 way->slot, way->other_slot);
+}
+
 void learn_command(cluster *c, request *r) {
     if (!slotmap_loaded(&c->slots)) {
         route_wait_for_map(c, r);
@@ -130,8 +135,7 @@ void learn_command(cluster *c, request *r) {
     if (why) {
         request_fail(c, r, KW_ERR_UNSUPPORTED, NULL, REQUEST_DISTURBS, way.info->name, why);
     } else if (status == KW_ERR_CROSSSLOT) {
-        request_fail(c, r, status, NULL, "the keys are in different slots (%d and %d)", way.slot,
-                     way.other_slot);
+        fail_crossslot(c, r, &way);
     } else if (status != KW_OK) {
         request_fail(c, r, status, NULL, "the command could not be read");
     } else if (way.info && way.info->flags & COMMAND_KEYS_UNKNOWN) {
@@ -162,8 +166,7 @@ static void on_getkeys(cluster *c, request *asked, const kw_reply *reply) {
     command_route way = {.slot = SLOT_NONE, .reads_only = r->only_reads};
     kw_status status = reply ? command_route_keys(reply, &way) : KW_OK;
     if (status == KW_ERR_CROSSSLOT) {
-        request_fail(c, r, status, NULL, "the keys are in different slots (%d and %d)", way.slot,
-                     way.other_slot);
+        fail_crossslot(c, r, &way);
         return;
     }
     apply(c, r, &way);

@@ -261,7 +261,6 @@ static void want_write(cluster *c, link *l) {
 static void link_ready(cluster *c, link *l) {
     node *n = l->node;
     l->state = LINK_READY;
-    l->was_ready = true;
     n->failures_in_row = 0;
     n->timeouts_in_row = 0;
     n->was_up = true;

@@ -38,7 +38,6 @@ struct link {
     bool drained;      /* ... and what waited for it was routed elsewhere */
     bool busy;         /* its commands are being seen to: it must not be freed */
     bool write_wanted; /* an EFFECT_WRITE is queued and not yet answered */
-    bool was_ready;    /* the connection that was lost had been ready */
     int resp;          /* 2 or 3 */
     list pipeline;     /* requests written or to be written, oldest first */
     list *unsent;      /* first of them not wholly written; the list head if none */
@@ -56,9 +55,8 @@ struct link {
     uint64_t cancel_id; /* EFFECT_CANCEL */
     uint64_t connected_us;
     uint64_t received_us; /* the last bytes */
-    unsigned handshake_left;
-    bool silent;  /* nothing came for long although replies are due */
-    bool parting; /* silent, its node was replaced, and its last time to answer runs */
+    bool silent;          /* nothing came for long although replies are due */
+    bool parting;         /* silent, its node was replaced, and its last time to answer runs */
 };
 
 void link_init(link *l, const mem *m, uint32_t index, uint64_t reply_bytes_max);
