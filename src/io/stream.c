@@ -269,21 +269,31 @@ kw_status stream_connect(loop *l, const mem *m, const net_address *address,
     return KW_OK;
 }
 
-kw_status stream_adopt(loop *l, const mem *m, int fd, void *owner, stream **ret) {
+kw_status stream_adopt(loop *l, const mem *m, int fd, const stream_options *options, void *owner,
+                       stream **ret) {
     stream *s = stream_new(l, m, owner);
     if (!s) {
         return KW_ERR_NOMEM;
     }
-    int error = 0;
-    s->token = loop_add(l, fd, LOOP_READ, owner, &error);
-    if (!s->token) {
+    kw_status status = KW_OK;
+    if (options && options->tls) {
+        status = tls_session_new(options->tls, NULL, &s->tls);
+    }
+    if (status == KW_OK) {
+        int error = 0;
+        s->token = loop_add(l, fd, LOOP_READ, owner, &error);
+        if (!s->token) {
+            status = error == ENOMEM ? KW_ERR_NOMEM : KW_ERR_CONNECTION;
+        }
+    }
+    if (status != KW_OK) {
         stream_free(s);
-        return error == ENOMEM ? KW_ERR_NOMEM : KW_ERR_CONNECTION;
+        return status;
     }
     s->fd = fd;
     s->is_connected = true;
-    s->state = STREAM_OPEN;
-    set_tcp_options(fd, NULL);
+    s->state = s->tls ? STREAM_CONNECTING : STREAM_OPEN;
+    set_tcp_options(fd, options);
     *ret = s;
     return KW_OK;
 }

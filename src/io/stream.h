@@ -24,8 +24,10 @@ typedef struct stream_options {
 KW_CHECKED kw_status stream_connect(loop *l, const mem *m, const net_address *address,
                                     const stream_options *options, void *owner, stream **ret,
                                     kw_error *err);
-/* Takes over an accepted descriptor (the lab's side); plain only. */
-KW_CHECKED kw_status stream_adopt(loop *l, const mem *m, int fd, void *owner, stream **ret);
+/* Takes over an accepted descriptor (the lab's side); on failure it stays the caller's. With TLS
+ * (a server's context) the handshake begins when the peer speaks. options may be NULL. */
+KW_CHECKED kw_status stream_adopt(loop *l, const mem *m, int fd, const stream_options *options,
+                                  void *owner, stream **ret);
 /* Closes; NULL is allowed. */
 void stream_free(stream *s);
 /* Closes as a process that is killed does: what is unsent is dropped and the peer sees a reset. */

@@ -1,6 +1,7 @@
 #include "io/tls.h"
 
 #include "core/endpoint.h"
+#include "io/certificate.h"
 #include "io/io_error.h"
 
 #include <openssl/err.h>
@@ -12,6 +13,8 @@ struct tls_context {
     const mem *mem;
     SSL_CTX *ssl;
     char *server_name; /* or NULL */
+    char *trust;       /* of a server */
+    bool is_server;
     bool verify;
 };
 
@@ -49,29 +52,32 @@ static kw_status file_failed(kw_error *err, const char *what, const char *path) 
     return io_fail(err, KW_ERR_TLS, "%s '%s': %s", what, path, take_reason());
 }
 
-static kw_status load_trust(SSL_CTX *ssl, const tls_config *config, kw_error *err) {
-    if (config->ca_file && SSL_CTX_load_verify_file(ssl, config->ca_file) != 1) {
-        return file_failed(err, "cannot use the CA file", config->ca_file);
+/* Either may be NULL; both: the system's. */
+static kw_status load_trust(SSL_CTX *ssl, const char *ca_file, const char *ca_dir, kw_error *err) {
+    if (ca_file && SSL_CTX_load_verify_file(ssl, ca_file) != 1) {
+        return file_failed(err, "cannot use the CA file", ca_file);
     }
-    if (config->ca_dir && SSL_CTX_load_verify_dir(ssl, config->ca_dir) != 1) {
-        return file_failed(err, "cannot use the CA directory", config->ca_dir);
+    if (ca_dir && SSL_CTX_load_verify_dir(ssl, ca_dir) != 1) {
+        return file_failed(err, "cannot use the CA directory", ca_dir);
     }
-    if (!config->ca_file && !config->ca_dir && SSL_CTX_set_default_verify_paths(ssl) != 1) {
+    if (!ca_file && !ca_dir && SSL_CTX_set_default_verify_paths(ssl) != 1) {
         return file_failed(err, "cannot use the system's CA store", X509_get_default_cert_dir());
     }
     return KW_OK;
 }
 
-static kw_status load_certificate(SSL_CTX *ssl, const tls_config *config, kw_error *err) {
-    const char *key_file = config->key_file ? config->key_file : config->cert_file;
-    if (!config->cert_file) {
-        return config->key_file
-                   ? io_fail(err, KW_ERR_TLS, "a key file without a certificate file: '%s'",
-                             config->key_file)
-                   : KW_OK;
+static kw_status load_certificate(SSL_CTX *ssl, const char *cert_file, const char *key_file,
+                                  kw_error *err) {
+    if (!cert_file) {
+        return key_file ? io_fail(err, KW_ERR_TLS, "a key file without a certificate file: '%s'",
+                                  key_file)
+                        : KW_OK;
     }
-    if (SSL_CTX_use_certificate_chain_file(ssl, config->cert_file) != 1) {
-        return file_failed(err, "cannot use the certificate file", config->cert_file);
+    if (!key_file) {
+        key_file = cert_file;
+    }
+    if (SSL_CTX_use_certificate_chain_file(ssl, cert_file) != 1) {
+        return file_failed(err, "cannot use the certificate file", cert_file);
     }
     if (SSL_CTX_use_PrivateKey_file(ssl, key_file, SSL_FILETYPE_PEM) != 1) {
         return file_failed(err, "cannot use the key file", key_file);
@@ -82,42 +88,96 @@ static kw_status load_certificate(SSL_CTX *ssl, const tls_config *config, kw_err
     return KW_OK;
 }
 
-static kw_status configure(SSL_CTX *ssl, const tls_config *config, kw_error *err) {
+/* What both sides have in common. */
+static kw_status configure(SSL_CTX *ssl, kw_error *err) {
     SSL_CTX_set_default_passwd_cb(ssl, refuse_password);
-    SSL_CTX_set_verify(ssl, config->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     if (SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) != 1) {
         return io_fail(err, KW_ERR_TLS, "TLS 1.2 is not available: %s", take_reason());
     }
-    kw_status status = config->verify ? load_trust(ssl, config, err) : KW_OK;
-    return status == KW_OK ? load_certificate(ssl, config, err) : status;
+    return KW_OK;
 }
 
-kw_status tls_context_new(const mem *m, const tls_config *config, tls_context **ret,
-                          kw_error *err) {
+static kw_status configure_client(tls_context *c, const tls_config *config, kw_error *err) {
+    c->verify = config->verify;
+    if (config->server_name) {
+        c->server_name = mem_strndup(c->mem, config->server_name, strlen(config->server_name));
+        if (!c->server_name) {
+            return io_fail(err, KW_ERR_NOMEM, "out of memory");
+        }
+    }
+    SSL_CTX_set_verify(c->ssl, config->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    kw_status status =
+        config->verify ? load_trust(c->ssl, config->ca_file, config->ca_dir, err) : KW_OK;
+    return status == KW_OK ? load_certificate(c->ssl, config->cert_file, config->key_file, err)
+                           : status;
+}
+
+static kw_status use_made_certificate(tls_context *c, kw_error *err) {
+    certificate made;
+    if (!certificate_make(&made)) {
+        return io_fail(err, KW_ERR_TLS, "cannot make a certificate: %s", take_reason());
+    }
+    kw_status status = KW_OK;
+    if (SSL_CTX_use_certificate(c->ssl, made.own) != 1 ||
+        SSL_CTX_use_PrivateKey(c->ssl, made.key) != 1) {
+        status = io_fail(err, KW_ERR_TLS, "cannot use a made certificate: %s", take_reason());
+    }
+    c->trust = certificate_to_pem(c->mem, made.authority);
+    certificate_done(&made);
+    return status;
+}
+
+static kw_status configure_server(tls_context *c, const tls_server_config *config, kw_error *err) {
+    const int modes[] = {
+        [TLS_CLIENTS_ANY] = SSL_VERIFY_NONE,
+        [TLS_CLIENTS_CHECKED] = SSL_VERIFY_PEER,
+        [TLS_CLIENTS_REQUIRED] = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+    };
+    c->is_server = true;
+    SSL_CTX_set_verify(c->ssl, modes[config->clients], NULL);
+    SSL_CTX_set_num_tickets(c->ssl, 0); /* no session is ever resumed */
+    SSL_CTX_set_options(c->ssl, SSL_OP_NO_TICKET);
+    kw_status status = KW_OK;
+    if (config->clients != TLS_CLIENTS_ANY) {
+        status = load_trust(c->ssl, config->ca_file, config->ca_dir, err);
+    }
+    if (status == KW_OK && !config->cert_file && !config->key_file) {
+        status = use_made_certificate(c, err);
+    } else if (status == KW_OK) {
+        status = load_certificate(c->ssl, config->cert_file, config->key_file, err);
+        if (status == KW_OK) {
+            c->trust = certificate_to_pem(c->mem, SSL_CTX_get0_certificate(c->ssl));
+        }
+    }
+    if (status == KW_OK && !c->trust) {
+        status = io_fail(err, KW_ERR_NOMEM, "out of memory");
+    }
+    return status;
+}
+
+/* One side's context, as far as both are the same; NULL: *ret_status says why. */
+static tls_context *new_context(const mem *m, const SSL_METHOD *method, kw_status *ret_status,
+                                kw_error *err) {
     /* a library leaves no exit handler behind in its host */
     if (OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL) != 1) {
-        return io_fail(err, KW_ERR_TLS, "cannot start OpenSSL: %s", take_reason());
+        *ret_status = io_fail(err, KW_ERR_TLS, "cannot start OpenSSL: %s", take_reason());
+        return NULL;
     }
-    tls_context *c = mem_calloc(m, 1, sizeof *c);
-    if (!c) {
-        return io_fail(err, KW_ERR_NOMEM, "out of memory");
-    }
-    c->mem = m;
-    c->verify = config->verify;
-    kw_status status = KW_OK;
     ERR_clear_error();
-    c->ssl = SSL_CTX_new(TLS_client_method());
-    if (config->server_name) {
-        c->server_name = mem_strndup(m, config->server_name, strlen(config->server_name));
+    tls_context *c = mem_calloc(m, 1, sizeof *c);
+    if (c) {
+        c->mem = m;
+        c->ssl = SSL_CTX_new(method);
     }
-    if (!c->ssl || (config->server_name && !c->server_name)) {
-        status = io_fail(err, KW_ERR_NOMEM, "out of memory");
-    } else {
-        status = configure(c->ssl, config, err);
-    }
+    *ret_status =
+        c && c->ssl ? configure(c->ssl, err) : io_fail(err, KW_ERR_NOMEM, "out of memory");
+    return c;
+}
+
+static kw_status finish_context(tls_context *c, kw_status status, tls_context **ret) {
     ERR_clear_error();
     if (status != KW_OK) {
         tls_context_free(c);
@@ -127,13 +187,34 @@ kw_status tls_context_new(const mem *m, const tls_config *config, tls_context **
     return KW_OK;
 }
 
+kw_status tls_context_new(const mem *m, const tls_config *config, tls_context **ret,
+                          kw_error *err) {
+    kw_status status;
+    tls_context *c = new_context(m, TLS_client_method(), &status, err);
+    status = status == KW_OK ? configure_client(c, config, err) : status;
+    return finish_context(c, status, ret);
+}
+
+kw_status tls_server_context_new(const mem *m, const tls_server_config *config, tls_context **ret,
+                                 kw_error *err) {
+    kw_status status;
+    tls_context *c = new_context(m, TLS_server_method(), &status, err);
+    status = status == KW_OK ? configure_server(c, config, err) : status;
+    return finish_context(c, status, ret);
+}
+
 void tls_context_free(tls_context *c) {
     if (!c) {
         return;
     }
     SSL_CTX_free(c->ssl);
     mem_free(c->mem, c->server_name);
+    mem_free(c->mem, c->trust);
     mem_free(c->mem, c);
+}
+
+const char *tls_context_trust(const tls_context *c) {
+    return c->trust;
 }
 
 /* Names go into SNI, addresses must not (RFC 6066, 3). */
@@ -154,7 +235,7 @@ static bool expect_host(tls_session *s, bool verify) {
 
 kw_status tls_session_new(tls_context *c, const char *host, tls_session **ret) {
     const char *name = c->server_name ? c->server_name : host;
-    if (!name || strlen(name) > LIMIT_HOST_BYTES) {
+    if (!c->is_server && (!name || strlen(name) > LIMIT_HOST_BYTES)) {
         return KW_ERR_INVALID;
     }
     tls_session *s = mem_calloc(c->mem, 1, sizeof *s);
@@ -162,7 +243,7 @@ kw_status tls_session_new(tls_context *c, const char *host, tls_session **ret) {
         return KW_ERR_NOMEM;
     }
     s->mem = c->mem;
-    slice_copy(s->host, sizeof s->host, slice_text(name));
+    slice_copy(s->host, sizeof s->host, slice_text(name ? name : ""));
     ERR_clear_error();
     s->ssl = SSL_new(c->ssl);
     s->incoming = BIO_new(BIO_s_mem());
@@ -173,9 +254,13 @@ kw_status tls_session_new(tls_context *c, const char *host, tls_session **ret) {
         goto fail;
     }
     SSL_set_bio(s->ssl, s->incoming, s->outgoing);
-    SSL_set_connect_state(s->ssl);
-    if (!expect_host(s, c->verify)) {
-        goto fail;
+    if (c->is_server) {
+        SSL_set_accept_state(s->ssl);
+    } else {
+        SSL_set_connect_state(s->ssl);
+        if (!expect_host(s, c->verify)) {
+            goto fail;
+        }
     }
     *ret = s;
     return KW_OK;

@@ -1,5 +1,5 @@
-/* TLS without a socket: OpenSSL between two memory BIOs. A context is made once a handle, a session
- * once a connection. Owns OpenSSL's objects; never touches a descriptor. */
+/* TLS without a socket: OpenSSL between two memory BIOs. A context is made once a handle or lab, a
+ * session once a connection. Owns OpenSSL's objects; never touches a descriptor. */
 #ifndef IO_TLS_H
 #define IO_TLS_H
 
@@ -16,6 +16,22 @@ typedef struct tls_config {
     bool verify;             /* false: any certificate (not for production) */
 } tls_config;
 
+/* Whether a server asks its clients for a certificate, signed by an authority of ca_file or ca_dir;
+ * the numbers of kw_lab_tls_clients. */
+typedef enum tls_clients {
+    TLS_CLIENTS_ANY,     /* it does not ask */
+    TLS_CLIENTS_CHECKED, /* none is fine, a wrong one is not */
+    TLS_CLIENTS_REQUIRED
+} tls_clients;
+
+typedef struct tls_server_config {
+    const char *cert_file; /* PEM chain; NULL: one is made for the loopback names */
+    const char *key_file;  /* NULL: in cert_file */
+    const char *ca_file;
+    const char *ca_dir;
+    tls_clients clients;
+} tls_server_config;
+
 /* Encrypted bytes that may wait for the socket before tls_write takes no more. */
 #define TLS_PENDING_MAX (64 * 1024)
 
@@ -25,10 +41,18 @@ typedef struct tls_session tls_session;
 /* KW_ERR_TLS with a message that names the file and what is wrong with it. */
 KW_CHECKED kw_status tls_context_new(const mem *m, const tls_config *config, tls_context **ret,
                                      kw_error *err);
+/* The same for accepted connections. */
+KW_CHECKED kw_status tls_server_context_new(const mem *m, const tls_server_config *config,
+                                            tls_context **ret, kw_error *err);
 void tls_context_free(tls_context *c);
 
-/* A client session. `host` is the name or address literal connected to: it is verified against the
- * certificate (name or IP), and sent as SNI if it is a name. */
+/* What a client of this server's context must trust, as PEM: the authority of a made certificate,
+ * else the certificate itself. Belongs to the context. */
+const char *tls_context_trust(const tls_context *c);
+
+/* A session of the context's side. `host` is the name or address literal that a client connects to:
+ * it is verified against the certificate (name or IP), and sent as SNI if it is a name. A server's
+ * is NULL. */
 KW_CHECKED kw_status tls_session_new(tls_context *c, const char *host, tls_session **ret);
 void tls_session_free(tls_session *s);
 

@@ -47,7 +47,7 @@ static lab_connection *new_connection(lab_server *s, node *n, int fd, uint64_t n
     c->kind = LAB_OWNER_CONNECTION;
     c->server = s;
     c->session = node_session_new(n, "127.0.0.1:0", now_us);
-    if (!c->session || stream_adopt(s->loop, s->mem, fd, c, &c->stream) != KW_OK) {
+    if (!c->session || stream_adopt(s->loop, s->mem, fd, NULL, c, &c->stream) != KW_OK) {
         node_session_free(n, c->session);
         mem_free(s->mem, c);
         return NULL;

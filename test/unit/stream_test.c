@@ -52,7 +52,7 @@ static void open_pair(pair *p, const net_address *address, const stream_options 
     }
     assert_int_equal(stream_get_state(p->near), STREAM_OPEN);
     assert_true(fd >= 0);
-    assert_int_equal(stream_adopt(p->loop, &mem_default, fd, &p->far, &p->far), KW_OK);
+    assert_int_equal(stream_adopt(p->loop, &mem_default, fd, NULL, &p->far, &p->far), KW_OK);
 }
 
 static void close_pair(pair *p) {
