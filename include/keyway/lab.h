@@ -45,7 +45,7 @@ KW_API KW_CHECKED kw_status kw_lab_start(const kw_lab_options *options, kw_lab *
 /** Ends all nodes and frees the lab; NULL is allowed. */
 KW_API void kw_lab_stop(kw_lab *lab);
 
-/** A URL with all nodes as seeds; belongs to the lab. */
+/** A URL with the nodes as seeds, of a large lab the first 64; belongs to the lab. */
 KW_API const char *kw_lab_url(const kw_lab *lab);
 
 /** The number of nodes: first the primaries in the order of their slots, then the replicas. */

@@ -205,7 +205,7 @@ static kw_status write_url(kw_lab *lab, kw_error *err) {
     buffer text;
     buffer_init(&text, lab->mem, 0);
     bool ok = buffer_append_text(&text, "redis://");
-    for (uint16_t i = 0; ok && i < lab->count; i++) {
+    for (uint16_t i = 0; ok && i < lab->count && i < LIMIT_SEEDS; i++) {
         ok = buffer_printf(&text, "%s" HOST ":%u", i ? "," : "", lab->servers[i].port);
     }
     kw_slice url = buffer_slice(&text);

@@ -9,6 +9,7 @@ const tool_command tool_commands[] = {
     {"exec", "runs one command, or those on standard input, and prints the replies", cmd_exec},
     {"slot", "shows the slot of each key", cmd_slot},
     {"map", "draws the cluster's slot map", cmd_map},
+    {"lab", "runs a cluster in this process for any client, and makes it misbehave", cmd_lab},
     {"demo", "shows the client at work while an embedded cluster changes under it", cmd_demo},
     {NULL, NULL, NULL},
 };
@@ -60,11 +61,32 @@ static exit_status unknown_command(const char *word) {
     return STATUS_USAGE;
 }
 
+static const tool_command *find_command(const char *name) {
+    for (const tool_command *command = tool_commands; command->name; command++) {
+        if (slice_is(slice_text(name), command->name)) {
+            return command;
+        }
+    }
+    return NULL;
+}
+
+/* `keyway help lab` is `keyway lab --help`. */
+static exit_status run_help(int argc, char **argv) {
+    if (argc < 3) {
+        return show_help();
+    }
+    const tool_command *command = find_command(argv[2]);
+    char *help[] = {argv[2], (char[]){"--help"}, NULL};
+    return command ? command->run(2, help) : unknown_command(argv[2]);
+}
+
 static exit_status run(int argc, char **argv) {
     setlocale(LC_CTYPE, ""); /* numbers stay as C writes them */
+    if (argc > 1 && slice_is(slice_text(argv[1]), "help")) {
+        return run_help(argc, argv);
+    }
     if (argc > 1 &&
-        (slice_is(slice_text(argv[1]), "--help") || slice_is(slice_text(argv[1]), "-h") ||
-         slice_is(slice_text(argv[1]), "help"))) {
+        (slice_is(slice_text(argv[1]), "--help") || slice_is(slice_text(argv[1]), "-h"))) {
         return show_help();
     }
     if (argc > 1 &&
@@ -74,12 +96,8 @@ static exit_status run(int argc, char **argv) {
     if (argc < 2 || argv[1][0] == '-') {
         return cmd_prompt(argc, argv);
     }
-    for (const tool_command *command = tool_commands; command->name; command++) {
-        if (slice_is(slice_text(argv[1]), command->name)) {
-            return command->run(argc - 1, argv + 1);
-        }
-    }
-    return unknown_command(argv[1]);
+    const tool_command *command = find_command(argv[1]);
+    return command ? command->run(argc - 1, argv + 1) : unknown_command(argv[1]);
 }
 
 int main(int argc, char **argv) {

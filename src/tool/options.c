@@ -75,28 +75,37 @@ int option_next(const option_set *set, int argc, char **argv, const char **ret_v
     return found == -1 ? OPTION_END : found;
 }
 
-static void help_row(out *o, const option_row *row) {
-    char left[48];
-    int len = 0;
+/* `-u, --url URL`, as the help has it on its left; its length. */
+static int help_left(const option_row *row, char *ret, size_t size) {
+    char letter[5] = "    ";
     if (row->id < 256) {
-        len = snprintf(left, sizeof left, "-%c, ", row->id);
-    } else {
-        len = snprintf(left, sizeof left, "    ");
+        snprintf(letter, sizeof letter, "-%c, ", row->id);
     }
-    snprintf(left + len, sizeof left - (size_t)len, "--%s%s%s", row->name, row->value ? " " : "",
-             row->value ? row->value : "");
-    out_printf(o, "  %-22s %s\n", left, row->help);
+    return snprintf(ret, size, "%s--%s%s%s", letter, row->name, row->value ? " " : "",
+                    row->value ? row->value : "");
+}
+
+static void help_row(out *o, const option_row *row, int width) {
+    char left[64];
+    help_left(row, left, sizeof left);
+    out_printf(o, "  %-*s %s\n", width, left, row->help);
 }
 
 void option_help(const option_set *set) {
     out o;
+    int width = 22;
+    char left[64];
     out_init(&o, STDOUT_FILENO);
     out_printf(&o, "usage: keyway%s%s%s%s\n\n%s\n\noptions:\n", set->command[0] ? " " : "",
                set->command, set->usage[0] ? " " : "", set->usage, set->about);
     for (const option_row *row = set->rows; row->id != 0; row++) {
-        help_row(&o, row);
+        int len = help_left(row, left, sizeof left);
+        width = len > width ? len : width;
     }
-    help_row(&o, &(option_row){OPTION_HELP, "help", NULL, "this text"});
+    for (const option_row *row = set->rows; row->id != 0; row++) {
+        help_row(&o, row, width);
+    }
+    help_row(&o, &(option_row){OPTION_HELP, "help", NULL, "this text"}, width);
     if (set->after) {
         out_printf(&o, "\n%s\n", set->after);
     }

@@ -26,6 +26,7 @@ exit_status cmd_prompt(int argc, char **argv);
 exit_status cmd_slot(int argc, char **argv);
 exit_status cmd_map(int argc, char **argv);
 exit_status cmd_demo(int argc, char **argv);
+exit_status cmd_lab(int argc, char **argv);
 
 /* `keyway: ` and one line on standard error. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

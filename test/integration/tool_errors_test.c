@@ -49,6 +49,12 @@ static void wrong_usage_is_told_in_one_line(void **state) {
         {"map --timeout 0", 2, "from 1 to"},
         {"demo extra", 2, "demo takes no arguments"},
         {"demo --rate 0", 2, "from 1 to"},
+        {"lab extra", 2, "lab takes no arguments"},
+        {"lab --masters 0", 2, "from 1 to 128"},
+        {"lab --replicas 9", 2, "from 0 to 8"},
+        {"lab --port 65533", 2, "6 nodes need as many ports: --port is at most 65530"},
+        {"lab --failovr-ms 1", 2, "did you mean --failover-ms?"},
+        {"help nosuch", 2, "no command `nosuch`"},
         {"demo --plain=1", 2, "takes no value"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -113,9 +119,10 @@ static void without_a_url_an_embedded_cluster_serves_and_is_named(void **state) 
 
 static void every_command_has_help_on_standard_output(void **state) {
     (void)state;
-    static const char *const commands[] = {"", "exec", "slot", "map", "demo"};
+    static const char *const commands[] = {"", "exec", "slot", "map", "lab", "demo"};
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
-        shell_result r = shell("$KEYWAY %s --help && $KEYWAY %s -h", commands[i], commands[i]);
+        shell_result r = shell("$KEYWAY %s --help && $KEYWAY %s -h && $KEYWAY help %s", commands[i],
+                               commands[i], commands[i]);
         assert_int_equal(r.status, 0);
         assert_string_equal(r.err, "");
         assert_int_equal(strncmp(r.out, "usage: keyway", 13), 0);

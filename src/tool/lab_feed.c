@@ -1,0 +1,121 @@
+#include "tool/lab_feed.h"
+
+#include "tool/json.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { WAITING_BYTES_MAX = 1024 * 1024, KEPT_BYTES = 64 * 1024 };
+
+void feed_init(lab_feed *f, int fd, feed_mode mode, uint64_t now_us) {
+    *f = (lab_feed){.fd = fd, .mode = mode, .started_us = now_us};
+    pthread_mutex_init(&f->mutex, NULL);
+    out_init(&f->waiting, -1);
+    out_init(&f->scratch, -1);
+}
+
+void feed_done(lab_feed *f) {
+    out_done(&f->waiting);
+    out_done(&f->scratch);
+    pthread_mutex_destroy(&f->mutex);
+}
+
+static void make_line(lab_feed *f, uint64_t time_us, int node, const char *name, const char *text) {
+    out *o = &f->scratch;
+    if (f->mode == FEED_JSON) {
+        out_printf(o, "{\"time_us\":%llu,\"event\":", (unsigned long long)time_us);
+        json_text(o, name);
+        if (node >= 0) {
+            out_printf(o, ",\"node\":%d", node);
+        }
+        out_text(o, ",\"text\":");
+        json_text(o, text);
+        out_text(o, "}\n");
+        return;
+    }
+    char place[16] = "-";
+    if (node >= 0) {
+        snprintf(place, sizeof place, "node %d", node);
+    }
+    out_printf(o, "%8.3f s  %-8s %s\n", (double)time_us / 1e6, place, text);
+}
+
+/* The line made goes to the others, if they have not piled up. */
+static void push_line(lab_feed *f) {
+    kw_slice line = out_slice(&f->scratch);
+    if (f->gone) {
+        return;
+    }
+    if (out_slice(&f->waiting).len + line.len > WAITING_BYTES_MAX) {
+        f->dropped_count++;
+    } else {
+        out_bytes(&f->waiting, line.data, line.len);
+    }
+    buffer_clear(&f->scratch.bytes, KEPT_BYTES);
+}
+
+void feed_ready(lab_feed *f, const char *url) {
+    pthread_mutex_lock(&f->mutex);
+    if (f->mode == FEED_JSON) {
+        out_text(&f->scratch, "{\"time_us\":0,\"event\":\"ready\",\"url\":");
+        json_text(&f->scratch, url);
+        out_text(&f->scratch, "}\n");
+    } else {
+        out_printf(&f->scratch, "%s\n", url);
+    }
+    push_line(f);
+    pthread_mutex_unlock(&f->mutex);
+}
+
+void feed_event(lab_feed *f, uint64_t now_us, int node, const char *name, const char *text) {
+    if (f->mode == FEED_QUIET) {
+        return;
+    }
+    uint64_t time_us = now_us > f->started_us ? now_us - f->started_us : 0;
+    pthread_mutex_lock(&f->mutex);
+    make_line(f, time_us, node, name, text);
+    push_line(f);
+    pthread_mutex_unlock(&f->mutex);
+}
+
+bool feed_has_output(lab_feed *f) {
+    pthread_mutex_lock(&f->mutex);
+    bool has = !f->gone && out_slice(&f->waiting).len > 0;
+    pthread_mutex_unlock(&f->mutex);
+    return has;
+}
+
+/* What the slow reader missed is told as soon as there is room for it. */
+static void tell_dropped(lab_feed *f) {
+    if (f->dropped_count == 0 || out_slice(&f->waiting).len > WAITING_BYTES_MAX / 2) {
+        return;
+    }
+    if (f->mode == FEED_JSON) {
+        out_printf(&f->waiting, "{\"event\":\"dropped\",\"count\":%llu}\n",
+                   (unsigned long long)f->dropped_count);
+    } else {
+        out_printf(&f->waiting, "    (%llu events are left out: the reader was too slow)\n",
+                   (unsigned long long)f->dropped_count);
+    }
+    f->dropped_count = 0;
+}
+
+void feed_write(lab_feed *f) {
+    pthread_mutex_lock(&f->mutex);
+    kw_slice rest = out_slice(&f->waiting);
+    /* Of a pipe that is writable so many bytes are taken without waiting. */
+    size_t len = rest.len < PIPE_BUF ? rest.len : PIPE_BUF;
+    ssize_t written = len > 0 && !f->gone ? write(f->fd, rest.data, len) : 0;
+    if (written >= 0) {
+        buffer_consume(&f->waiting.bytes, (size_t)written);
+    } else if (errno != EINTR && errno != EAGAIN) {
+        f->gone = true; /* closed pipe, full disk: the lab itself goes on */
+    }
+    if (out_slice(&f->waiting).len == 0 || f->gone) {
+        buffer_clear(&f->waiting.bytes, KEPT_BYTES);
+    }
+    tell_dropped(f);
+    pthread_mutex_unlock(&f->mutex);
+}
