@@ -4,49 +4,16 @@ node knows, for its COMMAND INFO and COMMAND DOCS. The server listens on a Unix 
 of its own, and ends with the script."""
 import os
 import re
-import socket
-import subprocess
+import sys
 import tempfile
-import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+from redis_socket import running_server  # noqa: E402
 
 root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 table = open(os.path.join(root, "src/node/node_command.c"), encoding="ascii").read()
 names = sorted(re.findall(r'^    (?:\{|CONTAINER\()"([a-z-]+)",', table, re.M))
-
-
-class Connection:
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
-        self.file = self.socket.makefile("rb")
-
-    def send(self, *arguments):
-        parts = [b"*%d\r\n" % len(arguments)]
-        parts += [b"$%d\r\n%s\r\n" % (len(a), a.encode()) for a in arguments]
-        self.socket.sendall(b"".join(parts))
-
-    def raw(self):
-        """One value as it came."""
-        line = self.file.readline()
-        kind, count = line[:1], line[1:-2]
-        if kind in b"$=":
-            return line + self.file.read(int(count) + 2)
-        if kind in b"*~":
-            return line + b"".join(self.raw() for _ in range(int(count)))
-        if kind == b"%":
-            return line + b"".join(self.raw() for _ in range(2 * int(count)))
-        return line
-
-    def value(self):
-        line = self.file.readline()
-        kind, count = line[:1], line[1:-2]
-        if kind == b"$":
-            return self.file.read(int(count) + 2)[:-2].decode()
-        if kind in b"*~":
-            return [self.value() for _ in range(int(count))]
-        if kind == b"%":
-            return {self.value(): self.value() for _ in range(int(count))}
-        return count.decode()
 
 
 def literal(text):
@@ -55,34 +22,16 @@ def literal(text):
     return "\n     ".join(f'"{piece}"' for piece in pieces)
 
 
-def connect(path):
-    for _ in range(100):
-        try:
-            return Connection(path)
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit("the server does not start")
-
-
-with tempfile.TemporaryDirectory() as home:
-    path = os.path.join(home, "socket")
-    server = subprocess.Popen(
-        ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--logfile", os.path.join(home, "log")],
-        cwd=home)
-    try:
-        connection = connect(path)
-        connection.send("HELLO", "3")
-        connection.raw()
-        lines = ["/* Made by scripts/make_node_commands.py: do not edit. */"]
-        for name in names:
-            connection.send("COMMAND", "INFO", name)
-            info = connection.raw().decode("ascii").removeprefix("*1\r\n")
-            connection.send("COMMAND", "DOCS", name)
-            docs = connection.value()[name]
-            texts = [literal(docs.get(field, "")) for field in ("summary", "since", "group")]
-            lines.append('    {"%s",\n     %s,\n     %s},' % (name, ",\n     ".join(texts), literal(info)))
-    finally:
-        server.terminate()
-        server.wait()
+with tempfile.TemporaryDirectory() as home, running_server(home) as connection:
+    connection.send("HELLO", "3")
+    connection.raw()
+    lines = ["/* Made by scripts/make_node_commands.py: do not edit. */"]
+    for name in names:
+        connection.send("COMMAND", "INFO", name)
+        info = connection.raw().decode("ascii").removeprefix("*1\r\n")
+        connection.send("COMMAND", "DOCS", name)
+        docs = connection.value()[name]
+        texts = [literal(docs.get(field, "")) for field in ("summary", "since", "group")]
+        lines.append('    {"%s",\n     %s,\n     %s},' % (name, ",\n     ".join(texts), literal(info)))
 with open(os.path.join(root, "src/node/node_command_info.inc"), "w", encoding="ascii") as out:
     out.write("\n".join(line.rstrip() for line in lines) + "\n")
