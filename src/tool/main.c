@@ -1,5 +1,5 @@
+#include "base/suggest.h"
 #include "tool/out.h"
-#include "tool/suggest.h"
 #include "tool/tool.h"
 
 #include <locale.h>

@@ -1,7 +1,7 @@
 #include "tool/options.h"
 
+#include "base/suggest.h"
 #include "tool/out.h"
-#include "tool/suggest.h"
 
 #include <getopt.h>
 #include <stdio.h>

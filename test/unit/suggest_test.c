@@ -1,4 +1,4 @@
-#include "tool/suggest.h"
+#include "base/suggest.h"
 
 #include "unit/support/unit.h"
 
