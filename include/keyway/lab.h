@@ -38,15 +38,52 @@ KW_API void kw_lab_options_set_full_coverage(kw_lab_options *options, bool requi
 KW_API KW_CHECKED kw_status kw_lab_options_set_auth(kw_lab_options *options, const char *user,
                                                     const char *password);
 
+/** Whether nodes speak TLS. */
+typedef enum kw_lab_tls {
+    KW_LAB_TLS_OFF,   /* the default */
+    KW_LAB_TLS_ONLY,  /* on their ports, and nothing else */
+    KW_LAB_TLS_BESIDE /* on a second port of each node; clients are redirected to ports of the kind
+                         that they came by */
+} kw_lab_tls;
+/** Has the nodes speak TLS (1.2 or newer). */
+KW_API KW_CHECKED kw_status kw_lab_options_set_tls(kw_lab_options *options, kw_lab_tls tls);
+/** With KW_LAB_TLS_BESIDE the TLS port of the first node; the others follow. 0 (the default) takes
+ * free ones. */
+KW_API void kw_lab_options_set_tls_port(kw_lab_options *options, uint16_t port);
+/** The certificate that all nodes show, a PEM file with its chain, and its key, NULL: in the same
+ * file. Both NULL (the default): one is made at each start, for localhost, 127.0.0.1 and ::1,
+ * signed by an authority of its own (kw_lab_tls_certificate). */
+KW_API KW_CHECKED kw_status kw_lab_options_set_tls_files(kw_lab_options *options,
+                                                         const char *cert_file,
+                                                         const char *key_file);
+/** Whether clients must show a certificate, as tls-auth-clients of the servers. */
+typedef enum kw_lab_tls_clients {
+    KW_LAB_TLS_CLIENTS_ANY,     /* they are not asked for one: the default */
+    KW_LAB_TLS_CLIENTS_CHECKED, /* they need not, but it must be a good one */
+    KW_LAB_TLS_CLIENTS_REQUIRED
+} kw_lab_tls_clients;
+/** Asks clients for certificates. ca_file: PEM of the authorities that sign good ones; may be NULL
+ * if clients are not asked. */
+KW_API KW_CHECKED kw_status kw_lab_options_set_tls_clients(kw_lab_options *options,
+                                                           kw_lab_tls_clients demand,
+                                                           const char *ca_file);
+
 /** Starts a cluster with all slots assigned evenly, in order. options may be NULL.
- * Errors: KW_ERR_CONNECTION (a port cannot be had), KW_ERR_NOMEM, KW_ERR_INVALID. */
+ * Errors: KW_ERR_CONNECTION (a port cannot be had), KW_ERR_TLS (the certificate), KW_ERR_NOMEM,
+ * KW_ERR_INVALID. */
 KW_API KW_CHECKED kw_status kw_lab_start(const kw_lab_options *options, kw_lab **ret,
                                          kw_error *err);
 /** Ends all nodes and frees the lab; NULL is allowed. */
 KW_API void kw_lab_stop(kw_lab *lab);
 
-/** A URL with the nodes as seeds, of a large lab the first 64; belongs to the lab. */
+/** A URL with the nodes (the first 64 of them) as seeds: redis://, or rediss:// if they speak only
+ * TLS. It belongs to the lab. */
 KW_API const char *kw_lab_url(const kw_lab *lab);
+/** The same by TLS; NULL if the nodes do not speak it. */
+KW_API const char *kw_lab_tls_url(const kw_lab *lab);
+/** The certificate that clients must trust, as PEM: the authority of a certificate made at the
+ * start, else the one that the nodes show. NULL without TLS. It belongs to the lab. */
+KW_API const char *kw_lab_tls_certificate(const kw_lab *lab);
 
 /** The number of nodes: first the primaries in the order of their slots, then the replicas. */
 KW_API int kw_lab_node_count(const kw_lab *lab);
@@ -55,6 +92,7 @@ KW_API int kw_lab_node_count(const kw_lab *lab);
 typedef struct kw_lab_node {
     char id[41];       /* 40 hex digits */
     char endpoint[64]; /* host:port */
+    uint16_t tls_port; /* 0: it does not speak TLS */
     bool primary;
     int primary_index; /* of a replica: its primary; else -1 */
     bool alive;

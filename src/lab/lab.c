@@ -36,7 +36,9 @@ struct kw_lab {
     node_fleet *fleet;
     lab_server *servers;
     uint16_t count;
-    char *url;
+    tls_context *tls;  /* NULL: no node speaks it */
+    char *url;         /* NULL if all speak only TLS */
+    char *tls_url;     /* NULL without TLS */
     uint64_t epoch_us; /* the Unix time at which the monotonic clock was 0 */
     waker waker;
     pthread_t thread;
@@ -201,17 +203,49 @@ static kw_status make_fleet(kw_lab *lab, kw_error *err) {
     return KW_OK;
 }
 
-static kw_status write_url(kw_lab *lab, kw_error *err) {
+/* Plain or TLS; NULL if memory is short. */
+static char *write_url(const kw_lab *lab, bool tls) {
     buffer text;
     buffer_init(&text, lab->mem, 0);
-    bool ok = buffer_append_text(&text, "redis://");
+    bool ok = buffer_append_text(&text, tls ? "rediss://" : "redis://");
     for (uint16_t i = 0; ok && i < lab->count && i < LIMIT_SEEDS; i++) {
         ok = buffer_printf(&text, "%s" HOST ":%u", i ? "," : "", lab->servers[i].port);
     }
     kw_slice url = buffer_slice(&text);
-    lab->url = ok ? mem_strndup(lab->mem, url.data, url.len) : NULL;
+    char *copy = ok ? mem_strndup(lab->mem, url.data, url.len) : NULL;
     buffer_done(&text);
-    return lab->url ? KW_OK : fail(err, KW_ERR_NOMEM, "out of memory");
+    return copy;
+}
+
+static kw_status write_urls(kw_lab *lab, kw_error *err) {
+    bool plain = lab->options.tls != KW_LAB_TLS_ONLY;
+    bool tls = lab->options.tls != KW_LAB_TLS_OFF;
+    lab->url = plain ? write_url(lab, false) : NULL;
+    lab->tls_url = tls ? write_url(lab, true) : NULL;
+    bool ok = (lab->url || !plain) && (lab->tls_url || !tls);
+    return ok ? KW_OK : fail(err, KW_ERR_NOMEM, "out of memory");
+}
+
+static const char *path_or_null(const char *path) {
+    return path[0] ? path : NULL;
+}
+
+static kw_status make_tls(kw_lab *lab, kw_error *err) {
+    const kw_lab_options *options = &lab->options;
+    const tls_clients demands[] = {
+        [KW_LAB_TLS_CLIENTS_ANY] = TLS_CLIENTS_ANY,
+        [KW_LAB_TLS_CLIENTS_CHECKED] = TLS_CLIENTS_CHECKED,
+        [KW_LAB_TLS_CLIENTS_REQUIRED] = TLS_CLIENTS_REQUIRED,
+    };
+    const tls_server_config config = {
+        .cert_file = path_or_null(options->tls_cert_file),
+        .key_file = path_or_null(options->tls_key_file),
+        .ca_file = path_or_null(options->tls_ca_file),
+        .clients = demands[options->tls_clients],
+    };
+    return options->tls == KW_LAB_TLS_OFF
+               ? KW_OK
+               : tls_server_context_new(lab->mem, &config, &lab->tls, err);
 }
 
 /* The thread takes no signals: they are the program's. */
@@ -249,9 +283,10 @@ kw_status kw_lab_start(const kw_lab_options *options, kw_lab **ret, kw_error *er
     pthread_mutex_init(&lab->mutex, NULL);
     pthread_cond_init(&lab->answered, NULL);
     kw_status status = loop_new(lab->mem, &lab->loop);
-    status = status == KW_OK ? open_sockets(lab, err) : fail(err, status, "no event loop");
+    status = status == KW_OK ? make_tls(lab, err) : fail(err, status, "no event loop");
+    status = status == KW_OK ? open_sockets(lab, err) : status;
     status = status == KW_OK ? make_fleet(lab, err) : status;
-    status = status == KW_OK ? write_url(lab, err) : status;
+    status = status == KW_OK ? write_urls(lab, err) : status;
     status = status == KW_OK ? start_thread(lab, err) : status;
     if (status != KW_OK) {
         kw_lab_stop(lab);
@@ -289,14 +324,24 @@ void kw_lab_stop(kw_lab *lab) {
     loop_free(lab->loop);
     pthread_mutex_destroy(&lab->mutex);
     pthread_cond_destroy(&lab->answered);
+    tls_context_free(lab->tls);
     mem_free(lab->mem, lab->url);
+    mem_free(lab->mem, lab->tls_url);
     mem_free(lab->mem, lab);
 }
 
 /* -------------------------------------------------------------------------------------- asking */
 
 const char *kw_lab_url(const kw_lab *lab) {
-    return lab->url;
+    return lab->url ? lab->url : lab->tls_url;
+}
+
+const char *kw_lab_tls_url(const kw_lab *lab) {
+    return lab->tls_url;
+}
+
+const char *kw_lab_tls_certificate(const kw_lab *lab) {
+    return lab->tls ? tls_context_trust(lab->tls) : NULL;
 }
 
 int kw_lab_node_count(const kw_lab *lab) {

@@ -7,6 +7,7 @@
 #define LAB_PRIMARIES_MAX 128
 #define LAB_REPLICAS_MAX 8
 #define LAB_AUTH_SIZE 128
+#define LAB_PATH_SIZE 4096
 
 struct kw_lab_options {
     int primaries;
@@ -18,6 +19,12 @@ struct kw_lab_options {
     bool has_password;
     char user[LAB_AUTH_SIZE];
     char password[LAB_AUTH_SIZE];
+    kw_lab_tls tls;
+    uint16_t tls_port;
+    kw_lab_tls_clients tls_clients;
+    char tls_cert_file[LAB_PATH_SIZE]; /* empty: none */
+    char tls_key_file[LAB_PATH_SIZE];
+    char tls_ca_file[LAB_PATH_SIZE];
 };
 
 void lab_options_init(kw_lab_options *options);

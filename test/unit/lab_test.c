@@ -140,6 +140,10 @@ static void options_are_checked(void **state) {
     assert_int_equal(kw_lab_options_set_size(options, 1, 9), KW_ERR_INVALID);
     assert_int_equal(kw_lab_options_set_size(options, 1, -1), KW_ERR_INVALID);
     assert_int_equal(kw_lab_options_set_auth(options, "user", NULL), KW_ERR_INVALID);
+    assert_int_equal(kw_lab_options_set_tls(options, (kw_lab_tls)3), KW_ERR_INVALID);
+    assert_int_equal(kw_lab_options_set_tls_files(options, NULL, "key.pem"), KW_ERR_INVALID);
+    assert_int_equal(kw_lab_options_set_tls_clients(options, KW_LAB_TLS_CLIENTS_REQUIRED, NULL),
+                     KW_ERR_INVALID);
     kw_lab_options_free(options);
     kw_lab_options_free(NULL);
     kw_lab_stop(NULL);
