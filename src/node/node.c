@@ -95,8 +95,8 @@ static void take_keys(const node *n, const node_command *command, const kw_slice
         return;
     }
     const node_view *view = n->view;
-    for (size_t i = range.first; i <= range.last; i += range.step) {
-        kw_slice key = argv[i];
+    for (size_t i = 0; i < node_key_count(&range); i++) {
+        kw_slice key = argv[node_key_at(&range, i)];
         int slot = slot_of_key(key);
         if (!facts->has_keys) {
             facts->has_keys = true;

@@ -187,24 +187,53 @@ bool node_command_arity_fits(const node_command *command, size_t argc) {
     return command->arity < 0 ? argc >= (size_t)-command->arity : argc == (size_t)command->arity;
 }
 
+/* As atoi reads it, which is what the servers use here: a leading number is good enough. */
+static size_t leading_number(kw_slice s) {
+    size_t at = 0;
+    while (at < s.len && (s.data[at] == ' ' || (s.data[at] >= '\t' && s.data[at] <= '\r'))) {
+        at++;
+    }
+    at += at < s.len && s.data[at] == '+';
+    size_t number = 0;
+    for (; at < s.len && s.data[at] >= '0' && s.data[at] <= '9' && number < INT32_MAX; at++) {
+        number = number * 10 + (size_t)(s.data[at] - '0');
+    }
+    return number;
+}
+
+static bool counted_keys(const node_command *command, const kw_slice *argv, size_t argc,
+                         node_key_range *ret) {
+    size_t first = (size_t)command->first_key;
+    size_t count = leading_number(argv[first - 1]);
+    if (count == 0 || first >= argc || count > argc - first) {
+        return false;
+    }
+    *ret = (node_key_range){first, first + count - 1, 1, (size_t)command->last_key};
+    return true;
+}
+
 bool node_command_keys(const node_command *command, const kw_slice *argv, size_t argc,
                        node_key_range *ret) {
     if (command->first_key == 0) {
         return false;
     }
+    if (command->flags & NODE_COUNTED_KEYS) {
+        return counted_keys(command, argv, argc, ret);
+    }
     if ((command->flags & NODE_MIGRATE) && argv[3].len == 0) {
         for (size_t i = 6; i + 1 < argc; i++) {
             if (slice_is_nocase(argv[i], "keys")) {
-                *ret = (node_key_range){i + 1, argc - 1, 1};
+                *ret = (node_key_range){i + 1, argc - 1, 1, 0};
                 return true;
             }
         }
     }
     size_t step = (size_t)command->key_step;
     size_t first = (size_t)command->first_key;
-    size_t last = command->last_key < 0 ? argc - 1 : (size_t)command->last_key;
+    size_t last =
+        command->last_key < 0 ? argc - (size_t)-command->last_key : (size_t)command->last_key;
     last = first + (last - first) / step * step;
-    *ret = (node_key_range){first, last, step};
+    *ret = (node_key_range){first, last, step, 0};
     return true;
 }
 

@@ -13,7 +13,8 @@ enum {
     NODE_ASKING = 1u << 3,     /* carries ASKING in itself: RESTORE-ASKING */
     NODE_NOT_QUEUED = 1u << 4, /* inside MULTI it runs at once */
     NODE_MIGRATE = 1u << 5,    /* MIGRATE: its keys may follow the word KEYS */
-    NODE_EXEC = 1u << 6
+    NODE_EXEC = 1u << 6,
+    NODE_COUNTED_KEYS = 1u << 7 /* how many keys follow is told by the argument before them */
 };
 
 typedef void node_handler(struct node_call *c);
@@ -23,8 +24,8 @@ typedef struct node_command {
     node_handler *run;
     int arity; /* negative: at least; the name counts */
     unsigned flags;
-    int first_key; /* 0: none */
-    int last_key;  /* negative: from the end */
+    int first_key; /* 0: none; with NODE_COUNTED_KEYS the first of those that are counted */
+    int last_key;  /* negative: from the end; with NODE_COUNTED_KEYS one more key, or 0 */
     int key_step;
     const struct node_command *subcommands;
     size_t subcommand_count;
@@ -36,12 +37,26 @@ const node_command *node_command_find(const kw_slice *argv, size_t argc,
                                       const node_command **ret_container);
 bool node_command_arity_fits(const node_command *command, size_t argc);
 
-/* Positions of the keys: `first`, then every `step` to `last`, both included; false: no keys. */
+/* Positions of the keys: `first`, then every `step` to `last`, both included, then `extra` (0:
+ * there is none), as ZUNIONSTORE's destination. */
 typedef struct node_key_range {
     size_t first;
     size_t last;
     size_t step;
+    size_t extra;
 } node_key_range;
+
+static inline size_t node_key_count(const node_key_range *range) {
+    return (range->last - range->first) / range->step + 1 + (range->extra != 0);
+}
+
+/* The position of the index-th key, index < node_key_count. */
+static inline size_t node_key_at(const node_key_range *range, size_t index) {
+    size_t position = range->first + index * range->step;
+    return position <= range->last ? position : range->extra;
+}
+
+/* False: the command has no keys, or counts them wrongly and will be refused. */
 bool node_command_keys(const node_command *command, const kw_slice *argv, size_t argc,
                        node_key_range *ret);
 

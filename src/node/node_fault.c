@@ -170,8 +170,8 @@ static bool fits_a_key(const fault_rule *r, const fault_subject *s) {
     if (r->key_len == 0 && !by_slot) {
         return true;
     }
-    for (size_t i = s->keys.first; s->has_keys && i <= s->keys.last; i += s->keys.step) {
-        kw_slice key = s->argv[i];
+    for (size_t i = 0; s->has_keys && i < node_key_count(&s->keys); i++) {
+        kw_slice key = s->argv[node_key_at(&s->keys, i)];
         int slot = by_slot ? slot_of_key(key) : SLOT_NONE;
         if ((r->key_len == 0 || glob_match(slice_of(r->key, r->key_len), key)) &&
             (!by_slot || (r->first_slot <= slot && slot <= r->last_slot))) {

@@ -140,9 +140,9 @@ static bool fits_a_key(kw_slice pattern, const node_log_entry *e) {
     if (pattern.len == 0) {
         return true;
     }
-    for (size_t i = e->keys.first; e->has_keys && i <= e->keys.last && i < e->kept_count;
-         i += e->keys.step) {
-        if (glob_match(pattern, node_log_argument(e, i))) {
+    for (size_t i = 0; e->has_keys && i < node_key_count(&e->keys); i++) {
+        size_t position = node_key_at(&e->keys, i);
+        if (position < e->kept_count && glob_match(pattern, node_log_argument(e, position))) {
             return true;
         }
     }

@@ -92,12 +92,48 @@ static void keys_are_found(void **state) {
         for (size_t j = 0; j < rows[i].argc; j++) {
             argv[j] = slice_text(rows[i].words[j]);
         }
-        node_key_range range = {0, 0, 0};
+        node_key_range range = {0, 0, 0, 0};
         bool found = node_command_keys(find(rows[i].words[0], ""), argv, rows[i].argc, &range);
         assert_int_equal(found, rows[i].first != 0);
         assert_int_equal(range.first, rows[i].first);
         assert_int_equal(range.last, rows[i].last);
         assert_int_equal(range.step, rows[i].step);
+    }
+}
+
+static void counted_keys_are_found(void **state) {
+    (void)state;
+    static const node_command plain = {.first_key = 2, .key_step = 1, .flags = NODE_COUNTED_KEYS};
+    static const node_command storing = {
+        .first_key = 3, .last_key = 1, .key_step = 1, .flags = NODE_COUNTED_KEYS};
+    static const struct {
+        const node_command *command;
+        const char *words[6];
+        size_t argc, count, at[4];
+    } rows[] = {
+        {&plain, {"zunion", "2", "a", "b"}, 4, 2, {2, 3}},
+        {&plain, {"zunion", "1", "a", "b"}, 4, 1, {2}},
+        {&plain, {"zunion", "1st", "a", "b"}, 4, 1, {2}},
+        {&plain, {"zunion", "3", "a", "b"}, 4, 0, {0}},
+        {&plain, {"zunion", "0", "a", "b"}, 4, 0, {0}},
+        {&plain, {"zunion", "-1", "a", "b"}, 4, 0, {0}},
+        {&plain, {"zunion", "99999999999999999999", "a"}, 3, 0, {0}},
+        {&storing, {"zunionstore", "d", "2", "a", "b", "weights"}, 6, 3, {3, 4, 1}},
+        {&storing, {"zunionstore", "d", "1", "a"}, 4, 2, {3, 1}},
+        {&storing, {"zunionstore", "d", "2", "a"}, 4, 0, {0}},
+        {&storing, {"zunionstore", "d", "2"}, 3, 0, {0}},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        kw_slice argv[6];
+        for (size_t j = 0; j < rows[i].argc; j++) {
+            argv[j] = slice_text(rows[i].words[j]);
+        }
+        node_key_range range;
+        bool found = node_command_keys(rows[i].command, argv, rows[i].argc, &range);
+        assert_int_equal(found ? node_key_count(&range) : 0, rows[i].count);
+        for (size_t k = 0; k < rows[i].count; k++) {
+            assert_int_equal(node_key_at(&range, k), rows[i].at[k]);
+        }
     }
 }
 
@@ -132,6 +168,7 @@ int main(void) {
         cmocka_unit_test(names_are_found_in_any_case),
         cmocka_unit_test(arity_and_flags_are_the_servers),
         cmocka_unit_test(keys_are_found),
+        cmocka_unit_test(counted_keys_are_found),
         cmocka_unit_test(command_info_has_the_servers_form),
     };
     return cmocka_run_group_tests_name("node_command", tests, NULL, NULL);
