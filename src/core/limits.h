@@ -30,4 +30,6 @@
 #define LIMIT_TRACE_HOPS 16
 #define LIMIT_CONNECTIONS_PER_NODE 16
 
+#define LIMIT_REPLICA_INBOX_BYTES (256ull * 1024 * 1024) /* of a lab: sent, not yet run */
+
 #endif

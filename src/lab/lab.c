@@ -97,6 +97,14 @@ static void dispatch(kw_lab *lab, const loop_event *event) {
     }
 }
 
+/* Commands of one connection may have given something to others, which may give in their turn. */
+static void resume_ready(kw_lab *lab) {
+    node_session *s;
+    while ((s = fleet_next_ready(lab->fleet))) {
+        lab_connection_resume(s->owner, now_us(lab));
+    }
+}
+
 static void *run_lab(void *arg) {
     kw_lab *lab = arg;
     loop_event events[EVENTS_PER_TURN];
@@ -104,8 +112,10 @@ static void *run_lab(void *arg) {
         size_t count = loop_wait(lab->loop, events, EVENTS_PER_TURN, timeout_ms(lab));
         for (size_t i = 0; i < count; i++) {
             dispatch(lab, &events[i]);
+            resume_ready(lab);
         }
         fleet_tick(lab->fleet, now_us(lab));
+        resume_ready(lab);
     }
     return NULL;
 }

@@ -17,6 +17,10 @@ kw_status lab_server_listen(lab_server *s, kw_error *err) {
     return status;
 }
 
+static buffer *out_of(lab_connection *c) {
+    return &c->session->out;
+}
+
 static void free_connection(lab_connection *c, bool reset) {
     node *n = fleet_node(c->server->fleet, c->server->index);
     if (reset) {
@@ -27,7 +31,6 @@ static void free_connection(lab_connection *c, bool reset) {
     node_session_free(n, c->session);
     list_remove(&c->in_server);
     buffer_done(&c->in);
-    buffer_done(&c->out);
     mem_free(c->server->mem, c);
 }
 
@@ -52,8 +55,8 @@ static lab_connection *new_connection(lab_server *s, node *n, int fd, uint64_t n
         mem_free(s->mem, c);
         return NULL;
     }
+    c->session->owner = c;
     buffer_init(&c->in, s->mem, IN_BYTES_MAX);
-    buffer_init(&c->out, s->mem, 0);
     list_push_back(&s->connections, &c->in_server);
     return c;
 }
@@ -73,14 +76,14 @@ void lab_server_accept(lab_server *s, uint64_t now_us) {
 
 /* Sends what waits; true if all of it went out. */
 static bool flush(lab_connection *c) {
-    if (buffer_len(&c->out) > 0) {
-        kw_slice bytes = buffer_slice(&c->out);
-        buffer_consume(&c->out, stream_write(c->stream, &bytes, 1));
+    if (buffer_len(out_of(c)) > 0) {
+        kw_slice bytes = buffer_slice(out_of(c));
+        buffer_consume(out_of(c), stream_write(c->stream, &bytes, 1));
     }
-    if (buffer_len(&c->out) > 0) {
+    if (buffer_len(out_of(c)) > 0) {
         return false;
     }
-    buffer_clear(&c->out, KEPT_BYTES);
+    buffer_clear(out_of(c), KEPT_BYTES);
     return true;
 }
 
@@ -91,8 +94,8 @@ static bool serve(lab_connection *c, uint64_t now_us) {
     bool again;
     do {
         size_t before = buffer_len(&c->in);
-        bool was_full = buffer_len(&c->out) >= UNSENT_BYTES_MAX; /* nothing is run then */
-        node_receive(n, c->session, &c->in, now_us, &c->out, UNSENT_BYTES_MAX);
+        bool was_full = buffer_len(out_of(c)) >= UNSENT_BYTES_MAX; /* nothing is run then */
+        node_receive(n, c->session, &c->in, now_us, UNSENT_BYTES_MAX);
         sent = flush(c);
         again = sent && buffer_len(&c->in) > 0 && (was_full || buffer_len(&c->in) < before);
     } while (again);
@@ -104,7 +107,7 @@ static bool serve(lab_connection *c, uint64_t now_us) {
         return false;
     }
     stream_want_write(c->stream, !sent);
-    stream_want_read(c->stream, !closing && buffer_len(&c->out) < UNSENT_BYTES_MAX);
+    stream_want_read(c->stream, !closing && buffer_len(out_of(c)) < UNSENT_BYTES_MAX);
     return true;
 }
 
@@ -129,10 +132,16 @@ void lab_connection_handle(lab_connection *c, unsigned ready, uint64_t now_us) {
         return; /* the stream is not watched; this event was under way */
     }
     bool alive = stream_handle(c->stream, ready) != STREAM_ENDED;
-    bool reads = alive && buffer_len(&c->out) < UNSENT_BYTES_MAX;
+    bool reads = alive && buffer_len(out_of(c)) < UNSENT_BYTES_MAX;
     alive = alive && (!reads || read_input(c));
     alive = alive && serve(c, now_us) && stream_get_state(c->stream) != STREAM_ENDED;
     if (!alive) {
+        free_connection(c, false);
+    }
+}
+
+void lab_connection_resume(lab_connection *c, uint64_t now_us) {
+    if (!fleet_is_paused(c->server->fleet, c->server->index) && !serve(c, now_us)) {
         free_connection(c, false);
     }
 }

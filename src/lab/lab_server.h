@@ -32,7 +32,6 @@ typedef struct lab_connection {
     stream *stream;
     node_session *session;
     buffer in;
-    buffer out;
 } lab_connection;
 
 /* Begins to listen; s->port 0 is replaced by the port taken. */
@@ -44,5 +43,7 @@ void lab_server_pause(lab_server *s, bool paused, uint64_t now_us);
 
 void lab_server_accept(lab_server *s, uint64_t now_us);
 void lab_connection_handle(lab_connection *c, unsigned ready, uint64_t now_us);
+/* Its session was handed out as ready: sends what waits, and reads on. */
+void lab_connection_resume(lab_connection *c, uint64_t now_us);
 
 #endif

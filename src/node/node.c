@@ -9,6 +9,71 @@
 #include <stdio.h>
 
 #define ARGUMENTS_AT_FIRST 1024
+#define APPLY_KEPT_BYTES 4096 /* of replies that nobody reads */
+
+static node_session *new_session(const node *n, const char *address, uint64_t now_us) {
+    node_session *s = mem_calloc(n->mem, 1, sizeof *s);
+    if (!s) {
+        return NULL;
+    }
+    s->mem = n->mem;
+    buffer_init(&s->out, n->mem, 0);
+    s->resp = 2;
+    s->since_us = now_us;
+    s->used_us = now_us;
+    s->last_command = "NULL";
+    s->flags = n->config.password ? 0 : SESSION_AUTHENTICATED;
+    slice_copy(s->address, sizeof s->address, slice_text(address));
+    return s;
+}
+
+static void free_session(node *n, node_session *s) {
+    session_discard(s);
+    buffer_done(&s->out);
+    mem_free(n->mem, s);
+}
+/* -------------------------------------------------------------------------- replication */
+
+void node_propagate(node *n, const kw_slice *argv, size_t argc) {
+    if (node_view_self(n->view)->primary) {
+        n->offset += resp_command_size(argv, argc);
+        n->config.peers.replicate(n->config.peers.arg, n->view->self, argv, argc, n->now_us);
+    }
+}
+
+void node_apply(node *n, const kw_slice *argv, size_t argc, uint64_t now_us) {
+    const node_command *container;
+    node_call call = {
+        .node = n,
+        .session = n->primary_link,
+        .command = node_command_find(argv, argc, &container),
+        .argv = argv,
+        .argc = argc,
+        .now_us = now_us,
+        .now_ms = now_us / 1000,
+        .out = &n->primary_link->out,
+        .in_exec = true,
+    };
+    assert(call.command && call.command->run); /* it ran at the primary */
+    call.command->run(&call);
+    buffer_clear(call.out, APPLY_KEPT_BYTES);
+    n->primary_link->flags &= ~(unsigned)SESSION_FAILED;
+    n->offset += resp_command_size(argv, argc);
+}
+
+/* What the keyspace tells of a key that has changed. */
+static void note_change(void *arg, const keyspace_entry *e, keyspace_change change) {
+    node *n = arg;
+    if (change == KEY_EXPIRED) {
+        const kw_slice argv[] = {SLICE_LITERAL("DEL"), keyspace_key(e)};
+        node_propagate(n, argv, 2);
+    }
+    if (change != KEY_REMOVED && change != KEY_EXPIRED) {
+        node_block_touch(n);
+    }
+}
+
+/* ----------------------------------------------------------------------------- life */
 
 kw_status node_new(const node_config *config, node_view *view, keyspace *keys, uint64_t now_us,
                    node **ret) {
@@ -18,18 +83,26 @@ kw_status node_new(const node_config *config, node_view *view, keyspace *keys, u
     }
     n->mem = config->mem;
     n->config = *config;
+    prng_init(&n->random, config->seed);
+    list_init(&n->sessions);
+    list_init(&n->own_ready);
+    n->ready = config->ready ? config->ready : &n->own_ready;
+    node_blocked_init(&n->blocked);
     n->argv = mem_calloc(n->mem, ARGUMENTS_AT_FIRST, sizeof *n->argv);
-    if (!n->argv) {
+    n->primary_link = n->argv ? new_session(n, "", now_us) : NULL;
+    if (!n->primary_link) {
+        mem_free(n->mem, n->argv);
         mem_free(n->mem, n);
         return KW_ERR_NOMEM;
     }
+    n->primary_link->flags |= SESSION_AUTHENTICATED;
     n->argv_capacity = ARGUMENTS_AT_FIRST;
     n->view = view;
-    n->keys = keyspace_ref(keys);
+    n->keys = keys;
+    keys->listener = (keyspace_listener){n, note_change};
     n->started_us = now_us;
+    n->now_us = now_us;
     n->next_session_id = 3; /* a fresh server's first client gets 3 */
-    prng_init(&n->random, config->seed);
-    list_init(&n->sessions);
     for (size_t i = 0; i + 1 < sizeof n->run_id; i++) {
         n->run_id[i] = "0123456789abcdef"[prng_below(&n->random, 16)];
     }
@@ -40,49 +113,62 @@ kw_status node_new(const node_config *config, node_view *view, keyspace *keys, u
 void node_free(node *n) {
     if (n) {
         assert(list_empty(&n->sessions));
-        keyspace_unref(n->keys);
+        free_session(n, n->primary_link);
+        keyspace_free(n->keys);
         node_view_free(n->view);
         mem_free(n->mem, n->argv);
         mem_free(n->mem, n);
     }
 }
 
-void node_share(node *n, keyspace *keys) {
-    keyspace *before = n->keys;
-    n->keys = keyspace_ref(keys);
-    keyspace_unref(before);
+void node_replace_keys(node *n, keyspace *keys, uint64_t offset) {
+    keyspace_free(n->keys);
+    n->keys = keys;
+    keys->listener = (keyspace_listener){n, note_change};
+    n->offset = offset;
 }
-
 node_session *node_session_new(node *n, const char *address, uint64_t now_us) {
-    node_session *s = mem_calloc(n->mem, 1, sizeof *s);
-    if (!s) {
-        return NULL;
+    node_session *s = new_session(n, address, now_us);
+    if (s) {
+        s->id = n->next_session_id++;
+        list_push_back(&n->sessions, &s->in_node);
+        n->connection_count++;
     }
-    s->mem = n->mem;
-    s->id = n->next_session_id++;
-    s->resp = 2;
-    s->since_us = now_us;
-    s->used_us = now_us;
-    s->last_command = "NULL";
-    s->flags = n->config.password ? 0 : SESSION_AUTHENTICATED;
-    slice_copy(s->address, sizeof s->address, slice_text(address));
-    list_push_back(&n->sessions, &s->in_node);
-    n->connection_count++;
     return s;
 }
 
 void node_session_free(node *n, node_session *s) {
     if (s) {
-        session_discard(s);
+        node_unblock(n, s);
         list_remove(&s->in_node);
-        mem_free(n->mem, s);
+        if (list_linked(&s->in_ready)) {
+            list_remove(&s->in_ready);
+        }
+        free_session(n, s);
     }
 }
 
+void node_wake(node *n, node_session *s) {
+    if (!list_linked(&s->in_ready)) {
+        list_push_back(n->ready, &s->in_ready);
+    }
+}
+
+node_session *node_next_ready(list *ready) {
+    list *first = list_pop_front(ready);
+    return first ? LIST_ENTRY(first, node_session, in_ready) : NULL;
+}
+
 void node_tick(node *n, uint64_t now_us) {
+    n->now_us = now_us;
     if (node_view_self(n->view)->primary) {
         keyspace_expire_some(n->keys, &n->expire_cursor, SLOT_COUNT / 16, now_us / 1000);
     }
+    node_expire_blocked(n);
+}
+
+uint64_t node_deadline_us(const node *n) {
+    return node_block_deadline_us(n);
 }
 
 /* -------------------------------------------------------------------------- redirection */
@@ -148,8 +234,7 @@ static void answer_redirect(node_call *c, redirect_verdict verdict, int slot, ui
     }
 }
 
-/* True if this node serves the command; else its client was told where to go. */
-static bool serves_here(node_call *c) {
+bool call_is_served_here(node_call *c) {
     const node *n = c->node;
     const node_session *s = c->session;
     bool exec = (c->command->flags & NODE_EXEC) != 0;
@@ -268,7 +353,7 @@ static void judge_and_run(node_call *c) {
         return;
     }
     bool judged = !(c->command->flags & NODE_EXEC) || (s->flags & SESSION_MULTI);
-    if (judged && !serves_here(c)) {
+    if (judged && !call_is_served_here(c)) {
         if (c->command->flags & NODE_EXEC) {
             session_discard(s);
         } else if (s->flags & SESSION_MULTI) {
@@ -284,15 +369,14 @@ static void judge_and_run(node_call *c) {
         queue(c);
         return;
     }
-    c->command->run(c);
+    call_run(c);
 }
 
 static bool is_asking(const kw_slice *argv) {
     return slice_is_nocase(argv[0], "asking");
 }
 
-void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, uint64_t now_us,
-                  buffer *out) {
+void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, uint64_t now_us) {
     node_call call = {
         .node = n,
         .session = s,
@@ -300,8 +384,9 @@ void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, u
         .argc = argc,
         .now_us = now_us,
         .now_ms = now_us / 1000,
-        .out = out,
+        .out = &s->out,
     };
+    n->now_us = now_us;
     n->command_count++;
     s->used_us = now_us;
     judge_and_run(&call);
@@ -313,6 +398,7 @@ void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, u
         node_view_judge(n->view);
         n->config.peers.announce(n->config.peers.arg, n->view->self);
     }
+    node_serve_blocked(n);
 }
 
 /* Room for as many arguments as the command's first line announces. */
@@ -339,9 +425,8 @@ static bool make_argument_room(node *n, kw_slice bytes) {
     return true;
 }
 
-void node_receive(node *n, node_session *s, buffer *in, uint64_t now_us, buffer *out,
-                  size_t out_max) {
-    while (buffer_len(in) > 0 && buffer_len(out) < out_max &&
+void node_receive(node *n, node_session *s, buffer *in, uint64_t now_us, size_t out_max) {
+    while (buffer_len(in) > 0 && buffer_len(&s->out) < out_max && !s->holds &&
            !(s->flags & (SESSION_CLOSING | SESSION_FAILED))) {
         kw_slice bytes = buffer_slice(in);
         size_t argc = 0;
@@ -357,13 +442,13 @@ void node_receive(node *n, node_session *s, buffer *in, uint64_t now_us, buffer 
             return;
         }
         if (progress == RESP_BROKEN) {
-            node_call call = {.node = n, .session = s, .out = out};
+            node_call call = {.node = n, .session = s, .out = &s->out};
             call_errorf(&call, "ERR %s", error);
             s->flags |= SESSION_CLOSING;
             return;
         }
         if (argc > 0) {
-            node_execute(n, s, n->argv, argc, now_us, out);
+            node_execute(n, s, n->argv, argc, now_us);
         }
         buffer_consume(in, len);
     }

@@ -1,11 +1,14 @@
 /* One cluster node without input or output: the bytes that a session received go in with a clock
- * value, the bytes of the replies come out (NODE.md). It makes no system call, reads no clock and
- * draws its randomness from a seed. Owns its view and sessions, and a share of its keyspace. Other
- * nodes are reached only through node_peers. Not safe for use by several threads at once. */
+ * value, and bytes to be sent gather in the `out` of that session and of others that the command
+ * concerns; those others are handed out by node_next_ready (NODE.md). It makes no system call,
+ * reads no clock and draws its randomness from a seed. Owns its view, its keyspace and its
+ * sessions. Other nodes are reached only through node_peers. Not safe for use by several threads at
+ * once. */
 #ifndef NODE_NODE_H
 #define NODE_NODE_H
 
 #include "base/buffer.h"
+#include "node/node_block.h"
 #include "node/node_keyspace.h"
 #include "node/node_session.h"
 #include "node/node_view.h"
@@ -23,8 +26,10 @@ typedef struct node_peers {
                     buffer *reply);
     /* My part of the view has changed (node_view.changed): the others are to hear of it. */
     void (*announce)(void *arg, uint16_t self);
-    /* The number of living replicas, for WAIT. */
-    size_t (*replica_count)(void *arg, uint16_t self);
+    /* How many living replicas have all that was propagated up to `offset`: WAIT. */
+    size_t (*replicas_at)(void *arg, uint16_t self, uint64_t offset);
+    /* A write was done here: the replicas are to do the same, at the same time of the clock. */
+    void (*replicate)(void *arg, uint16_t self, const kw_slice *argv, size_t argc, uint64_t now_us);
 } node_peers;
 
 typedef struct node_config {
@@ -33,6 +38,7 @@ typedef struct node_config {
     const char *user;     /* NULL: the user `default` */
     const char *password; /* NULL: no AUTH needed */
     node_peers peers;
+    list *ready; /* shared by several nodes; NULL: the node's own */
 } node_config;
 
 typedef struct node {
@@ -42,6 +48,12 @@ typedef struct node {
     keyspace *keys;
     prng random;
     list sessions;
+    list own_ready;
+    list *ready; /* sessions that something happened to without their asking */
+    node_blocked blocked;
+    node_session *primary_link; /* what is replicated to this node comes in by it */
+    uint64_t now_us;            /* of the call that runs */
+    uint64_t offset;            /* bytes of commands propagated, or as a replica: received */
     uint64_t next_session_id;
     uint64_t started_us;
     uint64_t command_count;
@@ -52,7 +64,7 @@ typedef struct node {
     char run_id[NODE_ID_SIZE];
 } node;
 
-/* Takes the view over and a reference to the keyspace; both stay the caller's on failure. */
+/* Takes view and keyspace over; both stay the caller's on failure. */
 KW_CHECKED kw_status node_new(const node_config *config, node_view *view, keyspace *keys,
                               uint64_t now_us, node **ret);
 /* Its sessions must have been freed. */
@@ -62,20 +74,33 @@ void node_free(node *n);
 KW_CHECKED node_session *node_session_new(node *n, const char *address, uint64_t now_us);
 void node_session_free(node *n, node_session *s);
 
-/* Reads whole commands off `in` and appends their replies to `out`, until nothing whole is left,
- * `out` holds out_max bytes or more, or the session is CLOSING or FAILED (look at its flags). Call
- * again when there is more to read or room to write. now_us counts from the Unix epoch. */
-void node_receive(node *n, node_session *s, buffer *in, uint64_t now_us, buffer *out,
-                  size_t out_max);
+/* Reads whole commands off `in` and appends their replies to s->out, until nothing whole is left,
+ * s->out holds out_max bytes or more, or the session is held, CLOSING or FAILED (look at its
+ * flags). Call again when there is more to read or room to write, and when the session was handed
+ * out as ready. now_us counts from the Unix epoch. */
+void node_receive(node *n, node_session *s, buffer *in, uint64_t now_us, size_t out_max);
 
 /* Runs one command that is already cut into arguments. */
-void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, uint64_t now_us,
-                  buffer *out);
+void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, uint64_t now_us);
 
-/* Removes some expired keys; call it ten times a second or so. */
+/* Something happened to a session that was not its own doing: there is output, it may read on, or
+ * it is CLOSING. Its user hears of it by node_next_ready. */
+void node_wake(node *n, node_session *s);
+/* Takes a session off a list of ready ones (node_config.ready); NULL: there is none. */
+node_session *node_next_ready(list *ready);
+
+/* Runs a command that the primary has propagated, at the time at which it ran there. */
+void node_apply(node *n, const kw_slice *argv, size_t argc, uint64_t now_us);
+/* Hands a write to the replicas and counts it into the offset. */
+void node_propagate(node *n, const kw_slice *argv, size_t argc);
+
+/* Removes some expired keys and ends the waiting of those whose time is over; call it ten times a
+ * second or so, and at node_deadline_us. */
 void node_tick(node *n, uint64_t now_us);
+/* When the next blocked session's time is over; UINT64_MAX: none is. */
+uint64_t node_deadline_us(const node *n);
 
-/* Shares another keyspace from now on. */
-void node_share(node *n, keyspace *keys);
+/* Takes another keyspace over, as a full synchronisation does. */
+void node_replace_keys(node *n, keyspace *keys, uint64_t offset);
 
 #endif

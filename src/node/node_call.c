@@ -113,6 +113,39 @@ bool call_read_integer(node_call *c, size_t index, int64_t *ret) {
     return false;
 }
 
+keyspace_entry *call_find_key(node_call *c, kw_slice key) {
+    bool own = node_view_self(c->node->view)->primary || c->session == c->node->primary_link;
+    return own ? keyspace_find(c->node->keys, key, c->now_ms)
+               : keyspace_peek(c->node->keys, key, c->now_ms);
+}
+
 keyspace_entry *call_find(node_call *c, size_t index) {
-    return keyspace_find(c->node->keys, c->argv[index], c->now_ms);
+    return call_find_key(c, c->argv[index]);
+}
+
+void call_wrong_type(node_call *c) {
+    call_error(c, "WRONGTYPE Operation against a key holding the wrong kind of value");
+}
+
+bool call_find_kind(node_call *c, size_t index, const value_kind *kind, keyspace_entry **ret) {
+    *ret = call_find(c, index);
+    if (*ret && (*ret)->kind != kind) {
+        call_wrong_type(c);
+        return false;
+    }
+    return true;
+}
+
+void call_propagate(node_call *c, const kw_slice *argv, size_t argc) {
+    c->propagated = true;
+    node_propagate(c->node, argv, argc);
+}
+
+void call_run(node_call *c) {
+    uint64_t version = c->node->keys->version;
+    c->propagated = false;
+    c->command->run(c);
+    if ((c->command->flags & NODE_WRITES) && !c->propagated && c->node->keys->version != version) {
+        node_propagate(c->node, c->argv, c->argc);
+    }
 }

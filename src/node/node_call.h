@@ -1,5 +1,8 @@
 /* One command on its way through a node, and how its handler answers. A reply that memory is too
- * short for marks the session FAILED, so handlers need not check. Owns nothing. */
+ * short for marks the session FAILED, so handlers need not check. Owns nothing.
+ *
+ * A write that changed something is propagated to the replicas as it came; a handler whose effect
+ * another node could not repeat (SPOP) calls call_propagate with commands that can. */
 #ifndef NODE_NODE_CALL_H
 #define NODE_NODE_CALL_H
 
@@ -14,8 +17,22 @@ typedef struct node_call {
     size_t argc;
     uint64_t now_us;
     uint64_t now_ms;
-    buffer *out;
+    buffer *out;     /* the session's */
+    bool in_exec;    /* it must not block */
+    bool retried;    /* it has waited; nothing written: it goes on waiting */
+    bool propagated; /* by call_propagate */
 } node_call;
+
+/* Runs the command that has been judged, and propagates what it did. */
+void call_run(node_call *c);
+/* True if this node serves the command's keys; else the client was told where to go. */
+bool call_is_served_here(node_call *c);
+/* In place of the command that runs; may be called several times. */
+void call_propagate(node_call *c, const kw_slice *argv, size_t argc);
+/* Nothing of the command that runs is to be propagated. */
+static inline void call_propagate_nothing(node_call *c) {
+    c->propagated = true;
+}
 
 void call_ok(node_call *c);
 void call_status(node_call *c, const char *text);
@@ -48,7 +65,14 @@ static inline int call_shown(const node_call *c, size_t index) {
     return c->argv[index].len < 256 ? (int)c->argv[index].len : 256;
 }
 
-/* The key at argv[index]; NULL if it is missing. An expired one is removed. */
+/* A key's entry; NULL if it is missing. An expired one is removed, unless a client reads it at a
+ * replica: there it goes when the primary says so. */
+keyspace_entry *call_find_key(node_call *c, kw_slice key);
 keyspace_entry *call_find(node_call *c, size_t index);
+/* The same if its value is of that kind (NULL: a string) or it is missing (*ret NULL); else false,
+ * and WRONGTYPE was answered. */
+KW_CHECKED bool call_find_kind(node_call *c, size_t index, const value_kind *kind,
+                               keyspace_entry **ret);
+void call_wrong_type(node_call *c);
 
 #endif

@@ -1,6 +1,9 @@
 #include "node/node_fleet.h"
 
+#include "core/limits.h"
 #include "core/resp.h"
+#include "node/fleet_stream.h"
+#include "node/node_dump.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -14,8 +17,12 @@ typedef struct member {
     node *node; /* NULL: dead */
     bool paused;
     bool frozen;
-    int home_slot;       /* when it died: a slot of its shard, or SLOT_NONE */
-    uint64_t fail_at_us; /* the others mark it FAIL then, or NEVER */
+    uint64_t life;        /* which of its lives it lives, to tell it from the one before */
+    uint16_t source;      /* of a replica: whose keyspace it has, or NODE_NOBODY */
+    uint64_t source_life; /* ... of which life */
+    stream_inbox inbox;   /* what its primary has sent and it has not run yet */
+    int home_slot;        /* when it died: a slot of its shard, or SLOT_NONE */
+    uint64_t fail_at_us;  /* the others mark it FAIL then, or NEVER */
     uint64_t failover_at_us;
 } member;
 
@@ -27,6 +34,9 @@ struct node_fleet {
     member *members;
     node_view *observer; /* hears everything */
     uint64_t expire_at_us;
+    uint64_t replication_delay_us;
+    uint64_t lives;
+    list ready;
 };
 
 /* ---------------------------------------------------------------------------------- gossip */
@@ -72,15 +82,62 @@ static void announce(void *arg, uint16_t self) {
     spread_all_changes(f);
 }
 
-static size_t replica_count(void *arg, uint16_t self) {
+/* --------------------------------------------------------------------------- replication */
+
+static bool follows(const node_fleet *f, const member *m, uint16_t primary) {
+    return m->node && m->source == primary && m->source_life == f->members[primary].life;
+}
+
+static size_t replicas_at(void *arg, uint16_t self, uint64_t offset) {
     const node_fleet *f = arg;
     size_t count = 0;
     for (uint16_t i = 0; i < f->count; i++) {
-        const node *n = f->members[i].node;
-        const node_peer *peer = n ? node_view_self(n->view) : NULL;
-        count += peer && !f->members[i].paused && !peer->primary && peer->primary_of == self;
+        const member *m = &f->members[i];
+        count += follows(f, m, self) && !m->paused && m->node->offset >= offset;
     }
     return count;
+}
+
+static void forget_source(member *m) {
+    m->source = NODE_NOBODY;
+    inbox_clear(&m->inbox);
+}
+
+static void replicate(void *arg, uint16_t self, const kw_slice *argv, size_t argc,
+                      uint64_t now_us) {
+    node_fleet *f = arg;
+    for (uint16_t i = 0; i < f->count; i++) {
+        member *m = &f->members[i];
+        if (!follows(f, m, self)) {
+            continue;
+        }
+        if (f->replication_delay_us == 0 && !m->paused && inbox_is_empty(&m->inbox)) {
+            node_apply(m->node, argv, argc, now_us);
+        } else if (!inbox_push(&m->inbox, argv, argc, now_us, now_us + f->replication_delay_us)) {
+            forget_source(m); /* too far behind: a full synchronisation follows */
+        }
+    }
+}
+
+static void apply_due(member *m, uint64_t now_us) {
+    while (inbox_due_us(&m->inbox) <= now_us) {
+        stream_record *record = inbox_take(&m->inbox);
+        node_apply(m->node, record->argv, record->argc, record->run_us);
+        inbox_done(&m->inbox, record);
+    }
+}
+
+/* A full synchronisation. If memory is short the replica keeps what it has and tries again later.
+ */
+static void synchronise(node_fleet *f, member *m, uint16_t primary) {
+    node *from = f->members[primary].node;
+    keyspace *copy = keyspace_clone(from->keys, m->node->keys->version);
+    if (copy) {
+        node_replace_keys(m->node, copy, from->offset);
+        m->source = primary;
+        m->source_life = f->members[primary].life;
+        inbox_clear(&m->inbox);
+    }
 }
 
 static bool deliver(void *arg, kw_slice host, uint16_t port, const kw_slice *auth,
@@ -100,14 +157,15 @@ static bool deliver(void *arg, kw_slice host, uint16_t port, const kw_slice *aut
         return false;
     }
     if (auth_count > 0) {
-        node_execute(target, s, auth, auth_count, now_us, reply);
+        node_execute(target, s, auth, auth_count, now_us);
     }
-    if (slice_starts_with(buffer_slice(reply), "+OK") || auth_count == 0) {
-        buffer_clear(reply, SIZE_MAX);
-        node_execute(target, s, argv, argc, now_us, reply);
+    if (slice_starts_with(buffer_slice(&s->out), "+OK") || auth_count == 0) {
+        buffer_clear(&s->out, SIZE_MAX);
+        node_execute(target, s, argv, argc, now_us);
     }
+    bool answered = buffer_append_slice(reply, buffer_slice(&s->out));
     node_session_free(target, s);
-    return true;
+    return answered;
 }
 
 /* ------------------------------------------------------------------------------------ roles */
@@ -116,41 +174,21 @@ static bool is_primary(const node *n) {
     return node_view_self(n->view)->primary;
 }
 
-/* Two that both hold themselves to be primaries (one of them has an old view) part company. */
-static void part_keyspaces(node_fleet *f, node *n) {
-    for (uint16_t i = 0; i < n->view->self; i++) {
-        node *other = f->members[i].node;
-        if (!other || other->keys != n->keys || !is_primary(other)) {
-            continue;
-        }
-        bool other_is_old = f->members[i].frozen || f->members[i].paused;
-        keyspace *copy = keyspace_clone(n->keys);
-        if (copy) {
-            node_share(other_is_old ? other : n, copy);
-            keyspace_unref(copy);
-        }
-    }
-}
-
-/* After any change of views: replicas share their primary's keyspace, primaries have their own. */
+/* After any change of views: each replica follows the one that it takes for its primary. */
 static void settle_roles(node_fleet *f) {
     for (uint16_t i = 0; i < f->count; i++) {
-        node *n = f->members[i].node;
-        if (!n) {
+        member *m = &f->members[i];
+        if (!m->node) {
             continue;
         }
-        node_view_judge(n->view);
-        if (is_primary(n)) {
-            part_keyspaces(f, n);
-        }
-    }
-    for (uint16_t i = 0; i < f->count; i++) {
-        node *n = f->members[i].node;
-        if (n && !is_primary(n)) {
-            node *primary = f->members[node_view_self(n->view)->primary_of].node;
-            if (primary && primary->keys != n->keys && is_primary(primary)) {
-                node_share(n, primary->keys);
-            }
+        node_view_judge(m->node->view);
+        node_redirect_blocked(m->node);
+        uint16_t primary = node_view_self(m->node->view)->primary_of;
+        const node *source = f->members[primary].node;
+        if (is_primary(m->node)) {
+            forget_source(m);
+        } else if (!follows(f, m, primary) && source && is_primary(source)) {
+            synchronise(f, m, primary);
         }
     }
     node_view_judge(f->observer);
@@ -201,24 +239,24 @@ static kw_status start_node(node_fleet *f, node_view *view, keyspace *keys, uint
         .seed = prng_next(&f->random),
         .user = f->config.user,
         .password = f->config.password,
-        .peers = {f, deliver, announce, replica_count},
+        .peers = {f, deliver, announce, replicas_at, replicate},
+        .ready = &f->ready,
     };
-    return node_new(&config, view, keys, now_us, &f->members[view->self].node);
-}
-
-/* The keyspace that a node begins with: its primary's, or an empty one. The caller's to unref. */
-static keyspace *first_keyspace(node_fleet *f, const node_view *view) {
-    const node_peer *me = node_view_self(view);
-    node *primary = me->primary ? NULL : f->members[me->primary_of].node;
-    return primary ? keyspace_ref(primary->keys) : keyspace_new(f->mem, prng_next(&f->random));
+    member *m = &f->members[view->self];
+    kw_status status = node_new(&config, view, keys, now_us, &m->node);
+    if (status == KW_OK) {
+        m->life = ++f->lives;
+        m->source = NODE_NOBODY;
+    }
+    return status;
 }
 
 /* Takes the view over. */
 static kw_status add_node(node_fleet *f, node_view *view, uint64_t now_us) {
-    keyspace *keys = view ? first_keyspace(f, view) : NULL;
+    keyspace *keys = view ? keyspace_new(f->mem, prng_next(&f->random)) : NULL;
     kw_status status = keys ? start_node(f, view, keys, now_us) : KW_ERR_NOMEM;
-    keyspace_unref(keys);
     if (status != KW_OK) {
+        keyspace_free(keys);
         node_view_free(view);
         return status;
     }
@@ -239,10 +277,13 @@ static kw_status build(node_fleet *f, uint64_t now_us) {
     f->members = mem_calloc(f->mem, f->count, sizeof *f->members);
     if (!peers || !f->members) {
         mem_free(f->mem, peers);
+        mem_free(f->mem, f->members);
+        f->members = NULL;
         return KW_ERR_NOMEM;
     }
     for (uint16_t i = 0; i < f->count; i++) {
         name_peer(f, i, &peers[i]);
+        inbox_init(&f->members[i].inbox, f->mem, LIMIT_REPLICA_INBOX_BYTES);
     }
     f->observer = new_view(f, NODE_NOBODY, peers);
     kw_status status = f->observer ? KW_OK : KW_ERR_NOMEM;
@@ -260,6 +301,9 @@ static kw_status build(node_fleet *f, uint64_t now_us) {
         status = add_node(f, view, now_us);
     }
     mem_free(f->mem, peers);
+    if (status == KW_OK) {
+        settle_roles(f);
+    }
     return status;
 }
 
@@ -276,6 +320,7 @@ kw_status fleet_new(const fleet_config *config, uint64_t now_us, node_fleet **re
     f->config = *config;
     f->count = (uint16_t)count;
     f->expire_at_us = now_us + EXPIRE_EVERY_US;
+    list_init(&f->ready);
     prng_init(&f->random, config->seed);
     kw_status status = build(f, now_us);
     if (status != KW_OK) {
@@ -293,6 +338,7 @@ void fleet_free(node_fleet *f) {
     }
     for (uint16_t i = 0; f->members && i < f->count; i++) {
         node_free(f->members[i].node);
+        inbox_clear(&f->members[i].inbox);
     }
     mem_free(f->mem, f->members);
     node_view_free(f->observer);
@@ -332,6 +378,16 @@ static int first_slot_of(const node_view *view, uint16_t owner) {
     return SLOT_NONE;
 }
 
+/* What a dying primary has not sent yet is lost; its replicas run the rest. */
+static void drop_unsent(node_fleet *f, uint16_t primary, uint64_t now_us) {
+    for (uint16_t i = 0; i < f->count; i++) {
+        member *m = &f->members[i];
+        if (follows(f, m, primary)) {
+            inbox_drop_after(&m->inbox, now_us);
+        }
+    }
+}
+
 kw_status fleet_kill(node_fleet *f, uint16_t index, uint64_t now_us) {
     node *n = fleet_node(f, index);
     if (!n) {
@@ -345,6 +401,8 @@ kw_status fleet_kill(node_fleet *f, uint16_t index, uint64_t now_us) {
     m->paused = false;
     m->frozen = false;
     m->node = NULL;
+    inbox_clear(&m->inbox);
+    drop_unsent(f, index, now_us);
     m->fail_at_us = now_us + delay_us / 2;
     m->failover_at_us = peer->primary && delay_ms >= 0 ? now_us + delay_us : NEVER;
     node_free(n);
@@ -488,6 +546,22 @@ kw_status fleet_migrate_begin(node_fleet *f, int slot, uint16_t target) {
     return KW_OK;
 }
 
+/* The replicas get a key and its value as from RESTORE; if memory is short they get it with the
+ * next full synchronisation. */
+static void propagate_value(node *n, const keyspace_entry *e) {
+    char expiry[24];
+    buffer payload;
+    buffer_init(&payload, n->mem, 0);
+    (void)snprintf(expiry, sizeof expiry, "%llu", (unsigned long long)e->expire_ms);
+    if (dump_write(&payload, keyspace_value(e))) {
+        const kw_slice argv[] = {SLICE_LITERAL("RESTORE"), keyspace_key(e),
+                                 slice_text(expiry),       buffer_slice(&payload),
+                                 SLICE_LITERAL("REPLACE"), SLICE_LITERAL("ABSTTL")};
+        node_propagate(n, argv, 6);
+    }
+    buffer_done(&payload);
+}
+
 kw_status fleet_migrate_keys(node_fleet *f, int slot, size_t count, size_t *ret_left) {
     node *from;
     node *to;
@@ -496,14 +570,17 @@ kw_status fleet_migrate_keys(node_fleet *f, int slot, size_t count, size_t *ret_
     }
     keyspace_entry *e = keyspace_first(from->keys, slot);
     for (size_t i = 0; e && i < count; i++) {
-        if (!keyspace_set(to->keys, keyspace_key(e), keyspace_value(e), e->expire_ms)) {
+        if (!keyspace_copy(to->keys, e, keyspace_key(e))) {
             return KW_ERR_NOMEM;
         }
+        propagate_value(to, e);
+        const kw_slice removal[] = {SLICE_LITERAL("DEL"), keyspace_key(e)};
+        node_propagate(from, removal, 2);
         keyspace_remove(from->keys, e);
         e = keyspace_first(from->keys, slot);
     }
     if (ret_left) {
-        *ret_left = from->keys->slot_key_count[slot];
+        *ret_left = keyspace_slot_count(from->keys, slot);
     }
     return KW_OK;
 }
@@ -511,7 +588,7 @@ kw_status fleet_migrate_keys(node_fleet *f, int slot, size_t count, size_t *ret_
 kw_status fleet_migrate_end(node_fleet *f, int slot) {
     node *from;
     node *to;
-    if (!open_slot(f, slot, &from, &to) || from->keys->slot_key_count[slot] > 0) {
+    if (!open_slot(f, slot, &from, &to) || keyspace_slot_count(from->keys, slot) > 0) {
         return KW_ERR_INVALID;
     }
     node_view_settle(to->view, slot, to->view->self, false);
@@ -551,15 +628,27 @@ void fleet_tick(node_fleet *f, uint64_t now_us) {
             }
         }
     }
-    if (f->expire_at_us > now_us) {
-        return;
+    bool all = f->expire_at_us <= now_us;
+    if (all) {
+        f->expire_at_us = now_us + EXPIRE_EVERY_US;
     }
-    f->expire_at_us = now_us + EXPIRE_EVERY_US;
     for (uint16_t i = 0; i < f->count; i++) {
-        if (f->members[i].node && !f->members[i].paused) {
-            node_tick(f->members[i].node, now_us);
+        member *m = &f->members[i];
+        if (m->node && !m->paused) {
+            apply_due(m, now_us);
+            if (all || node_deadline_us(m->node) <= now_us) {
+                node_tick(m->node, now_us);
+            }
         }
     }
+}
+
+void fleet_set_replication_delay(node_fleet *f, uint64_t delay_us) {
+    f->replication_delay_us = delay_us;
+}
+
+node_session *fleet_next_ready(node_fleet *f) {
+    return node_next_ready(&f->ready);
 }
 
 uint64_t fleet_deadline_us(const node_fleet *f) {
@@ -568,6 +657,11 @@ uint64_t fleet_deadline_us(const node_fleet *f) {
         const member *m = &f->members[i];
         at_us = m->fail_at_us < at_us ? m->fail_at_us : at_us;
         at_us = m->failover_at_us < at_us ? m->failover_at_us : at_us;
+        if (m->node && !m->paused) {
+            uint64_t others[] = {inbox_due_us(&m->inbox), node_deadline_us(m->node)};
+            at_us = others[0] < at_us ? others[0] : at_us;
+            at_us = others[1] < at_us ? others[1] : at_us;
+        }
     }
     return at_us;
 }

@@ -1,6 +1,6 @@
 /* Several nodes, and what passes between them: gossip (heard at once, by all that are not dead,
- * paused or frozen), replication (a replica shares its primary's keyspace), MIGRATE's deliveries,
- * failure and failover. Owns the nodes. Sans-I/O like a node: time is handed in, and connections
+ * paused or frozen), replication (at once, or after a delay), MIGRATE's deliveries, failure and
+ * failover. Owns the nodes. Sans-I/O like a node: time is handed in, and connections
  * are its user's, who learns by generation whether a node is still the one it was connected to. */
 #ifndef NODE_NODE_FLEET_H
 #define NODE_NODE_FLEET_H
@@ -51,8 +51,17 @@ KW_CHECKED kw_status fleet_migrate_begin(node_fleet *f, int slot, uint16_t targe
 KW_CHECKED kw_status fleet_migrate_keys(node_fleet *f, int slot, size_t count, size_t *ret_left);
 KW_CHECKED kw_status fleet_migrate_end(node_fleet *f, int slot);
 
-/* Failure marks, failovers and expiry whose time has come; and when to call again. */
+/* How long a write takes to reach the replicas; 0 (at first): it is there before its reply. What a
+ * primary has not sent yet when it is killed is lost. */
+void fleet_set_replication_delay(node_fleet *f, uint64_t delay_us);
+
+/* Failure marks, failovers, late replication and expiry whose time has come; and when to call
+ * again. */
 void fleet_tick(node_fleet *f, uint64_t now_us);
 uint64_t fleet_deadline_us(const node_fleet *f);
+
+/* The next session that has output, or may read on, without having been called (node_wake); NULL:
+ * none. To be asked after each call into the fleet or one of its nodes. */
+node_session *fleet_next_ready(node_fleet *f);
 
 #endif

@@ -6,23 +6,32 @@ keyspace *keyspace_new(const mem *m, uint64_t seed) {
         return NULL;
     }
     ks->mem = m;
-    ks->refs = 1;
     ks->hash_seed = seed;
     map_init(&ks->entries, m, seed);
-    for (int slot = 0; slot < SLOT_COUNT; slot++) {
-        list_init(&ks->slot_keys[slot]);
-    }
     return ks;
 }
 
-keyspace *keyspace_ref(keyspace *ks) {
-    ks->refs++;
-    return ks;
+static void free_value(keyspace *ks, keyspace_entry *e) {
+    if (e->kind) {
+        e->kind->free(ks->mem, e->object);
+    }
+    mem_free(ks->mem, e->value);
+    e->kind = NULL;
+    e->object = NULL;
+    e->value = NULL;
+    e->value_len = 0;
+    e->value_capacity = 0;
 }
 
 static void free_entry(keyspace *ks, keyspace_entry *e) {
-    mem_free(ks->mem, e->value);
+    free_value(ks, e);
     mem_free(ks->mem, e);
+}
+
+static void tell(keyspace *ks, const keyspace_entry *e, keyspace_change change) {
+    if (ks->listener.changed) {
+        ks->listener.changed(ks->listener.arg, e, change);
+    }
 }
 
 static void free_entries(keyspace *ks) {
@@ -35,48 +44,40 @@ static void free_entries(keyspace *ks) {
     map_done(&ks->entries);
 }
 
-void keyspace_unref(keyspace *ks) {
-    if (ks && --ks->refs == 0) {
+static void free_pages(keyspace *ks) {
+    for (size_t i = 0; i < SLOT_COUNT / KEYSPACE_PAGE_SLOTS; i++) {
+        mem_free(ks->mem, ks->pages[i]);
+        ks->pages[i] = NULL;
+    }
+}
+
+void keyspace_free(keyspace *ks) {
+    if (ks) {
         free_entries(ks);
+        free_pages(ks);
         mem_free(ks->mem, ks);
     }
 }
 
-keyspace *keyspace_clone(const keyspace *ks) {
-    keyspace *copy = keyspace_new(ks->mem, ks->hash_seed);
-    if (!copy) {
-        return NULL;
-    }
-    size_t position = 0;
-    kw_slice key;
-    void *value;
-    while (map_next(&ks->entries, &position, &key, &value)) {
-        const keyspace_entry *e = value;
-        if (!keyspace_set(copy, key, keyspace_value(e), e->expire_ms)) {
-            keyspace_unref(copy);
-            return NULL;
+static keyspace_slot *slot_at(const keyspace *ks, int slot) {
+    keyspace_slot *page = ks->pages[slot / KEYSPACE_PAGE_SLOTS];
+    return page ? &page[slot % KEYSPACE_PAGE_SLOTS] : NULL;
+}
+
+static keyspace_slot *make_slot(keyspace *ks, int slot) {
+    keyspace_slot **page = &ks->pages[slot / KEYSPACE_PAGE_SLOTS];
+    if (!*page) {
+        *page = mem_calloc(ks->mem, KEYSPACE_PAGE_SLOTS, sizeof **page);
+        for (int i = 0; *page && i < KEYSPACE_PAGE_SLOTS; i++) {
+            list_init(&(*page)[i].keys);
         }
     }
-    copy->version = ks->version;
-    return copy;
-}
-
-keyspace_entry *keyspace_peek(const keyspace *ks, kw_slice key, uint64_t now_ms) {
-    keyspace_entry *e = map_get(&ks->entries, key);
-    return e && e->expire_ms != 0 && e->expire_ms <= now_ms ? NULL : e;
-}
-
-keyspace_entry *keyspace_find(keyspace *ks, kw_slice key, uint64_t now_ms) {
-    keyspace_entry *e = map_get(&ks->entries, key);
-    if (e && e->expire_ms != 0 && e->expire_ms <= now_ms) {
-        keyspace_remove(ks, e);
-        return NULL;
-    }
-    return e;
+    return slot_at(ks, slot);
 }
 
 static keyspace_entry *add_entry(keyspace *ks, kw_slice key) {
-    keyspace_entry *e = mem_alloc(ks->mem, sizeof *e + key.len);
+    keyspace_slot *slot = make_slot(ks, slot_of_key(key));
+    keyspace_entry *e = slot ? mem_alloc(ks->mem, sizeof *e + key.len) : NULL;
     if (!e) {
         return NULL;
     }
@@ -89,9 +90,64 @@ static keyspace_entry *add_entry(keyspace *ks, kw_slice key) {
         mem_free(ks->mem, e);
         return NULL;
     }
-    int slot = slot_of_key(key);
-    list_push_back(&ks->slot_keys[slot], &e->in_slot);
-    ks->slot_key_count[slot]++;
+    list_push_back(&slot->keys, &e->in_slot);
+    slot->key_count++;
+    return e;
+}
+
+static void unlink_entry(keyspace *ks, keyspace_entry *e) {
+    kw_slice key = keyspace_key(e);
+    slot_at(ks, slot_of_key(key))->key_count--;
+    ks->expiring_count -= (e->expire_ms != 0);
+    list_remove(&e->in_slot);
+    (void)map_remove(&ks->entries, key); /* it is `e` */
+    free_entry(ks, e);
+}
+
+static void remove_entry(keyspace *ks, keyspace_entry *e, keyspace_change change) {
+    tell(ks, e, change);
+    unlink_entry(ks, e);
+    ks->version++;
+}
+
+static void change_entry(keyspace *ks, keyspace_entry *e, uint64_t expire_ms,
+                         keyspace_change change) {
+    ks->expiring_count += (expire_ms != 0);
+    ks->expiring_count -= (e->expire_ms != 0);
+    e->expire_ms = expire_ms;
+    e->version = ++ks->version;
+    tell(ks, e, change);
+}
+
+keyspace *keyspace_clone(const keyspace *ks, uint64_t version) {
+    keyspace *copy = keyspace_new(ks->mem, ks->hash_seed);
+    if (!copy) {
+        return NULL;
+    }
+    copy->version = version > ks->version ? version : ks->version;
+    size_t position = 0;
+    kw_slice key;
+    void *value;
+    while (map_next(&ks->entries, &position, &key, &value)) {
+        if (!keyspace_copy(copy, value, key)) {
+            keyspace_free(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+keyspace_entry *keyspace_peek(const keyspace *ks, kw_slice key, uint64_t now_ms) {
+    keyspace_entry *e = map_get(&ks->entries, key);
+    return e && e->expire_ms != 0 && e->expire_ms <= now_ms ? NULL : e;
+}
+
+keyspace_entry *keyspace_find(keyspace *ks, kw_slice key, uint64_t now_ms) {
+    keyspace_entry *e = map_get(&ks->entries, key);
+    if (e && e->expire_ms != 0 && e->expire_ms <= now_ms) {
+        remove_entry(ks, e, KEY_EXPIRED);
+        return NULL;
+    }
     return e;
 }
 
@@ -124,16 +180,57 @@ bool keyspace_set(keyspace *ks, kw_slice key, kw_slice value, uint64_t expire_ms
     }
     if (!make_room(ks, e, value.len)) {
         if (added) {
-            keyspace_remove(ks, e);
+            unlink_entry(ks, e);
         }
         return false;
+    }
+    if (e->kind) {
+        e->kind->free(ks->mem, e->object);
+        e->kind = NULL;
+        e->object = NULL;
     }
     if (value.len > 0) {
         memmove(e->value, value.data, value.len);
     }
     e->value_len = value.len;
-    keyspace_set_expiry(ks, e, expire_ms);
+    change_entry(ks, e, expire_ms, added ? KEY_ADDED : KEY_CHANGED);
     return true;
+}
+
+bool keyspace_put(keyspace *ks, kw_slice key, const value_kind *kind, void *object,
+                  uint64_t expire_ms) {
+    keyspace_entry *e = map_get(&ks->entries, key);
+    bool added = !e;
+    if (added) {
+        e = add_entry(ks, key);
+    }
+    if (!e) {
+        return false;
+    }
+    free_value(ks, e);
+    e->kind = kind;
+    e->object = object;
+    change_entry(ks, e, expire_ms, added ? KEY_ADDED : KEY_CHANGED);
+    return true;
+}
+
+bool keyspace_copy(keyspace *ks, const keyspace_entry *from, kw_slice key) {
+    if (!from->kind) {
+        return keyspace_set(ks, key, keyspace_value(from), from->expire_ms);
+    }
+    void *object = from->kind->clone(ks->mem, from->object);
+    if (!object) {
+        return false;
+    }
+    if (!keyspace_put(ks, key, from->kind, object, from->expire_ms)) {
+        from->kind->free(ks->mem, object);
+        return false;
+    }
+    return true;
+}
+
+void keyspace_touch(keyspace *ks, keyspace_entry *e) {
+    change_entry(ks, e, e->expire_ms, KEY_CHANGED);
 }
 
 char *keyspace_resize(keyspace *ks, keyspace_entry *e, size_t len) {
@@ -144,46 +241,40 @@ char *keyspace_resize(keyspace *ks, keyspace_entry *e, size_t len) {
         memset(e->value + e->value_len, 0, len - e->value_len);
     }
     e->value_len = len;
-    e->version = ++ks->version;
+    keyspace_touch(ks, e);
     return e->value;
 }
 
 void keyspace_set_expiry(keyspace *ks, keyspace_entry *e, uint64_t expire_ms) {
-    ks->expiring_count += (expire_ms != 0);
-    ks->expiring_count -= (e->expire_ms != 0);
-    e->expire_ms = expire_ms;
-    e->version = ++ks->version;
+    change_entry(ks, e, expire_ms, KEY_CHANGED);
 }
 
 void keyspace_remove(keyspace *ks, keyspace_entry *e) {
-    kw_slice key = keyspace_key(e);
-    ks->slot_key_count[slot_of_key(key)]--;
-    ks->expiring_count -= (e->expire_ms != 0);
-    list_remove(&e->in_slot);
-    (void)map_remove(&ks->entries, key); /* it is `e` */
-    free_entry(ks, e);
-    ks->version++;
+    remove_entry(ks, e, KEY_REMOVED);
 }
 
 void keyspace_clear(keyspace *ks) {
+    tell(ks, NULL, KEY_REMOVED);
     free_entries(ks);
+    free_pages(ks);
     map_init(&ks->entries, ks->mem, ks->hash_seed);
-    for (int slot = 0; slot < SLOT_COUNT; slot++) {
-        list_init(&ks->slot_keys[slot]);
-        ks->slot_key_count[slot] = 0;
-    }
     ks->expiring_count = 0;
     ks->version++;
 }
 
+size_t keyspace_slot_count(const keyspace *ks, int slot) {
+    const keyspace_slot *s = slot_at(ks, slot);
+    return s ? s->key_count : 0;
+}
+
 keyspace_entry *keyspace_first(const keyspace *ks, int slot) {
-    const list *head = &ks->slot_keys[slot];
-    return head->next == head ? NULL : LIST_ENTRY(head->next, keyspace_entry, in_slot);
+    const keyspace_slot *s = slot_at(ks, slot);
+    return s && !list_empty(&s->keys) ? LIST_ENTRY(s->keys.next, keyspace_entry, in_slot) : NULL;
 }
 
 keyspace_entry *keyspace_next(const keyspace *ks, int slot, const keyspace_entry *e) {
     list *next = e->in_slot.next;
-    return next == &ks->slot_keys[slot] ? NULL : LIST_ENTRY(next, keyspace_entry, in_slot);
+    return next == &slot_at(ks, slot)->keys ? NULL : LIST_ENTRY(next, keyspace_entry, in_slot);
 }
 
 keyspace_entry *keyspace_random(const keyspace *ks, prng *random) {
@@ -191,11 +282,11 @@ keyspace_entry *keyspace_random(const keyspace *ks, prng *random) {
         return NULL;
     }
     int slot = (int)prng_below(random, SLOT_COUNT);
-    while (ks->slot_key_count[slot] == 0) {
+    while (keyspace_slot_count(ks, slot) == 0) {
         slot = (slot + 1) % SLOT_COUNT;
     }
     keyspace_entry *e = keyspace_first(ks, slot);
-    for (uint64_t skip = prng_below(random, ks->slot_key_count[slot]); skip > 0; skip--) {
+    for (uint64_t skip = prng_below(random, keyspace_slot_count(ks, slot)); skip > 0; skip--) {
         e = keyspace_next(ks, slot, e);
     }
     return e;
@@ -205,10 +296,14 @@ void keyspace_expire_some(keyspace *ks, int *cursor, int slot_count, uint64_t no
     for (int i = 0; i < slot_count && ks->expiring_count > 0; i++) {
         int slot = *cursor;
         *cursor = (slot + 1) % SLOT_COUNT;
-        LIST_FOR_EACH(node, after, &ks->slot_keys[slot]) {
+        const keyspace_slot *s = slot_at(ks, slot);
+        if (!s) {
+            continue;
+        }
+        LIST_FOR_EACH(node, after, &s->keys) {
             keyspace_entry *e = LIST_ENTRY(node, keyspace_entry, in_slot);
             if (e->expire_ms != 0 && e->expire_ms <= now_ms) {
-                keyspace_remove(ks, e);
+                remove_entry(ks, e, KEY_EXPIRED);
             }
         }
     }

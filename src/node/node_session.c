@@ -13,9 +13,8 @@ static void *grow(const mem *m, void *array, size_t count, size_t *capacity, siz
     return grown;
 }
 
-/* All arguments in one block: first the slices, then their bytes. */
-static kw_slice *copy_arguments(const mem *m, const kw_slice *argv, size_t argc,
-                                uint64_t *ret_bytes) {
+kw_slice *session_copy_arguments(const mem *m, const kw_slice *argv, size_t argc,
+                                 uint64_t *ret_bytes) {
     size_t bytes = argc * sizeof *argv;
     for (size_t i = 0; i < argc; i++) {
         bytes += argv[i].len;
@@ -45,7 +44,7 @@ bool session_queue(node_session *s, const struct node_command *command, const kw
     }
     s->queue = queue;
     uint64_t bytes;
-    kw_slice *copy = copy_arguments(s->mem, argv, argc, &bytes);
+    kw_slice *copy = session_copy_arguments(s->mem, argv, argc, &bytes);
     if (!copy) {
         return false;
     }

@@ -1,11 +1,10 @@
 /* What a node remembers of one connection: protocol version, flags, an open transaction, watched
- * keys, names. Owns copies of what was queued. */
+ * keys, names, and the bytes that wait to be sent to it. Owns copies of what was queued. */
 #ifndef NODE_NODE_SESSION_H
 #define NODE_NODE_SESSION_H
 
+#include "base/buffer.h"
 #include "base/list.h"
-#include "base/mem.h"
-#include "base/slice.h"
 
 #define SESSION_NAME_SIZE 128
 #define SESSION_ADDRESS_SIZE 80
@@ -20,7 +19,13 @@ enum {
     SESSION_FAILED = 1u << 6,  /* memory was short: a reply is missing, close it now */
 };
 
+/* Why a session reads no commands for now; any of them is enough. */
+enum {
+    HOLD_BLOCKED = 1u << 0, /* its command waits: node_block.h */
+};
+
 struct node_command;
+struct session_block;
 
 typedef struct session_queued {
     const struct node_command *command;
@@ -36,9 +41,14 @@ typedef struct session_watched {
 
 typedef struct node_session {
     list in_node;
+    list in_ready; /* node_wake */
     const mem *mem;
+    void *owner; /* its user's: the connection that it belongs to */
+    buffer out;  /* replies and messages to be sent; its user takes them from the front */
     uint64_t id;
     unsigned flags;
+    unsigned holds;
+    struct session_block *block; /* while HOLD_BLOCKED */
     int resp;
     uint64_t since_us;
     uint64_t used_us;
@@ -55,6 +65,10 @@ typedef struct node_session {
     size_t watched_count;
     size_t watched_capacity;
 } node_session;
+
+/* All arguments in one block: first the slices, then their bytes; NULL if memory is short. */
+KW_CHECKED kw_slice *session_copy_arguments(const mem *m, const kw_slice *argv, size_t argc,
+                                            uint64_t *ret_bytes);
 
 /* Copies a command into the transaction; false if memory is short. */
 KW_CHECKED bool session_queue(node_session *s, const struct node_command *command,

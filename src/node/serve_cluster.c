@@ -56,7 +56,7 @@ void serve_cluster_countkeysinslot(node_call *c) {
         call_error(c, "ERR Invalid slot");
         return;
     }
-    call_integer(c, c->node->keys->slot_key_count[slot]);
+    call_integer(c, (int64_t)keyspace_slot_count(c->node->keys, (int)slot));
 }
 
 void serve_cluster_getkeysinslot(node_call *c) {
@@ -70,7 +70,7 @@ void serve_cluster_getkeysinslot(node_call *c) {
         return;
     }
     const keyspace *ks = c->node->keys;
-    size_t count = ks->slot_key_count[slot];
+    size_t count = keyspace_slot_count(ks, (int)slot);
     count = (uint64_t)most < count ? (size_t)most : count;
     call_array(c, count);
     const keyspace_entry *e = keyspace_first(ks, (int)slot);
@@ -243,7 +243,7 @@ static bool set_owner(node_call *c, int slot) {
     if (!read_target(c, 4, "Unknown", &owner)) {
         return false;
     }
-    bool has_keys = c->node->keys->slot_key_count[slot] > 0;
+    bool has_keys = keyspace_slot_count(c->node->keys, slot) > 0;
     if (view->owner[slot] == view->self && owner != view->self && has_keys) {
         call_errorf(c,
                     "ERR Can't assign hashslot %d to a different node while I still hold keys for "

@@ -202,6 +202,8 @@ static bool migrate_key(node_call *c, migration *m, keyspace_entry *e, buffer *p
     kw_slice answer = buffer_slice(reply);
     if (slice_starts_with(answer, "+OK")) {
         if (!m->copy) {
+            const kw_slice removal[] = {SLICE_LITERAL("DEL"), keyspace_key(e)};
+            call_propagate(c, removal, 2);
             keyspace_remove(c->node->keys, e);
         }
     } else if (m->error[0] == '\0' && answer.len > 3) {

@@ -29,12 +29,13 @@ void serve_touch(node_call *c) {
 }
 
 void serve_type(node_call *c) {
-    call_status(c, call_find(c, 1) ? "string" : "none");
+    const keyspace_entry *e = call_find(c, 1);
+    call_status(c, !e ? "none" : e->kind ? e->kind->name : "string");
 }
 
 /* Puts the value of `from` under another name, with its expiry. */
 static bool copy_value(node_call *c, const keyspace_entry *from, kw_slice key) {
-    if (keyspace_set(c->node->keys, key, keyspace_value(from), from->expire_ms)) {
+    if (keyspace_copy(c->node->keys, from, key)) {
         return true;
     }
     call_out_of_memory(c);
@@ -292,11 +293,11 @@ void serve_keys(node_call *c) {
 typedef struct scan_options {
     kw_slice pattern;
     int64_t count;
-    bool strings; /* the type asked for is string, the only one here */
+    kw_slice type; /* empty: all */
 } scan_options;
 
 static bool read_scan_options(node_call *c, scan_options *ret) {
-    *ret = (scan_options){SLICE_LITERAL("*"), 10, true};
+    *ret = (scan_options){SLICE_LITERAL("*"), 10, SLICE_LITERAL("")};
     for (size_t i = 2; i < c->argc; i += 2) {
         bool has_value = i + 1 < c->argc;
         if (has_value && call_argument_is(c, i, "count")) {
@@ -310,13 +311,19 @@ static bool read_scan_options(node_call *c, scan_options *ret) {
         } else if (has_value && call_argument_is(c, i, "match")) {
             ret->pattern = c->argv[i + 1];
         } else if (has_value && call_argument_is(c, i, "type")) {
-            ret->strings = call_argument_is(c, i + 1, "string");
+            ret->type = c->argv[i + 1];
         } else {
             call_syntax_error(c);
             return false;
         }
     }
     return true;
+}
+
+static bool scan_shows(const keyspace_entry *e, const scan_options *options, uint64_t now_ms) {
+    const char *type = e->kind ? e->kind->name : "string";
+    return (options->type.len == 0 || slice_is_nocase(options->type, type)) &&
+           shows(e, options->pattern, now_ms);
 }
 
 /* The cursor is the slot to go on with: a slot is always given whole, so that a key that stays is
@@ -338,11 +345,11 @@ void serve_scan(node_call *c) {
     size_t shown = 0;
     for (; last < SLOT_COUNT && seen < (uint64_t)options.count; last++) {
         for (keyspace_entry *e = keyspace_first(ks, last); e; e = keyspace_next(ks, last, e)) {
-            shown += options.strings && shows(e, options.pattern, c->now_ms);
+            shown += scan_shows(e, &options, c->now_ms);
             seen++;
         }
     }
-    while (last < SLOT_COUNT && ks->slot_key_count[last] == 0) {
+    while (last < SLOT_COUNT && keyspace_slot_count(ks, last) == 0) {
         last++;
     }
     char text[24];
@@ -352,7 +359,7 @@ void serve_scan(node_call *c) {
     call_array(c, shown);
     for (int slot = first; slot < last && shown > 0; slot++) {
         for (keyspace_entry *e = keyspace_first(ks, slot); e; e = keyspace_next(ks, slot, e)) {
-            if (options.strings && shows(e, options.pattern, c->now_ms)) {
+            if (scan_shows(e, &options, c->now_ms)) {
                 call_bulk(c, keyspace_key(e));
             }
         }

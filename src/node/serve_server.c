@@ -12,9 +12,9 @@ void serve_time(node_call *c) {
     call_text(c, text);
 }
 
-static size_t living_replicas(const node_call *c) {
-    const node_peers *peers = &c->node->config.peers;
-    return peers->replica_count(peers->arg, c->node->view->self);
+static size_t replicas_up_to_date(const node_call *c) {
+    const node *n = c->node;
+    return n->config.peers.replicas_at(n->config.peers.arg, n->view->self, n->offset);
 }
 
 void serve_wait(node_call *c) {
@@ -34,7 +34,7 @@ void serve_wait(node_call *c) {
     } else if (timeout_ms < 0) {
         call_error(c, "ERR timeout is negative");
     } else {
-        call_integer(c, (int64_t)living_replicas(c));
+        call_integer(c, (int64_t)replicas_up_to_date(c));
     }
 }
 
@@ -52,7 +52,7 @@ static void answer_role_of_primary(node_call *c, const char *offset) {
     }
     call_array(c, 3);
     call_text(c, "master");
-    call_integer(c, (int64_t)c->node->keys->version);
+    call_integer(c, (int64_t)c->node->offset);
     call_array(c, count);
     for (uint16_t i = 0; i < view->peer_count; i++) {
         if (is_my_replica(view, i)) {
@@ -69,7 +69,7 @@ static void answer_role_of_primary(node_call *c, const char *offset) {
 void serve_role(node_call *c) {
     const node_peer *me = node_view_self(c->node->view);
     char offset[24];
-    (void)snprintf(offset, sizeof offset, "%llu", (unsigned long long)c->node->keys->version);
+    (void)snprintf(offset, sizeof offset, "%llu", (unsigned long long)c->node->offset);
     if (me->primary) {
         answer_role_of_primary(c, offset);
         return;
@@ -80,7 +80,7 @@ void serve_role(node_call *c) {
     call_text(c, primary->host);
     call_integer(c, primary->port);
     call_text(c, primary->failed ? "connect" : "connected");
-    call_integer(c, (int64_t)c->node->keys->version);
+    call_integer(c, (int64_t)c->node->offset);
 }
 
 /* ----------------------------------------------------------------------------------- INFO */
@@ -128,7 +128,7 @@ static bool info_replicas(const node_call *c, buffer *b) {
         if (is_my_replica(view, i) &&
             !buffer_printf(b, "slave%u:ip=%s,port=%u,state=online,offset=%llu,lag=0\r\n", number++,
                            view->peers[i].host, view->peers[i].port,
-                           (unsigned long long)c->node->keys->version)) {
+                           (unsigned long long)c->node->offset)) {
             return false;
         }
     }
@@ -138,7 +138,7 @@ static bool info_replicas(const node_call *c, buffer *b) {
 static bool info_replication(node_call *c, buffer *b) {
     const node_view *view = c->node->view;
     const node_peer *me = node_view_self(view);
-    unsigned long long offset = c->node->keys->version;
+    unsigned long long offset = c->node->offset;
     bool ok = buffer_printf(b, "# Replication\r\nrole:%s\r\n", me->primary ? "master" : "slave");
     size_t count = 0;
     if (me->primary) {

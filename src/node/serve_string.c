@@ -101,6 +101,11 @@ static void answer_value(node_call *c, const keyspace_entry *e) {
     }
 }
 
+/* The string at argv[index], NULL if it is missing; false: it is another kind of value. */
+static bool find_string(node_call *c, size_t index, keyspace_entry **ret) {
+    return call_find_kind(c, index, NULL, ret);
+}
+
 static bool store(node_call *c, kw_slice key, kw_slice value, uint64_t expire_ms) {
     if (keyspace_set(c->node->keys, key, value, expire_ms)) {
         return true;
@@ -110,7 +115,10 @@ static bool store(node_call *c, kw_slice key, kw_slice value, uint64_t expire_ms
 }
 
 void serve_get(node_call *c) {
-    answer_value(c, call_find(c, 1));
+    keyspace_entry *e;
+    if (find_string(c, 1, &e)) {
+        answer_value(c, e);
+    }
 }
 
 void serve_set(node_call *c) {
@@ -124,6 +132,10 @@ void serve_set(node_call *c) {
     }
     const keyspace_entry *e = call_find(c, 1);
     bool refused = (flags & (e ? SET_NX : SET_XX)) != 0;
+    if ((flags & SET_GET) && e && e->kind) {
+        call_wrong_type(c);
+        return;
+    }
     if (flags & SET_GET) {
         answer_value(c, e);
     } else if (refused) {
@@ -171,14 +183,21 @@ void serve_psetex(node_call *c) {
 }
 
 void serve_getset(node_call *c) {
-    answer_value(c, call_find(c, 1));
+    keyspace_entry *e;
+    if (!find_string(c, 1, &e)) {
+        return;
+    }
+    answer_value(c, e);
     if (!keyspace_set(c->node->keys, c->argv[1], c->argv[2], 0)) {
         c->session->flags |= SESSION_FAILED;
     }
 }
 
 void serve_getdel(node_call *c) {
-    keyspace_entry *e = call_find(c, 1);
+    keyspace_entry *e;
+    if (!find_string(c, 1, &e)) {
+        return;
+    }
     answer_value(c, e);
     if (e) {
         keyspace_remove(c->node->keys, e);
@@ -192,7 +211,10 @@ void serve_getex(node_call *c) {
     if (!read_options(c, 2, SET_PERSIST | SET_ANY_EXPIRY, &flags, &expiry)) {
         return;
     }
-    keyspace_entry *e = call_find(c, 1);
+    keyspace_entry *e;
+    if (!find_string(c, 1, &e)) {
+        return;
+    }
     if (!e) {
         call_null(c);
         return;
@@ -211,7 +233,8 @@ void serve_getex(node_call *c) {
 void serve_mget(node_call *c) {
     call_array(c, c->argc - 1);
     for (size_t i = 1; i < c->argc; i++) {
-        answer_value(c, call_find(c, i));
+        const keyspace_entry *e = call_find(c, i);
+        answer_value(c, e && !e->kind ? e : NULL);
     }
 }
 
@@ -256,8 +279,10 @@ void serve_msetnx(node_call *c) {
 /* --------------------------------------------------------------------- parts of a string */
 
 void serve_strlen(node_call *c) {
-    const keyspace_entry *e = call_find(c, 1);
-    call_integer(c, e ? (int64_t)e->value_len : 0);
+    keyspace_entry *e;
+    if (find_string(c, 1, &e)) {
+        call_integer(c, e ? (int64_t)e->value_len : 0);
+    }
 }
 
 static bool fits_a_string(node_call *c, uint64_t len, uint64_t more) {
@@ -269,8 +294,11 @@ static bool fits_a_string(node_call *c, uint64_t len, uint64_t more) {
 }
 
 void serve_append(node_call *c) {
-    keyspace_entry *e = call_find(c, 1);
+    keyspace_entry *e;
     kw_slice tail = c->argv[2];
+    if (!find_string(c, 1, &e)) {
+        return;
+    }
     if (!e) {
         if (store(c, c->argv[1], tail, 0)) {
             call_integer(c, (int64_t)tail.len);
@@ -301,8 +329,11 @@ void serve_setrange(node_call *c) {
         call_error(c, "ERR offset is out of range");
         return;
     }
-    keyspace_entry *e = call_find(c, 1);
+    keyspace_entry *e;
     kw_slice part = c->argv[3];
+    if (!find_string(c, 1, &e)) {
+        return;
+    }
     size_t before = e ? e->value_len : 0;
     if (part.len == 0) {
         call_integer(c, (int64_t)before);
@@ -336,7 +367,10 @@ void serve_getrange(node_call *c) {
     if (!call_read_integer(c, 2, &start) || !call_read_integer(c, 3, &end)) {
         return;
     }
-    const keyspace_entry *e = call_find(c, 1);
+    keyspace_entry *e;
+    if (!find_string(c, 1, &e)) {
+        return;
+    }
     int64_t len = e ? (int64_t)e->value_len : 0;
     bool reversed = start < 0 && end < 0 && start > end;
     start = start < 0 ? start + len : start;
@@ -354,8 +388,11 @@ void serve_getrange(node_call *c) {
 /* ------------------------------------------------------------------------------ counting */
 
 static void add(node_call *c, int64_t delta) {
-    const keyspace_entry *e = call_find(c, 1);
+    keyspace_entry *e;
     int64_t value = 0;
+    if (!find_string(c, 1, &e)) {
+        return;
+    }
     if (e && !number_read_integer(keyspace_value(e), &value)) {
         call_error(c, "ERR value is not an integer or out of range");
         return;
@@ -400,9 +437,12 @@ void serve_decrby(node_call *c) {
 }
 
 void serve_incrbyfloat(node_call *c) {
-    const keyspace_entry *e = call_find(c, 1);
+    keyspace_entry *e;
     long double value = 0;
     long double delta;
+    if (!find_string(c, 1, &e)) {
+        return;
+    }
     if ((e && !number_read_float(keyspace_value(e), &value)) ||
         !number_read_float(c->argv[2], &delta)) {
         call_error(c, "ERR value is not a valid float");

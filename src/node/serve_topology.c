@@ -97,7 +97,7 @@ static void answer_shard_node(node_call *c, const node_peer *peer) {
     call_text(c, "role");
     call_text(c, peer->primary ? "master" : "replica");
     call_text(c, "replication-offset");
-    call_integer(c, (int64_t)c->node->keys->version);
+    call_integer(c, (int64_t)c->node->offset);
     call_text(c, "health");
     call_text(c, peer->failed ? "fail" : "online");
 }

@@ -64,7 +64,8 @@ static void run_queued(node_call *c) {
         queued.command = q->command;
         queued.argv = q->argv;
         queued.argc = q->argc;
-        q->command->run(&queued);
+        queued.in_exec = true;
+        call_run(&queued);
     }
 }
 

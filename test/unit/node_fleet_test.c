@@ -129,6 +129,70 @@ static void a_frozen_old_primary_writes_to_itself_only(void **state) {
     driver_stop(&d);
 }
 
+static void writes_reach_replicas_after_the_delay(void **state) {
+    (void)state;
+    node_driver d;
+    driver_start(&d, 3, 1);
+    fleet_set_replication_delay(d.fleet, 20000);
+    driver_expect(&d, 0, "SET {b}x 1 PX 1000", "+OK\r\n");
+    driver_expect(&d, 0, "WAIT 1 0", ":0\r\n");
+    driver_expect(&d, 3, "READONLY", "+OK\r\n");
+    driver_expect(&d, 3, "GET {b}x", "$-1\r\n");
+    driver_wait_ms(&d, 19);
+    driver_expect(&d, 3, "GET {b}x", "$-1\r\n");
+    driver_wait_ms(&d, 1);
+    driver_expect(&d, 3, "GET {b}x", "$1\r\n1\r\n");
+    driver_expect(&d, 3, "PTTL {b}x", ":980\r\n"); /* counted from when it ran at the primary */
+    driver_expect(&d, 0, "WAIT 1 0", ":1\r\n");
+    driver_stop(&d);
+}
+
+static void a_killed_primary_loses_what_it_had_not_sent(void **state) {
+    (void)state;
+    node_driver d;
+    driver_start(&d, 3, 1);
+    fleet_set_replication_delay(d.fleet, 20000);
+    driver_expect(&d, 0, "SET {b}x sent", "+OK\r\n");
+    driver_wait_ms(&d, 20);
+    driver_expect(&d, 0, "SET {b}x unsent", "+OK\r\n");
+    driver_hang_up(&d, 0);
+    must(fleet_kill(d.fleet, 0, d.now_us));
+    driver_wait_ms(&d, 600);
+    driver_expect(&d, 3, "GET {b}x", "$4\r\nsent\r\n");
+    driver_stop(&d);
+}
+
+static void a_paused_replica_catches_up(void **state) {
+    (void)state;
+    node_driver d;
+    driver_start(&d, 3, 1);
+    must(fleet_pause(d.fleet, 3, true));
+    driver_expect(&d, 0, "SET {b}x 1", "+OK\r\n");
+    driver_expect(&d, 0, "INCR {b}x", ":2\r\n");
+    driver_expect(&d, 0, "WAIT 1 0", ":0\r\n");
+    must(fleet_pause(d.fleet, 3, false));
+    driver_wait_ms(&d, 1);
+    driver_expect(&d, 3, "READONLY", "+OK\r\n");
+    driver_expect(&d, 3, "GET {b}x", "$1\r\n2\r\n");
+    driver_stop(&d);
+}
+
+static void a_replica_hides_an_expired_key_but_leaves_it_to_its_primary(void **state) {
+    (void)state;
+    node_driver d;
+    driver_start(&d, 3, 1);
+    fleet_set_replication_delay(d.fleet, 50000);
+    driver_expect(&d, 0, "SET {b}x 1 PX 60", "+OK\r\n");
+    driver_wait_ms(&d, 59);
+    driver_expect(&d, 0, "PERSIST {b}x", ":1\r\n");
+    driver_wait_ms(&d, 10);
+    driver_expect(&d, 3, "READONLY", "+OK\r\n");
+    driver_expect(&d, 3, "GET {b}x", "$-1\r\n");
+    driver_wait_ms(&d, 50);
+    driver_expect(&d, 3, "GET {b}x", "$1\r\n1\r\n");
+    driver_stop(&d);
+}
+
 static void slots_move_by_hand(void **state) {
     (void)state;
     node_driver d;
@@ -222,6 +286,10 @@ int main(void) {
         cmocka_unit_test(cluster_failover_does_the_same_by_command),
         cmocka_unit_test(a_frozen_view_goes_stale_until_it_is_thawed),
         cmocka_unit_test(a_frozen_old_primary_writes_to_itself_only),
+        cmocka_unit_test(writes_reach_replicas_after_the_delay),
+        cmocka_unit_test(a_killed_primary_loses_what_it_had_not_sent),
+        cmocka_unit_test(a_paused_replica_catches_up),
+        cmocka_unit_test(a_replica_hides_an_expired_key_but_leaves_it_to_its_primary),
         cmocka_unit_test(slots_move_by_hand),
         cmocka_unit_test(a_primary_that_loses_its_last_slot_follows_the_one_that_got_it),
         cmocka_unit_test(assigning_to_nobody_leaves_a_hole),

@@ -8,10 +8,10 @@
 static void expect_bytes(node_driver *d, const char *bytes, const char *reply, size_t left) {
     (void)driver_ask(d, 0, "PING");
     assert_true(buffer_append_text(&d->in, bytes));
-    node_receive(fleet_node(d->fleet, 0), d->sessions[0], &d->in, d->now_us, &d->out, SIZE_MAX);
-    assert_slice_is(buffer_slice(&d->out), reply);
+    node_receive(fleet_node(d->fleet, 0), d->sessions[0], &d->in, d->now_us, SIZE_MAX);
+    assert_slice_is(buffer_slice(&d->sessions[0]->out), reply);
     assert_int_equal(buffer_len(&d->in), left);
-    buffer_clear(&d->out, SIZE_MAX);
+    buffer_clear(&d->sessions[0]->out, SIZE_MAX);
     buffer_clear(&d->in, SIZE_MAX);
 }
 
@@ -32,12 +32,12 @@ static void a_command_may_come_byte_by_byte(void **state) {
     driver_start(&d, 1, 0);
     (void)driver_ask(&d, 0, "PING");
     for (size_t i = 0; i < sizeof command - 1; i++) {
-        assert_int_equal(buffer_len(&d.out), 0);
+        assert_int_equal(buffer_len(&d.sessions[0]->out), 0);
         assert_true(buffer_append(&d.in, &command[i], 1));
-        node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, &d.out, SIZE_MAX);
+        node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, SIZE_MAX);
     }
-    assert_slice_is(buffer_slice(&d.out), "+OK\r\n");
-    buffer_clear(&d.out, SIZE_MAX);
+    assert_slice_is(buffer_slice(&d.sessions[0]->out), "+OK\r\n");
+    buffer_clear(&d.sessions[0]->out, SIZE_MAX);
     driver_expect(&d, 0, "GET k", "$5\r\nhe\r\no\r\n");
     driver_stop(&d);
 }
@@ -59,8 +59,8 @@ static void what_is_no_command_ends_the_session(void **state) {
         driver_start(&d, 1, 0);
         (void)driver_ask(&d, 0, "PING");
         assert_true(buffer_append_text(&d.in, rows[i].bytes));
-        node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, &d.out, SIZE_MAX);
-        assert_slice_is(buffer_slice(&d.out), rows[i].reply);
+        node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, SIZE_MAX);
+        assert_slice_is(buffer_slice(&d.sessions[0]->out), rows[i].reply);
         assert_true(d.sessions[0]->flags & SESSION_CLOSING);
         driver_stop(&d);
     }
@@ -72,12 +72,12 @@ static void nothing_is_run_while_the_output_is_full(void **state) {
     driver_start(&d, 1, 0);
     (void)driver_ask(&d, 0, "PING");
     assert_true(buffer_append_text(&d.in, "PING\r\nPING\r\nPING\r\n"));
-    node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, &d.out, 10);
-    assert_slice_is(buffer_slice(&d.out), "+PONG\r\n+PONG\r\n");
-    buffer_clear(&d.out, SIZE_MAX);
-    node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, &d.out, 10);
-    assert_slice_is(buffer_slice(&d.out), "+PONG\r\n");
-    buffer_clear(&d.out, SIZE_MAX);
+    node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, 10);
+    assert_slice_is(buffer_slice(&d.sessions[0]->out), "+PONG\r\n+PONG\r\n");
+    buffer_clear(&d.sessions[0]->out, SIZE_MAX);
+    node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, 10);
+    assert_slice_is(buffer_slice(&d.sessions[0]->out), "+PONG\r\n");
+    buffer_clear(&d.sessions[0]->out, SIZE_MAX);
     driver_stop(&d);
 }
 
@@ -91,8 +91,8 @@ static void a_command_may_have_many_arguments(void **state) {
     for (int i = 0; i < KEYS; i++) {
         assert_true(buffer_append_text(&d.in, "$3\r\n{t}\r\n"));
     }
-    node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, &d.out, SIZE_MAX);
-    assert_slice_is(buffer_slice(&d.out), ":0\r\n");
+    node_receive(fleet_node(d.fleet, 0), d.sessions[0], &d.in, d.now_us, SIZE_MAX);
+    assert_slice_is(buffer_slice(&d.sessions[0]->out), ":0\r\n");
     driver_stop(&d);
 }
 
@@ -134,12 +134,10 @@ static void live_a_little(node_fleet *f, const mem *m) {
     node *n = fleet_node(f, 0);
     node_session *s = node_session_new(n, "10.0.0.9:1", 0);
     buffer in;
-    buffer out;
     buffer_init(&in, m, 0);
-    buffer_init(&out, m, 0);
     for (size_t i = 0; s && i < COUNT_OF(lines); i++) {
         if (buffer_append_text(&in, lines[i])) {
-            node_receive(n, s, &in, 1000 * i, &out, SIZE_MAX);
+            node_receive(n, s, &in, 1000 * i, SIZE_MAX);
         }
         if (s->flags & SESSION_FAILED) {
             break;
@@ -147,7 +145,6 @@ static void live_a_little(node_fleet *f, const mem *m) {
         buffer_clear(&in, SIZE_MAX);
     }
     buffer_done(&in);
-    buffer_done(&out);
     node_session_free(n, s);
     fleet_tick(f, 10000000);
 }

@@ -44,7 +44,6 @@ typedef struct sim_server {
     uint16_t index;
     node_session *session;
     buffer in;
-    buffer out;
     sim_pipe up;
 } sim_server;
 

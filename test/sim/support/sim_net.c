@@ -56,7 +56,6 @@ static void server_close(sim_server *v) {
         node_session_free(v->node, v->session);
     }
     buffer_done(&v->in);
-    buffer_done(&v->out);
     pipe_clear(&v->up);
     *v = (sim_server){.node = NULL};
 }
@@ -67,7 +66,6 @@ static void server_open(sim *s, sim_server *v, uint16_t index) {
     v->session = node_session_new(v->node, "127.0.0.1:1", s->now_us);
     assert_non_null(v->session);
     buffer_init(&v->in, &mem_default, 0);
-    buffer_init(&v->out, &mem_default, 0);
 }
 
 /* Runs what has arrived; false: the node closes the connection. */
@@ -83,7 +81,7 @@ static bool server_step(sim *s, sim_server *v) {
         any = true;
     }
     if (any) {
-        node_receive(v->node, v->session, &v->in, s->now_us, &v->out, OUT_MAX);
+        node_receive(v->node, v->session, &v->in, s->now_us, OUT_MAX);
     }
     return !(v->session->flags & (SESSION_CLOSING | SESSION_FAILED));
 }
@@ -106,7 +104,7 @@ static void ghosts_step(sim *s) {
     for (size_t i = 0; i < s->ghost_count;) {
         sim_server *v = &s->ghosts[i];
         bool goes_on = server_step(s, v);
-        buffer_clear(&v->out, 0);
+        buffer_clear(&v->session->out, 0);
         if (goes_on && v->up.first) {
             i++;
             continue;
@@ -273,12 +271,12 @@ static void serve(sim *s, uint32_t index) {
     sim_link *l = &s->links[index];
     sim_server *v = &l->server;
     bool goes_on = server_step(s, v);
-    if (buffer_len(&v->out) > 0) {
-        kw_slice out = buffer_slice(&v->out);
+    if (buffer_len(&v->session->out) > 0) {
+        kw_slice out = buffer_slice(&v->session->out);
         if (!l->hung) {
             pipe_send(s, &l->down, l, out.data, out.len);
         }
-        buffer_clear(&v->out, 0);
+        buffer_clear(&v->session->out, 0);
     }
     if (!goes_on) {
         server_close(v);

@@ -36,7 +36,6 @@ static void start(node_driver *d, uint16_t primaries, uint16_t replicas, const c
     memset(d, 0, sizeof *d);
     d->now_us = DRIVER_START_US;
     buffer_init(&d->in, &mem_default, 0);
-    buffer_init(&d->out, &mem_default, 0);
     assert_int_equal(fleet_new(&config, d->now_us, &d->fleet), KW_OK);
 }
 
@@ -54,7 +53,6 @@ void driver_stop(node_driver *d) {
     }
     fleet_free(d->fleet);
     buffer_done(&d->in);
-    buffer_done(&d->out);
 }
 
 void driver_hang_up(node_driver *d, uint16_t index) {
@@ -110,10 +108,10 @@ const char *driver_ask_on(node_driver *d, uint16_t index, node_session *s, const
     assert_non_null(to);
     resp_command_encode(to, argv, argc);
     buffer_commit(&d->in, size);
-    node_receive(fleet_node(d->fleet, index), s, &d->in, d->now_us, &d->out, SIZE_MAX);
+    node_receive(fleet_node(d->fleet, index), s, &d->in, d->now_us, SIZE_MAX);
     assert_int_equal(buffer_len(&d->in), 0);
-    slice_copy(d->text, sizeof d->text, buffer_slice(&d->out));
-    buffer_clear(&d->out, SIZE_MAX);
+    slice_copy(d->text, sizeof d->text, buffer_slice(&s->out));
+    buffer_clear(&s->out, SIZE_MAX);
     return d->text;
 }
 

@@ -11,7 +11,6 @@ typedef struct node_driver {
     node_fleet *fleet;
     uint64_t now_us;
     buffer in;
-    buffer out;
     node_session *sessions[16]; /* one of each node, opened when needed */
     char text[65536];
 } node_driver;
