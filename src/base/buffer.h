@@ -41,6 +41,11 @@ void buffer_commit(buffer *b, size_t count);
 /* The first `count` bytes are done with. */
 void buffer_consume(buffer *b, size_t count);
 
+/* Only the first `len` bytes stay; len <= buffer_len. */
+static inline void buffer_truncate(buffer *b, size_t len) {
+    b->end = b->begin + len;
+}
+
 /* Forgets the content; memory above keep_bytes is given back. */
 void buffer_clear(buffer *b, size_t keep_bytes);
 

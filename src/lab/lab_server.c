@@ -3,7 +3,8 @@
 #include <unistd.h>
 
 #define READ_BYTES (16 * 1024)
-#define READS_PER_TURN 16              /* then it is another connection's turn */
+#define READS_PER_TURN 16 /* then it is another connection's turn */
+#define WRITES_PER_TURN 64
 #define UNSENT_BYTES_MAX (1024 * 1024) /* a client that does not read is not read from */
 #define KEPT_BYTES (64 * 1024)         /* of an empty buffer */
 #define IN_BYTES_MAX (LIMIT_COMMAND_BYTES + READ_BYTES)
@@ -74,16 +75,20 @@ void lab_server_accept(lab_server *s, uint64_t now_us) {
     }
 }
 
-/* Sends what waits; true if all of it went out. */
-static bool flush(lab_connection *c) {
-    if (buffer_len(out_of(c)) > 0) {
-        kw_slice bytes = buffer_slice(out_of(c));
-        buffer_consume(out_of(c), stream_write(c->stream, &bytes, 1));
+/* Sends what may go; true if all of that went out. */
+static bool flush(lab_connection *c, uint64_t now_us) {
+    kw_slice bytes = session_sendable(c->session, now_us);
+    for (int i = 0; bytes.len > 0; i++) {
+        size_t sent = i < WRITES_PER_TURN ? stream_write(c->stream, &bytes, 1) : 0;
+        session_sent(c->session, sent, now_us);
+        if (sent < bytes.len) {
+            return false;
+        }
+        bytes = session_sendable(c->session, now_us);
     }
-    if (buffer_len(out_of(c)) > 0) {
-        return false;
+    if (buffer_len(out_of(c)) == 0) {
+        buffer_clear(out_of(c), KEPT_BYTES);
     }
-    buffer_clear(out_of(c), KEPT_BYTES);
     return true;
 }
 
@@ -94,16 +99,17 @@ static bool serve(lab_connection *c, uint64_t now_us) {
     bool again;
     do {
         size_t before = buffer_len(&c->in);
-        bool was_full = buffer_len(out_of(c)) >= UNSENT_BYTES_MAX; /* nothing is run then */
+        bool was_full = buffer_len(out_of(c)) >= UNSENT_BYTES_MAX || c->session->holds;
         node_receive(n, c->session, &c->in, now_us, UNSENT_BYTES_MAX);
-        sent = flush(c);
-        again = sent && buffer_len(&c->in) > 0 && (was_full || buffer_len(&c->in) < before);
+        sent = flush(c, now_us);
+        bool reads = !c->session->holds && (was_full || buffer_len(&c->in) < before);
+        again = sent && buffer_len(&c->in) > 0 && reads;
     } while (again);
     if (buffer_len(&c->in) == 0) {
         buffer_clear(&c->in, KEPT_BYTES);
     }
     bool closing = (c->session->flags & SESSION_CLOSING) != 0;
-    if ((c->session->flags & SESSION_FAILED) || (closing && sent)) {
+    if ((c->session->flags & SESSION_FAILED) || session_is_over(c->session)) {
         return false;
     }
     stream_want_write(c->stream, !sent);

@@ -3,6 +3,7 @@
 #include "core/limits.h"
 #include "core/resp.h"
 #include "node/node_call.h"
+#include "node/node_lab.h"
 #include "node/node_redirect.h"
 
 #include <assert.h>
@@ -87,6 +88,7 @@ kw_status node_new(const node_config *config, node_view *view, keyspace *keys, u
     list_init(&n->sessions);
     list_init(&n->own_ready);
     n->ready = config->ready ? config->ready : &n->own_ready;
+    list_init(&n->shaped);
     node_blocked_init(&n->blocked);
     n->argv = mem_calloc(n->mem, ARGUMENTS_AT_FIRST, sizeof *n->argv);
     n->primary_link = n->argv ? new_session(n, "", now_us) : NULL;
@@ -140,6 +142,7 @@ node_session *node_session_new(node *n, const char *address, uint64_t now_us) {
 void node_session_free(node *n, node_session *s) {
     if (s) {
         node_unblock(n, s);
+        session_shape_end(s);
         list_remove(&s->in_node);
         if (list_linked(&s->in_ready)) {
             list_remove(&s->in_ready);
@@ -165,10 +168,13 @@ void node_tick(node *n, uint64_t now_us) {
         keyspace_expire_some(n->keys, &n->expire_cursor, SLOT_COUNT / 16, now_us / 1000);
     }
     node_expire_blocked(n);
+    node_wake_shaped(n);
 }
 
 uint64_t node_deadline_us(const node *n) {
-    return node_block_deadline_us(n);
+    uint64_t blocked_us = node_block_deadline_us(n);
+    uint64_t shaped_us = node_shaped_deadline_us(n);
+    return blocked_us < shaped_us ? blocked_us : shaped_us;
 }
 
 /* -------------------------------------------------------------------------- redirection */
@@ -205,16 +211,14 @@ static void take_keys(const node *n, const node_command *command, const kw_slice
 }
 
 static void answer_redirect(node_call *c, redirect_verdict verdict, int slot, uint16_t target) {
-    const node_peer *peer = target == NODE_NOBODY ? NULL : &c->node->view->peers[target];
-    assert(peer || (verdict != REDIRECT_MOVED && verdict != REDIRECT_ASK));
     switch (verdict) {
     case REDIRECT_SERVE:
         return;
     case REDIRECT_MOVED:
-        call_errorf(c, "MOVED %d %s:%u", slot, peer->host, peer->port);
+        call_redirect(c, "MOVED", slot, target);
         return;
     case REDIRECT_ASK:
-        call_errorf(c, "ASK %d %s:%u", slot, peer->host, peer->port);
+        call_redirect(c, "ASK", slot, target);
         return;
     case REDIRECT_TRYAGAIN:
         call_error(c, "TRYAGAIN Multiple keys request during rehashing of slot");
@@ -271,7 +275,8 @@ bool call_is_served_here(node_call *c) {
 
 /* ---------------------------------------------------------------------------- execution */
 
-static void reject_unknown(node_call *c, const node_command *container) {
+static void reject_unknown(node_call *c) {
+    const node_command *container = c->container;
     char name[129];
     slice_copy(name, sizeof name, c->argv[container ? 1 : 0]);
     if (container) {
@@ -331,13 +336,11 @@ static void judge_and_run(node_call *c) {
         s->flags |= SESSION_CLOSING;
         return;
     }
-    const node_command *container;
-    c->command = node_command_find(c->argv, c->argc, &container);
     if (!c->command) {
         if (s->flags & SESSION_MULTI) {
             s->flags |= SESSION_DIRTY;
         }
-        reject_unknown(c, container);
+        reject_unknown(c);
         return;
     }
     s->last_command = c->command->name;
@@ -376,7 +379,17 @@ static bool is_asking(const kw_slice *argv) {
     return slice_is_nocase(argv[0], "asking");
 }
 
+/* Time may have leapt forward while the bytes of this turn were read: LAB TIME ADVANCE. */
+static uint64_t time_in_lab(const node *n, uint64_t now_us) {
+    node_lab *lab = n->config.lab;
+    if (lab && lab->now_us < now_us) {
+        lab->now_us = now_us;
+    }
+    return lab ? lab->now_us : now_us;
+}
+
 void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, uint64_t now_us) {
+    now_us = time_in_lab(n, now_us);
     node_call call = {
         .node = n,
         .session = s,
@@ -386,10 +399,15 @@ void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, u
         .now_ms = now_us / 1000,
         .out = &s->out,
     };
+    call.command = node_command_find(argv, argc, &call.container);
     n->now_us = now_us;
     n->command_count++;
     s->used_us = now_us;
-    judge_and_run(&call);
+    if (n->config.lab) {
+        node_lab_run(&call, judge_and_run);
+    } else {
+        judge_and_run(&call);
+    }
     if ((s->flags & SESSION_ASKING) && !(s->flags & SESSION_MULTI) && !is_asking(argv)) {
         s->flags &= ~(unsigned)SESSION_ASKING;
     }

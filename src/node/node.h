@@ -39,6 +39,7 @@ typedef struct node_config {
     const char *password; /* NULL: no AUTH needed */
     node_peers peers;
     list *ready; /* shared by several nodes; NULL: the node's own */
+    struct node_lab *lab; /* NULL: none */
 } node_config;
 
 typedef struct node {
@@ -51,6 +52,7 @@ typedef struct node {
     list own_ready;
     list *ready; /* sessions that something happened to without their asking */
     node_blocked blocked;
+    list shaped; /* sessions whose output a fault shapes */
     node_session *primary_link; /* what is replicated to this node comes in by it */
     uint64_t now_us;            /* of the call that runs */
     uint64_t offset;            /* bytes of commands propagated, or as a replica: received */

@@ -38,6 +38,15 @@ void call_errorf(node_call *c, const char *format, ...) {
     call_error(c, text);
 }
 
+void call_redirect(node_call *c, const char *code, int slot, uint16_t target) {
+    const node_peer *peer = &c->node->view->peers[target];
+    call_errorf(c, "%s %d %s:%u", code, slot, peer->host, peer->port);
+}
+
+void call_raw(node_call *c, kw_slice bytes) {
+    note(c, buffer_append_slice(c->out, bytes));
+}
+
 void call_syntax_error(node_call *c) {
     call_error(c, "ERR syntax error");
 }

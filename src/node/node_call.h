@@ -13,6 +13,7 @@ typedef struct node_call {
     node *node;
     node_session *session;
     const node_command *command;
+    const node_command *container; /* the command that argv[0] names, if it has subcommands */
     const kw_slice *argv;
     size_t argc;
     uint64_t now_us;
@@ -39,6 +40,8 @@ void call_status(node_call *c, const char *text);
 /* The text with its code: "ERR syntax error". Line ends in it become spaces. */
 void call_error(node_call *c, const char *text);
 void call_errorf(node_call *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "MOVED slot host:port", or ASK. */
+void call_redirect(node_call *c, const char *code, int slot, uint16_t target);
 void call_syntax_error(node_call *c);
 void call_out_of_memory(node_call *c);
 void call_integer(node_call *c, int64_t value);
@@ -50,6 +53,8 @@ void call_null_array(node_call *c);
 void call_array(node_call *c, size_t count);
 void call_set(node_call *c, size_t count);
 void call_map(node_call *c, size_t pairs);
+/* Bytes as they are. */
+void call_raw(node_call *c, kw_slice bytes);
 /* Bytes that are RESP3 already, written as RESP2 if the session speaks that: sets and maps become
  * flat arrays. Only for text of our own. */
 void call_resp3(node_call *c, const char *resp3);

@@ -14,6 +14,7 @@ enum {
     NODE_NOT_QUEUED = 1u << 4, /* inside MULTI it runs at once */
     NODE_MIGRATE = 1u << 5,    /* MIGRATE: its keys may follow the word KEYS */
     NODE_EXEC = 1u << 6,
+    NODE_LAB = 1u << 15, /* controls the lab: not of the servers, so COMMAND does not name it */
     NODE_COUNTED_KEYS = 1u << 7 /* how many keys follow is told by the argument before them */
 };
 

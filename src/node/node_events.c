@@ -3,10 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-bool node_events_init(node_events *e, const mem *m) {
+void node_events_init(node_events *e, const mem *m) {
     *e = (node_events){.mem = m};
-    e->ring = mem_calloc(m, NODE_EVENTS_KEPT, sizeof *e->ring);
-    return e->ring != NULL;
 }
 
 void node_events_done(node_events *e) {
@@ -18,6 +16,12 @@ void node_events_done(node_events *e) {
 
 void node_events_add(node_events *e, uint64_t now_us, node_event_kind kind, uint16_t node,
                      const char *format, ...) {
+    if (!e->ring) {
+        e->ring = mem_calloc(e->mem, NODE_EVENTS_KEPT, sizeof *e->ring);
+    }
+    if (!e->ring) {
+        return;
+    }
     node_event *event = &e->ring[e->last % NODE_EVENTS_KEPT];
     va_list args;
     va_start(args, format);

@@ -1,5 +1,5 @@
 /* What happened in a lab, for whoever watches it: the most recent events, each with a line of text.
- * Owns its memory, which is fixed. */
+ * Owns its memory, taken with the first event; if it is short, events are lost. */
 #ifndef NODE_NODE_EVENTS_H
 #define NODE_NODE_EVENTS_H
 
@@ -44,8 +44,7 @@ typedef struct node_events {
     uint64_t forgotten;
 } node_events;
 
-/* NODE_EVENTS_KEPT places; false if memory is short. */
-KW_CHECKED bool node_events_init(node_events *e, const mem *m);
+void node_events_init(node_events *e, const mem *m);
 void node_events_done(node_events *e);
 
 void node_events_add(node_events *e, uint64_t now_us, node_event_kind kind, uint16_t node,

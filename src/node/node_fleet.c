@@ -37,6 +37,8 @@ struct node_fleet {
     uint64_t replication_delay_us;
     uint64_t lives;
     list ready;
+    node_lab lab;
+    uint16_t told_owner[SLOT_COUNT]; /* what events have told of the observer's view */
 };
 
 /* ---------------------------------------------------------------------------------- gossip */
@@ -174,6 +176,31 @@ static bool is_primary(const node *n) {
     return node_view_self(n->view)->primary;
 }
 
+/* Tells of the slots whose owner changed, a run of them in one event. */
+static void tell_of_slots(node_fleet *f) {
+    const uint16_t *owner = f->observer->owner;
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        uint16_t from = f->told_owner[slot];
+        uint16_t to = owner[slot];
+        if (from == to) {
+            continue;
+        }
+        int last = slot;
+        while (last + 1 < SLOT_COUNT && f->told_owner[last + 1] == from && owner[last + 1] == to) {
+            last++;
+        }
+        char names[2][16];
+        char range[24];
+        (void)snprintf(names[0], sizeof names[0], from == NODE_NOBODY ? "nobody" : "node %u", from);
+        (void)snprintf(names[1], sizeof names[1], to == NODE_NOBODY ? "nobody" : "node %u", to);
+        (void)snprintf(range, sizeof range, slot == last ? "slot %d" : "slots %d-%d", slot, last);
+        node_events_add(&f->lab.events, f->lab.now_us, EVENT_SLOTS_MOVED, to, "%s: %s -> %s", range,
+                        names[0], names[1]);
+        slot = last;
+    }
+    memcpy(f->told_owner, owner, sizeof f->told_owner);
+}
+
 /* After any change of views: each replica follows the one that it takes for its primary. */
 static void settle_roles(node_fleet *f) {
     for (uint16_t i = 0; i < f->count; i++) {
@@ -192,6 +219,15 @@ static void settle_roles(node_fleet *f) {
         }
     }
     node_view_judge(f->observer);
+    if (memcmp(f->told_owner, f->observer->owner, sizeof f->told_owner) != 0) {
+        tell_of_slots(f);
+    }
+}
+
+static void tell(node_fleet *f, node_event_kind kind, uint16_t index, const char *what) {
+    const node_peer *peer = &f->observer->peers[index];
+    node_events_add(&f->lab.events, f->lab.now_us, kind, index, "node %u (%s:%u) %s", index,
+                    peer->host, peer->port, what);
 }
 
 static void mark_failed(node_fleet *f, uint16_t index, bool failed) {
@@ -241,6 +277,7 @@ static kw_status start_node(node_fleet *f, node_view *view, keyspace *keys, uint
         .password = f->config.password,
         .peers = {f, deliver, announce, replicas_at, replicate},
         .ready = &f->ready,
+        .lab = &f->lab,
     };
     member *m = &f->members[view->self];
     kw_status status = node_new(&config, view, keys, now_us, &m->node);
@@ -302,6 +339,7 @@ static kw_status build(node_fleet *f, uint64_t now_us) {
     }
     mem_free(f->mem, peers);
     if (status == KW_OK) {
+        memcpy(f->told_owner, f->observer->owner, sizeof f->told_owner);
         settle_roles(f);
     }
     return status;
@@ -322,7 +360,9 @@ kw_status fleet_new(const fleet_config *config, uint64_t now_us, node_fleet **re
     f->expire_at_us = now_us + EXPIRE_EVERY_US;
     list_init(&f->ready);
     prng_init(&f->random, config->seed);
-    kw_status status = build(f, now_us);
+    node_lab_init(&f->lab, f->mem, ~config->seed, now_us);
+    kw_status status = node_log_set_capacity(&f->lab.log, config->log_capacity);
+    status = status == KW_OK ? build(f, now_us) : status;
     if (status != KW_OK) {
         fleet_free(f);
         return status;
@@ -342,6 +382,7 @@ void fleet_free(node_fleet *f) {
     }
     mem_free(f->mem, f->members);
     node_view_free(f->observer);
+    node_lab_done(&f->lab);
     mem_free(f->mem, f);
 }
 
@@ -361,6 +402,10 @@ bool fleet_is_paused(const node_fleet *f, uint16_t index) {
 
 bool fleet_is_frozen(const node_fleet *f, uint16_t index) {
     return index < f->count && f->members[index].frozen;
+}
+
+node_lab *fleet_lab(node_fleet *f) {
+    return &f->lab;
 }
 
 const node_view *fleet_view(const node_fleet *f) {
@@ -406,6 +451,8 @@ kw_status fleet_kill(node_fleet *f, uint16_t index, uint64_t now_us) {
     m->fail_at_us = now_us + delay_us / 2;
     m->failover_at_us = peer->primary && delay_ms >= 0 ? now_us + delay_us : NEVER;
     node_free(n);
+    f->lab.now_us = now_us;
+    tell(f, EVENT_NODE_KILLED, index, "is dead");
     return KW_OK;
 }
 
@@ -439,6 +486,8 @@ kw_status fleet_revive(node_fleet *f, uint16_t index, uint64_t now_us) {
     }
     f->members[index].fail_at_us = NEVER;
     f->members[index].failover_at_us = NEVER;
+    f->lab.now_us = now_us;
+    tell(f, EVENT_NODE_STARTED, index, leader == NODE_NOBODY ? "started" : "started as a replica");
     view->changed = true;
     spread_all_changes(f);
     return KW_OK;
@@ -449,8 +498,10 @@ kw_status fleet_promote(node_fleet *f, uint16_t replica) {
     if (!n || is_primary(n)) {
         return KW_ERR_INVALID;
     }
+    tell(f, EVENT_FAILOVER_BEGUN, replica, "takes over from its primary");
     node_view_take_over(n->view);
     spread_all_changes(f);
+    tell(f, EVENT_FAILOVER_WON, replica, "is the primary of its shard");
     return KW_OK;
 }
 
@@ -469,6 +520,8 @@ kw_status fleet_pause(node_fleet *f, uint16_t index, bool paused) {
     member *m = &f->members[index];
     if (m->paused != paused) {
         m->paused = paused;
+        tell(f, paused ? EVENT_NODE_PAUSED : EVENT_NODE_RESUMED, index,
+             paused ? "is paused" : "goes on");
         catch_up(f, m);
     }
     return KW_OK;
@@ -481,6 +534,7 @@ kw_status fleet_freeze(node_fleet *f, uint16_t index, bool frozen) {
     member *m = &f->members[index];
     if (m->frozen != frozen) {
         m->frozen = frozen;
+        tell(f, EVENT_VIEW, index, frozen ? "hears of no change" : "hears of changes again");
         catch_up(f, m);
     }
     return KW_OK;
@@ -543,6 +597,8 @@ kw_status fleet_migrate_begin(node_fleet *f, int slot, uint16_t target) {
     }
     node_view_set_importing(to->view, slot, owner);
     node_view_set_migrating(from->view, slot, target);
+    node_events_add(&f->lab.events, f->lab.now_us, EVENT_MIGRATION, target,
+                    "slot %d opens: node %u -> node %u", slot, owner, target);
     return KW_OK;
 }
 
@@ -579,8 +635,11 @@ kw_status fleet_migrate_keys(node_fleet *f, int slot, size_t count, size_t *ret_
         keyspace_remove(from->keys, e);
         e = keyspace_first(from->keys, slot);
     }
+    size_t left = keyspace_slot_count(from->keys, slot);
+    node_events_add(&f->lab.events, f->lab.now_us, EVENT_MIGRATION, to->view->self,
+                    "slot %d: %zu keys left at node %u", slot, left, from->view->self);
     if (ret_left) {
-        *ret_left = keyspace_slot_count(from->keys, slot);
+        *ret_left = left;
     }
     return KW_OK;
 }
@@ -615,11 +674,13 @@ static bool fail_over(node_fleet *f, uint16_t dead) {
 }
 
 void fleet_tick(node_fleet *f, uint64_t now_us) {
+    f->lab.now_us = now_us > f->lab.now_us ? now_us : f->lab.now_us;
     for (uint16_t i = 0; i < f->count; i++) {
         member *m = &f->members[i];
         if (m->fail_at_us <= now_us) {
             m->fail_at_us = NEVER;
             mark_failed(f, i, true);
+            tell(f, EVENT_NODE_FAILED, i, "is marked as failed");
         }
         if (m->failover_at_us <= now_us) {
             m->failover_at_us = NEVER;

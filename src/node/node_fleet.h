@@ -6,6 +6,7 @@
 #define NODE_NODE_FLEET_H
 
 #include "node/node.h"
+#include "node/node_lab.h"
 
 typedef struct node_fleet node_fleet;
 
@@ -20,6 +21,7 @@ typedef struct fleet_config {
     bool full_coverage_required;
     const char *user;     /* NULL: `default`; both are borrowed for the fleet's life */
     const char *password; /* NULL: none is asked for */
+    size_t log_capacity;  /* commands that the log keeps: node_log.h */
 } fleet_config;
 
 /* All slots are assigned evenly, in order. */
@@ -32,6 +34,8 @@ uint16_t fleet_count(const node_fleet *f);
 node *fleet_node(const node_fleet *f, uint16_t index);
 bool fleet_is_paused(const node_fleet *f, uint16_t index);
 bool fleet_is_frozen(const node_fleet *f, uint16_t index);
+/* Its fault rules, log, events and clock. */
+node_lab *fleet_lab(node_fleet *f);
 /* The cluster as its newest configuration has it: what a node would see that missed nothing. */
 const node_view *fleet_view(const node_fleet *f);
 

@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "base/list.h"
+#include "node/node_output.h"
 
 #define SESSION_NAME_SIZE 128
 #define SESSION_ADDRESS_SIZE 80
@@ -22,6 +23,7 @@ enum {
 /* Why a session reads no commands for now; any of them is enough. */
 enum {
     HOLD_BLOCKED = 1u << 0, /* its command waits: node_block.h */
+    HOLD_FAULT = 1u << 1,   /* its replies are kept back: node_output.h */
 };
 
 struct node_command;
@@ -44,7 +46,8 @@ typedef struct node_session {
     list in_ready; /* node_wake */
     const mem *mem;
     void *owner; /* its user's: the connection that it belongs to */
-    buffer out;  /* replies and messages to be sent; its user takes them from the front */
+    buffer out;  /* replies and messages to be sent: session_sendable */
+    session_shape shape;
     uint64_t id;
     unsigned flags;
     unsigned holds;
