@@ -609,7 +609,8 @@ static void propagate_value(node *n, const keyspace_entry *e) {
     buffer payload;
     buffer_init(&payload, n->mem, 0);
     (void)snprintf(expiry, sizeof expiry, "%llu", (unsigned long long)e->expire_ms);
-    if (dump_write(&payload, keyspace_value(e))) {
+    const dump_value value = {e->kind, e->object, keyspace_value(e)};
+    if (dump_write(&payload, &value)) {
         const kw_slice argv[] = {SLICE_LITERAL("RESTORE"), keyspace_key(e),
                                  slice_text(expiry),       buffer_slice(&payload),
                                  SLICE_LITERAL("REPLACE"), SLICE_LITERAL("ABSTTL")};

@@ -1,5 +1,7 @@
 #include "node/node_number.h"
 
+#include "base/number.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -30,6 +32,16 @@ bool number_read_integer(kw_slice s, int64_t *ret) {
     }
     *ret = negative ? (int64_t)(0 - value) : (int64_t)value;
     return true;
+}
+
+kw_slice number_write_integer(int64_t value, char dst[NUMBER_INTEGER_BYTES]) {
+    char digits[NUMBER_U64_BYTES];
+    bool negative = value < 0;
+    size_t count = number_from_u64(digits, negative ? 0 - (uint64_t)value : (uint64_t)value);
+    size_t len = count + negative; /* at most 19 digits follow a sign */
+    dst[0] = '-';
+    memcpy(dst + negative, digits, len - negative);
+    return slice_of(dst, len);
 }
 
 bool number_read_float(kw_slice s, long double *ret) {

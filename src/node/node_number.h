@@ -6,8 +6,12 @@
 
 #define NUMBER_TEXT_SIZE 5120 /* the longest double with %.17Lf */
 
+#define NUMBER_INTEGER_BYTES 20 /* the longest integer */
+
 /* Decimal, no sign but '-', no leading zeros or spaces. */
 bool number_read_integer(kw_slice s, int64_t *ret);
+/* The integer as that text, not terminated. */
+kw_slice number_write_integer(int64_t value, char dst[NUMBER_INTEGER_BYTES]);
 /* A finite or infinite long double, the whole slice. */
 bool number_read_float(kw_slice s, long double *ret);
 /* Up to 17 digits after the point, without trailing zeros; returns the length. */

@@ -5,6 +5,10 @@
 
 #include <stdio.h>
 
+static bool dump_entry(buffer *payload, const keyspace_entry *e) {
+    return dump_write(payload, &(dump_value){e->kind, e->object, keyspace_value(e)});
+}
+
 void serve_dump(node_call *c) {
     const keyspace_entry *e = call_find(c, 1);
     if (!e) {
@@ -13,7 +17,7 @@ void serve_dump(node_call *c) {
     }
     buffer payload;
     buffer_init(&payload, c->node->mem, 0);
-    if (dump_write(&payload, keyspace_value(e))) {
+    if (dump_entry(&payload, e)) {
         call_bulk(c, buffer_slice(&payload));
     } else {
         call_out_of_memory(c);
@@ -65,14 +69,23 @@ static bool read_restore_options(node_call *c, restore_options *ret) {
     return true;
 }
 
-static void restore_value(node_call *c, kw_slice value, uint64_t expire_ms) {
-    if (expire_ms != 0 && expire_ms <= c->now_ms) {
+/* An object is taken over. */
+static void restore_value(node_call *c, const dump_value *value, uint64_t expire_ms) {
+    keyspace *ks = c->node->keys;
+    bool outlived = expire_ms != 0 && expire_ms <= c->now_ms;
+    if (outlived) {
         keyspace_entry *old = call_find(c, 1);
         if (old) {
-            keyspace_remove(c->node->keys, old);
+            keyspace_remove(ks, old);
         }
-        call_ok(c);
-    } else if (keyspace_set(c->node->keys, c->argv[1], value, expire_ms)) {
+    }
+    bool kept = !outlived &&
+                (value->kind ? keyspace_put(ks, c->argv[1], value->kind, value->object, expire_ms)
+                             : keyspace_set(ks, c->argv[1], value->string, expire_ms));
+    if (value->kind && !kept) {
+        value->kind->free(c->node->mem, value->object);
+    }
+    if (kept || outlived) {
         call_ok(c);
     } else {
         call_out_of_memory(c);
@@ -96,12 +109,14 @@ void serve_restore(node_call *c) {
         call_error(c, "ERR Invalid TTL value, must be >= 0");
         return;
     }
-    buffer value;
-    buffer_init(&value, c->node->mem, LIMIT_BULK_BYTES);
+    buffer storage;
+    dump_value value;
+    buffer_init(&storage, c->node->mem, LIMIT_BULK_BYTES);
     bool relative = ttl > 0 && !options.absolute_ttl;
-    switch (dump_read(c->argv[3], &value)) {
+    uint64_t seed = prng_next(&c->node->random);
+    switch (dump_read(c->argv[3], c->node->mem, seed, &storage, &value)) {
     case DUMP_OK:
-        restore_value(c, buffer_slice(&value), (uint64_t)ttl + (relative ? c->now_ms : 0));
+        restore_value(c, &value, (uint64_t)ttl + (relative ? c->now_ms : 0));
         break;
     case DUMP_WRONG_CHECKSUM:
         call_error(c, "ERR DUMP payload version or checksum are wrong");
@@ -113,7 +128,7 @@ void serve_restore(node_call *c) {
         call_out_of_memory(c);
         break;
     }
-    buffer_done(&value);
+    buffer_done(&storage);
 }
 
 /* -------------------------------------------------------------------------------- MIGRATE */
@@ -188,7 +203,7 @@ static bool migrate_key(node_call *c, migration *m, keyspace_entry *e, buffer *p
     (void)snprintf(ttl, sizeof ttl, "%llu", (unsigned long long)ttl_ms);
     buffer_clear(payload, SIZE_MAX);
     buffer_clear(reply, SIZE_MAX);
-    if (!dump_write(payload, keyspace_value(e))) {
+    if (!dump_entry(payload, e)) {
         (void)snprintf(m->error, sizeof m->error, "out of memory");
         return true;
     }

@@ -1,6 +1,5 @@
 #include "node/value_set.h"
 
-#include "base/number.h"
 #include "node/node_number.h"
 
 #include <assert.h>
@@ -99,25 +98,15 @@ static bool insert_integer(value_set *s, uint32_t at, int64_t value) {
     return true;
 }
 
-static kw_slice integer_text(int64_t value, char text[SET_INTEGER_BYTES]) {
-    char digits[NUMBER_U64_BYTES];
-    bool negative = value < 0;
-    size_t count = number_from_u64(digits, negative ? 0 - (uint64_t)value : (uint64_t)value);
-    assert(count + negative <= SET_INTEGER_BYTES);
-    text[0] = '-';
-    memcpy(text + negative, digits, count);
-    return slice_of(text, count + negative);
-}
-
 bool value_set_make_table(value_set *s) {
     if (!value_set_is_intset(s)) {
         return true;
     }
     bool made = items_make_index(&s->members);
     for (uint32_t i = 0; made && i < s->integer_count; i++) {
-        char text[SET_INTEGER_BYTES];
+        char text[NUMBER_INTEGER_BYTES];
         bool added;
-        kw_slice member = integer_text(s->integers[i], text);
+        kw_slice member = number_write_integer(s->integers[i], text);
         made = items_put(&s->members, member, SLICE_LITERAL(""), &added);
     }
     if (!made) {
@@ -170,9 +159,9 @@ bool value_set_remove(value_set *s, kw_slice member) {
     return true;
 }
 
-kw_slice value_set_at(const value_set *s, size_t position, char text[SET_INTEGER_BYTES]) {
+kw_slice value_set_at(const value_set *s, size_t position, char text[NUMBER_INTEGER_BYTES]) {
     assert(position < value_set_count(s));
-    return value_set_is_intset(s) ? integer_text(s->integers[position], text)
+    return value_set_is_intset(s) ? number_write_integer(s->integers[position], text)
                                   : items_key(&s->members, position);
 }
 

@@ -4,10 +4,10 @@
 #define NODE_VALUE_SET_H
 
 #include "node/item_table.h"
+#include "node/node_number.h"
 #include "node/value.h"
 
 #define SET_INTSET_ENTRIES_MAX 512
-#define SET_INTEGER_BYTES 20 /* the longest integer as text */
 
 typedef struct value_set {
     const mem *mem;
@@ -38,7 +38,7 @@ KW_CHECKED bool value_set_make_table(value_set *s);
 bool value_set_remove(value_set *s, kw_slice member);
 
 /* The member at a position below the count; an integer is written into `text`. */
-kw_slice value_set_at(const value_set *s, size_t position, char text[SET_INTEGER_BYTES]);
+kw_slice value_set_at(const value_set *s, size_t position, char text[NUMBER_INTEGER_BYTES]);
 void value_set_remove_at(value_set *s, size_t position);
 
 /* As items_scan. */

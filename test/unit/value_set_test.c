@@ -36,7 +36,7 @@ static void integers_are_sorted(void **state) {
     assert_string_equal(value_set_kind.encoding(s), "intset");
     assert_int_equal(value_set_count(s), COUNT_OF(sorted));
     for (size_t i = 0; i < COUNT_OF(sorted); i++) {
-        char text[SET_INTEGER_BYTES];
+        char text[NUMBER_INTEGER_BYTES];
         assert_slice_is(value_set_at(s, i, text), sorted[i]);
         assert_true(value_set_has(s, slice_text(sorted[i])));
     }
