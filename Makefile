@@ -23,6 +23,13 @@ test: test-deps
 	@cmake --build $(BUILD) -j $(JOBS)
 	@cd $(BUILD) && ctest --output-on-failure -j $(JOBS)
 
+# Other people's clients on the lab. SKIP="ioredis node-redis" leaves some out; CLIENTS= names some.
+test-clients: all
+	@scripts/install-deps clients
+	@$(if $(filter ioredis node-redis,$(SKIP)),,[ test/clients/node_modules/.package-lock.json -nt \
+	  test/clients/package-lock.json ] || (cd test/clients && npm ci --ignore-scripts))
+	@KEYWAY=$(abspath $(BUILD))/keyway test/clients/run $(addprefix --skip ,$(SKIP)) $(CLIENTS)
+
 check: test-deps
 	@scripts/check
 
@@ -44,10 +51,11 @@ help:
 	@echo 'make            build/keyway and the libraries (installs what the build needs, if missing)'
 	@echo 'make demo       the main job on an embedded cluster, live in the terminal'
 	@echo 'make test       all tests (installs what they need, if missing)'
+	@echo 'make test-clients  redis-py, ioredis, node-redis, redis-cli and redis-benchmark on the lab'
 	@echo 'make check      layers, format, tidy, compilers, sanitizers, symbols, documents, installation'
 	@echo 'make fuzz       each fuzz target for a short while (FUZZ_SECONDS=10)'
 	@echo 'make install    into PREFIX=/usr/local, below DESTDIR= if given'
 	@echo 'make uninstall  removes what the last make install put there'
 	@echo 'make clean      removes build/ and build-*/'
 
-.PHONY: all deps test-deps demo test check fuzz install uninstall clean help
+.PHONY: all deps test-deps demo test test-clients check fuzz install uninstall clean help

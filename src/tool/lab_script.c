@@ -1,7 +1,7 @@
 #include "tool/lab_script.h"
 
 #include "base/number.h"
-#include "tool/suggest.h"
+#include "base/suggest.h"
 #include "tool/tool.h"
 
 #include <stdarg.h>

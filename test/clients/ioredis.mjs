@@ -1,0 +1,201 @@
+// ioredis's cluster client on the lab.
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import Redis from 'ioredis';
+
+import { Lab, eventually, run } from './lab.mjs';
+
+async function callNode({ host, port }, words) {
+  const node = new Redis(port, host, { lazyConnect: true, retryStrategy: () => null });
+  node.on('error', () => {});
+  await node.connect();
+  try {
+    return await node.call(...words);
+  } finally {
+    node.disconnect();
+  }
+}
+
+// Runs a test with a lab and a client of its own.
+const withLab = (test, { lab: labOptions = [], client: clientOptions = {} } = {}) => async () => {
+  const lab = await Lab.start(callNode, ...labOptions);
+  const client = new Redis.Cluster([lab.nodes[0]], clientOptions);
+  client.on('error', () => {});
+  try {
+    await test(lab, client);
+  } finally {
+    client.disconnect();
+    await lab.stop();
+  }
+};
+
+const numbers = (count) => Array.from({ length: count }, (_, i) => i);
+
+async function basics(lab, client) {
+  await Promise.all(numbers(1000).map(async (i) => assert.equal(await client.set(`key:${i}`, i), 'OK')));
+  for (const i of numbers(1000)) {
+    assert.equal(await client.get(`key:${i}`), String(i));
+  }
+  const sizes = await Promise.all(client.nodes('master').map((node) => node.dbsize()));
+  assert.equal(sizes.length, 3);
+  assert.ok(sizes.every((size) => size > 200));
+  assert.equal(sizes.reduce((a, b) => a + b), 1000);
+  await assert.rejects(client.mget('a', 'b'), /CROSSSLOT/);
+}
+
+async function moved(lab, client) {
+  assert.equal(await client.set('a', 'before'), 'OK'); // slot 15495, of node 2
+  await lab.beginMove(15495, 2, 0);
+  await lab.moveKeys(2, 0, 'a');
+  await lab.endMove(15495, 2, 0);
+  assert.equal(await client.get('a'), 'before');
+  assert.equal(await client.set('a', 'after'), 'OK');
+  assert.equal(await lab.node(0, 'GET', 'a'), 'after');
+}
+
+async function ask(lab, client) {
+  for (const i of numbers(10)) {
+    await client.set(`{a}${i}`, i);
+  }
+  await lab.beginMove(15495, 2, 0);
+  await lab.moveKeys(2, 0, ...numbers(5).map((i) => `{a}${i}`));
+  for (const i of numbers(10)) {
+    assert.equal(await client.get(`{a}${i}`), String(i));
+  }
+  assert.equal(await client.set('{a}new', 'x'), 'OK'); // missing at the source: goes to the target
+  assert.equal(await client.get('{a}new'), 'x');
+  assert.equal(await lab.node(2, 'CLUSTER', 'COUNTKEYSINSLOT', 15495), 5);
+  assert.equal(await lab.node(0, 'CLUSTER', 'COUNTKEYSINSLOT', 15495), 6);
+  await lab.moveKeys(2, 0, ...numbers(5).map((i) => `{a}${i + 5}`));
+  await lab.endMove(15495, 2, 0);
+  for (const i of numbers(10)) {
+    assert.equal(await client.get(`{a}${i}`), String(i));
+  }
+}
+
+async function tryagain(lab, client) {
+  await client.mset('{a}1', 1, '{a}2', 2);
+  await lab.beginMove(15495, 2, 0);
+  await lab.moveKeys(2, 0, '{a}1');
+  const reply = client.mget('{a}1', '{a}2'); // is repeated until the slot is whole again
+  await sleep(150);
+  await lab.moveKeys(2, 0, '{a}2');
+  await lab.endMove(15495, 2, 0);
+  assert.deepEqual(await reply, ['1', '2']);
+}
+
+async function manual_failover(lab, client) {
+  assert.equal(await client.set('a', 'before'), 'OK');
+  assert.equal(await lab.node(5, 'CLUSTER', 'FAILOVER'), 'OK');
+  await eventually(async () => (await lab.node(5, 'ROLE'))[0] === 'master');
+  assert.equal(await client.get('a'), 'before');
+  assert.equal(await client.set('a', 'after'), 'OK');
+  assert.equal(await lab.node(5, 'GET', 'a'), 'after');
+}
+
+async function pipeline(lab, client) {
+  for (const i of numbers(10)) {
+    await client.set(`{a}${i}`, i);
+  }
+  await lab.beginMove(15495, 2, 0);
+  await lab.moveKeys(2, 0, ...numbers(5).map((i) => `{a}${i}`));
+  await lab.moveKeys(2, 0, ...numbers(5).map((i) => `{a}${i + 5}`));
+  await lab.endMove(15495, 2, 0);
+  const pipe = client.pipeline(); // of one node, as ioredis wants it; that node has changed
+  for (const i of numbers(10)) {
+    pipe.incr(`{a}${i}`);
+  }
+  assert.deepEqual(await pipe.exec(), numbers(10).map((i) => [null, i + 1]));
+}
+
+async function transaction(lab, client) {
+  const replies = await client.multi().set('{a}1', 'x').incr('{a}n').get('{a}1').exec();
+  assert.deepEqual(replies, [[null, 'OK'], [null, 1], [null, 'x']]);
+  await lab.beginMove(15495, 2, 0);
+  await lab.moveKeys(2, 0, '{a}1', '{a}n');
+  await lab.endMove(15495, 2, 0);
+  assert.deepEqual(await client.multi().incr('{a}n').get('{a}1').exec(), [[null, 2], [null, 'x']]);
+}
+
+async function pubsub(lab, client) {
+  const heard = [];
+  const subscriber = client.duplicate();
+  subscriber.on('message', (channel, text) => heard.push(`${channel} ${text}`));
+  subscriber.on('pmessage', (pattern, channel, text) => heard.push(`${pattern} ${channel} ${text}`));
+  assert.equal(await subscriber.subscribe('news'), 1);
+  assert.equal(await subscriber.psubscribe('w*r'), 2);
+  for (const index of [0, 1, 2]) {
+    await lab.node(index, 'PUBLISH', 'news', `from ${index}`); // published at any node, heard at all
+    await eventually(() => heard.length === index + 1);
+  }
+  await client.publish('weather', 'rain');
+  await eventually(() => heard.length === 4);
+  assert.deepEqual(heard, ['news from 0', 'news from 1', 'news from 2', 'w*r weather rain']);
+  subscriber.disconnect();
+}
+
+async function shard_pubsub(lab, client) {
+  const heard = [];
+  client.on('smessage', (channel, text) => heard.push(`${channel} ${text}`));
+  await client.ssubscribe('a'); // slot 15495
+  await sleep(100);
+  assert.equal(await client.spublish('a', 'one'), 1);
+  await eventually(() => heard.length === 1);
+  assert.deepEqual(heard, ['a one']);
+}
+
+async function scan(lab, client) {
+  const names = numbers(1000).map((i) => `key:${i}`);
+  await Promise.all(names.map((name) => client.set(name, 1)));
+  const seen = new Set();
+  for (const node of client.nodes('master')) {
+    for await (const keys of node.scanStream({ count: 50 })) {
+      keys.forEach((key) => seen.add(key));
+    }
+  }
+  assert.deepEqual([...seen].sort(), names.sort());
+}
+
+async function replica_reads(lab, client) {
+  for (const i of numbers(100)) {
+    assert.equal(await client.set(`key:${i}`, i), 'OK');
+  }
+  for (const i of numbers(300)) {
+    assert.equal(await client.get(`key:${i % 100}`), String(i % 100));
+  }
+}
+
+async function types(lab, client) {
+  assert.equal(await client.hset('h', { a: 1, b: 2 }), 2);
+  assert.deepEqual(await client.hgetall('h'), { a: '1', b: '2' });
+  assert.equal(await client.rpush('l', 1, 2, 3), 3);
+  assert.deepEqual(await client.lrange('l', 0, -1), ['1', '2', '3']);
+  assert.equal(await client.sadd('s', 'x', 'y'), 2);
+  assert.deepEqual((await client.smembers('s')).sort(), ['x', 'y']);
+  assert.equal(await client.zadd('z', 1, 'one', 2.5, 'two'), 2);
+  assert.deepEqual(await client.zrange('z', 0, -1, 'WITHSCORES'), ['one', '1', 'two', '2.5']);
+}
+
+async function blocking_pop(lab, client) {
+  const popped = client.blpop('q', 5);
+  await sleep(50);
+  await (client.duplicate()).rpush('q', 'item');
+  assert.deepEqual(await popped, ['q', 'item']);
+  assert.equal(await client.blpop('q', 0.05), null);
+}
+
+await run({
+  basics: withLab(basics),
+  moved: withLab(moved),
+  ask: withLab(ask),
+  tryagain: withLab(tryagain),
+  manual_failover: withLab(manual_failover),
+  pipeline: withLab(pipeline),
+  transaction: withLab(transaction),
+  pubsub: withLab(pubsub),
+  shard_pubsub: withLab(shard_pubsub, { client: { shardedSubscribers: true } }),
+  scan: withLab(scan),
+  replica_reads: withLab(replica_reads, { lab: ['--replicas', '2'], client: { scaleReads: 'all' } }),
+  types: withLab(types),
+  blocking_pop: withLab(blocking_pop),
+});

@@ -1,0 +1,200 @@
+// node-redis's cluster client on the lab.
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient, createCluster } from 'redis';
+
+import { Lab, eventually, run } from './lab.mjs';
+
+async function callNode({ host, port }, words) {
+  const node = createClient({ socket: { host, port, reconnectStrategy: false } });
+  node.on('error', () => {});
+  await node.connect();
+  try {
+    return await node.sendCommand(words);
+  } finally {
+    node.destroy();
+  }
+}
+
+// Runs a test with a lab and a client of its own.
+const withLab = (test, { lab: labOptions = [], client: clientOptions = {} } = {}) => async () => {
+  const lab = await Lab.start(callNode, ...labOptions);
+  const client = createCluster({ rootNodes: [{ socket: lab.nodes[0] }], ...clientOptions });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    await test(lab, client);
+  } finally {
+    client.destroy();
+    await lab.stop();
+  }
+};
+
+const numbers = (count) => Array.from({ length: count }, (_, i) => i);
+const keysOf = (first, count) => numbers(count).map((i) => `{a}${first + i}`);
+
+async function basics(lab, client) {
+  await Promise.all(numbers(1000).map(async (i) => assert.equal(await client.set(`key:${i}`, i), 'OK')));
+  for (const i of numbers(1000)) {
+    assert.equal(await client.get(`key:${i}`), String(i));
+  }
+  const sizes = await Promise.all(client.masters.map(async (each) => (await client.nodeClient(each)).dbSize()));
+  assert.equal(sizes.length, 3);
+  assert.ok(sizes.every((size) => size > 200));
+  assert.equal(sizes.reduce((a, b) => a + b), 1000);
+  await assert.rejects(client.mGet(['a', 'b']), /CROSSSLOT/);
+}
+
+async function moved(lab, client) {
+  assert.equal(await client.set('a', 'before'), 'OK'); // slot 15495, of node 2
+  await lab.beginMove(15495, 2, 0);
+  await lab.moveKeys(2, 0, 'a');
+  await lab.endMove(15495, 2, 0);
+  assert.equal(await client.get('a'), 'before');
+  assert.equal(await client.set('a', 'after'), 'OK');
+  assert.equal(await lab.node(0, 'GET', 'a'), 'after');
+}
+
+async function ask(lab, client) {
+  for (const [i, key] of keysOf(0, 10).entries()) {
+    await client.set(key, i);
+  }
+  await lab.beginMove(15495, 2, 0);
+  await lab.moveKeys(2, 0, ...keysOf(0, 5));
+  for (const [i, key] of keysOf(0, 10).entries()) {
+    assert.equal(await client.get(key), String(i));
+  }
+  assert.equal(await client.set('{a}new', 'x'), 'OK'); // missing at the source: goes to the target
+  assert.equal(await client.get('{a}new'), 'x');
+  assert.equal(await lab.node(2, 'CLUSTER', 'COUNTKEYSINSLOT', 15495), 5);
+  assert.equal(await lab.node(0, 'CLUSTER', 'COUNTKEYSINSLOT', 15495), 6);
+  await lab.moveKeys(2, 0, ...keysOf(5, 5));
+  await lab.endMove(15495, 2, 0);
+  for (const [i, key] of keysOf(0, 10).entries()) {
+    assert.equal(await client.get(key), String(i));
+  }
+}
+
+async function tryagain(lab, client) {
+  await client.mSet({ '{a}1': '1', '{a}2': '2' });
+  await lab.beginMove(15495, 2, 0);
+  await lab.moveKeys(2, 0, '{a}1');
+  await assert.rejects(client.mGet(['{a}1', '{a}2']), /TRYAGAIN/); // is left to the caller
+  await lab.moveKeys(2, 0, '{a}2');
+  assert.deepEqual(await client.mGet(['{a}1', '{a}2']), ['1', '2']);
+  await lab.endMove(15495, 2, 0);
+  assert.deepEqual(await client.mGet(['{a}1', '{a}2']), ['1', '2']);
+}
+
+async function manual_failover(lab, client) {
+  assert.equal(await client.set('a', 'before'), 'OK');
+  assert.equal(await lab.node(5, 'CLUSTER', 'FAILOVER'), 'OK');
+  await eventually(async () => (await lab.node(5, 'ROLE'))[0] === 'master');
+  assert.equal(await client.get('a'), 'before');
+  assert.equal(await client.set('a', 'after'), 'OK');
+  assert.equal(await lab.node(5, 'GET', 'a'), 'after');
+}
+
+async function pipeline(lab, client) {
+  for (const [i, key] of keysOf(0, 10).entries()) {
+    await client.set(key, i);
+  }
+  await lab.beginMove(15495, 2, 0);
+  await lab.moveKeys(2, 0, ...keysOf(0, 5));
+  // Commands of one turn go out together: half of them are redirected, each by itself.
+  const replies = await Promise.all(keysOf(0, 10).map((key) => client.incr(key)));
+  assert.deepEqual(replies, numbers(10).map((i) => i + 1));
+}
+
+async function transaction(lab, client) {
+  const run = () => client.multi().incr('{a}n').get('{a}1').exec();
+  await client.set('{a}1', 'x');
+  assert.deepEqual(await run(), [1, 'x']);
+  await lab.beginMove(15495, 2, 0);
+  await lab.moveKeys(2, 0, '{a}1', '{a}n');
+  await lab.endMove(15495, 2, 0);
+  await assert.rejects(run(), /MOVED/); // on a real cluster too, its transactions do not follow
+  assert.equal(await client.get('{a}1'), 'x'); // this does, and the client learns
+  assert.deepEqual(await run(), [2, 'x']);
+}
+
+async function pubsub(lab, client) {
+  const heard = [];
+  await client.subscribe('news', (text, channel) => heard.push(`${channel} ${text}`));
+  await client.pSubscribe('w*r', (text, channel) => heard.push(`w*r ${channel} ${text}`));
+  for (const index of [0, 1, 2]) {
+    await lab.node(index, 'PUBLISH', 'news', `from ${index}`); // published at any node, heard at all
+    await eventually(() => heard.length === index + 1);
+  }
+  await client.publish('weather', 'rain');
+  await eventually(() => heard.length === 4);
+  assert.deepEqual(heard, ['news from 0', 'news from 1', 'news from 2', 'w*r weather rain']);
+  await client.unsubscribe('news');
+  await client.publish('news', 'unheard');
+  await client.publish('weather', 'sun');
+  await eventually(() => heard.length === 5);
+  assert.equal(heard[4], 'w*r weather sun');
+}
+
+async function shard_pubsub(lab, client) {
+  const heard = [];
+  await client.sSubscribe('a', (text) => heard.push(text)); // slot 15495
+  assert.equal(await client.sPublish('a', 'one'), 1);
+  await eventually(() => heard.length === 1);
+  await lab.beginMove(15495, 2, 0);
+  await lab.endMove(15495, 2, 0); // its subscription ends; the client subscribes at the new owner
+  await eventually(async () => (await client.sPublish('a', 'two')) === 1);
+  await eventually(() => heard.includes('two'));
+  assert.deepEqual(heard, ['one', 'two']);
+}
+
+async function scan(lab, client) {
+  const names = numbers(1000).map((i) => `key:${i}`);
+  await Promise.all(names.map((name) => client.set(name, 1)));
+  const seen = new Set();
+  for (const each of client.masters) {
+    const node = await client.nodeClient(each);
+    for await (const keys of node.scanIterator({ COUNT: 50 })) {
+      keys.forEach((key) => seen.add(key));
+    }
+  }
+  assert.deepEqual([...seen].sort(), names.sort());
+}
+
+async function replica_reads(lab, client) {
+  for (const i of numbers(100)) {
+    assert.equal(await client.set(`key:${i}`, i), 'OK');
+  }
+  for (const i of numbers(300)) {
+    assert.equal(await client.get(`key:${i % 100}`), String(i % 100));
+  }
+}
+
+async function types(lab, client) {
+  assert.equal(await client.hSet('h', { a: 1, b: 2 }), 2);
+  assert.deepEqual({ ...(await client.hGetAll('h')) }, { a: '1', b: '2' });
+  assert.equal(await client.rPush('l', ['1', '2', '3']), 3);
+  assert.deepEqual(await client.lRange('l', 0, -1), ['1', '2', '3']);
+  assert.equal(await client.sAdd('s', ['x', 'y']), 2);
+  assert.deepEqual((await client.sMembers('s')).sort(), ['x', 'y']);
+  assert.equal(await client.zAdd('z', [{ score: 1, value: 'one' }, { score: 2.5, value: 'two' }]), 2);
+  assert.deepEqual(await client.zRangeWithScores('z', 0, -1),
+    [{ value: 'one', score: 1 }, { value: 'two', score: 2.5 }]);
+}
+
+await run({
+  basics: withLab(basics),
+  basics_resp3: withLab(basics, { client: { RESP: 3 } }),
+  moved: withLab(moved),
+  ask: withLab(ask),
+  tryagain: withLab(tryagain),
+  manual_failover: withLab(manual_failover),
+  pipeline: withLab(pipeline),
+  transaction: withLab(transaction),
+  pubsub: withLab(pubsub),
+  shard_pubsub: withLab(shard_pubsub),
+  scan: withLab(scan),
+  replica_reads: withLab(replica_reads, { lab: ['--replicas', '2'], client: { useReplicas: true } }),
+  types: withLab(types),
+  types_resp3: withLab(types, { client: { RESP: 3 } }),
+});

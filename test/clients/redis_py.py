@@ -1,0 +1,184 @@
+"""redis-py's cluster client on the lab."""
+import logging
+import threading
+
+import redis
+from redis.cluster import RedisCluster
+from redis.crc import key_slot
+
+from lab import Lab, eventually, run
+
+logging.disable()  # it logs each redirect that it follows
+
+
+def connect(lab, **options):
+    host, port = lab.nodes[0]
+    return RedisCluster(host=host, port=port, decode_responses=True, **options)
+
+
+def slot_of(key):
+    return key_slot(key.encode())
+
+
+def basics():
+    with Lab() as lab, connect(lab) as client:
+        for i in range(1000):
+            assert client.set(f"key:{i}", i)
+        assert all(client.get(f"key:{i}") == str(i) for i in range(1000))
+        assert client.dbsize(target_nodes=RedisCluster.PRIMARIES) == 1000
+        assert client.mset_nonatomic({f"key:{i}": -i for i in range(100)})
+        assert client.mget_nonatomic([f"key:{i}" for i in range(100)]) == [str(-i) for i in range(100)]
+        assert client.delete(*[f"key:{i}" for i in range(1000)]) == 1000
+        assert client.dbsize(target_nodes=RedisCluster.PRIMARIES) == 0
+        try:
+            client.mget("a", "b")
+            raise AssertionError("keys of two slots are served")
+        except redis.exceptions.RedisClusterException:
+            pass
+
+
+def begin_move(lab, slot, source, target):
+    lab.node(target).execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", lab.id(source))
+    lab.node(source).execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", lab.id(target))
+
+
+def move_keys(lab, source, target, *keys):
+    host, port = lab.nodes[target]
+    assert lab.node(source).execute_command("MIGRATE", host, port, "", 0, 5000, "KEYS", *keys) == "OK"
+
+
+def end_move(lab, slot, source, target):
+    for index in (target, source):
+        lab.node(index).execute_command("CLUSTER", "SETSLOT", slot, "NODE", lab.id(target))
+
+
+def moved():
+    with Lab() as lab, connect(lab) as client:
+        assert client.set("a", "before")  # slot 15495, of node 2
+        begin_move(lab, 15495, 2, 0)
+        move_keys(lab, 2, 0, "a")
+        end_move(lab, 15495, 2, 0)
+        assert client.get_node_from_key("a").port == lab.nodes[2][1]  # it does not know yet
+        assert client.get("a") == "before"
+        assert client.set("a", "after")
+        assert client.get_node_from_key("a").port == lab.nodes[0][1]
+        assert lab.node(0).get("a") == "after"
+
+
+def ask():
+    with Lab() as lab, connect(lab) as client:
+        for i in range(10):
+            assert client.set(f"{{a}}{i}", i)
+        begin_move(lab, 15495, 2, 0)
+        move_keys(lab, 2, 0, *[f"{{a}}{i}" for i in range(5)])
+        assert [client.get(f"{{a}}{i}") for i in range(10)] == [str(i) for i in range(10)]
+        assert client.set("{a}new", "x")  # missing at the source: goes to the target
+        assert client.get("{a}new") == "x"
+        assert lab.node(2).execute_command("CLUSTER", "COUNTKEYSINSLOT", 15495) == 5
+        assert lab.node(0).execute_command("CLUSTER", "COUNTKEYSINSLOT", 15495) == 6
+        assert client.get_node_from_key("a").port == lab.nodes[2][1]  # ASK changes no map
+        move_keys(lab, 2, 0, *[f"{{a}}{i}" for i in range(5, 10)])
+        end_move(lab, 15495, 2, 0)
+        assert [client.get(f"{{a}}{i}") for i in range(10)] == [str(i) for i in range(10)]
+
+
+def tryagain():
+    with Lab() as lab, connect(lab) as client:
+        assert client.mset({"{a}1": 1, "{a}2": 2})
+        begin_move(lab, 15495, 2, 0)
+        move_keys(lab, 2, 0, "{a}1")
+        timer = threading.Timer(0.2, lambda: (move_keys(lab, 2, 0, "{a}2"), end_move(lab, 15495, 2, 0)))
+        timer.start()
+        try:
+            assert client.mget("{a}1", "{a}2") == ["1", "2"]
+        except redis.exceptions.TryAgainError:
+            pass  # it gives up after a few tries, and says so
+        timer.join()
+        assert client.mget("{a}1", "{a}2") == ["1", "2"]
+
+
+def manual_failover():
+    with Lab() as lab, connect(lab) as client:
+        assert client.set("a", "before")
+        lab.node(5).execute_command("CLUSTER", "FAILOVER")
+        eventually(lambda: lab.node(5).execute_command("ROLE")[0] == "master")
+        assert client.get("a") == "before"
+        assert client.set("a", "after")
+        assert client.get("a") == "after"
+        assert client.get_node_from_key("a").port == lab.nodes[5][1]
+
+
+def pipeline():
+    with Lab() as lab, connect(lab) as client:
+        with client.pipeline() as pipe:
+            for i in range(300):
+                pipe.set(f"key:{i}", i)
+            assert pipe.execute() == [True] * 300
+        for i in range(10):
+            client.set(f"{{a}}{i}", i)
+        begin_move(lab, 15495, 2, 0)
+        move_keys(lab, 2, 0, *[f"{{a}}{i}" for i in range(5)])
+        with client.pipeline() as pipe:
+            for i in range(300):
+                pipe.incr(f"key:{i}")
+            for i in range(10):
+                pipe.get(f"{{a}}{i}")
+            assert pipe.execute() == list(range(1, 301)) + [str(i) for i in range(10)]
+
+
+def pubsub():
+    with Lab() as lab, connect(lab) as client:
+        subscriber = client.pubsub()
+        subscriber.subscribe("news")
+        subscriber.psubscribe("w*r")
+        assert subscriber.get_message(timeout=5)["type"] == "subscribe"
+        assert subscriber.get_message(timeout=5)["type"] == "psubscribe"
+        for index in range(3):  # published at any node, heard at all
+            lab.node(index).publish("news", f"from {index}")
+            assert subscriber.get_message(timeout=5)["data"] == f"from {index}"
+        client.publish("weather", "rain")
+        message = subscriber.get_message(timeout=5)
+        assert (message["pattern"], message["data"]) == ("w*r", "rain")
+        subscriber.close()
+
+
+def scan():
+    with Lab() as lab, connect(lab) as client:
+        names = {f"key:{i}" for i in range(2000)}
+        for name in names:
+            client.set(name, 1)
+        assert set(client.scan_iter(count=50)) == names
+        assert set(client.scan_iter(match="key:1*", count=50)) == {n for n in names if n.startswith("key:1")}
+
+
+def replica_reads():
+    with Lab("--replicas", "2") as lab, connect(lab, read_from_replicas=True) as client:
+        for i in range(100):
+            assert client.set(f"key:{i}", i)
+        for _ in range(3):
+            assert all(client.get(f"key:{i}") == str(i) for i in range(100))
+
+
+def types():
+    with Lab() as lab, connect(lab) as client:
+        assert client.hset("h", mapping={"a": 1, "b": 2}) == 2
+        assert client.hgetall("h") == {"a": "1", "b": "2"}
+        assert client.rpush("l", 1, 2, 3) == 3
+        assert client.lrange("l", 0, -1) == ["1", "2", "3"]
+        assert client.sadd("s", "x", "y") == 2
+        assert client.smembers("s") == {"x", "y"}
+        assert client.zadd("z", {"one": 1, "two": 2.5}) == 2
+        assert client.zrange("z", 0, -1, withscores=True) == [("one", 1.0), ("two", 2.5)]
+        assert client.expire("h", 100) and 0 < client.ttl("h") <= 100
+
+
+def blocking_pop():
+    with Lab() as lab, connect(lab) as client:
+        pushed = threading.Timer(0.1, lambda: lab.node(lab.owner(slot_of("q"))).rpush("q", "item"))
+        pushed.start()
+        assert client.blpop("q", timeout=5) == ("q", "item")
+        pushed.join()
+        assert client.blpop("q", timeout=0.05) is None
+
+
+run([basics, moved, ask, tryagain, manual_failover, pipeline, pubsub, scan, replica_reads, types, blocking_pop])
