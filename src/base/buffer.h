@@ -26,6 +26,11 @@ static inline kw_slice buffer_slice(const buffer *b) {
     return slice_of(b->data ? b->data + b->begin : "", b->end - b->begin);
 }
 
+/* The same, to be changed in place. */
+static inline char *buffer_bytes(const buffer *b) {
+    return b->data ? b->data + b->begin : NULL;
+}
+
 /* Room for at least `count` more bytes at the end (moves what is left to the front, or grows by
  * doubling): the address to write to, or NULL (cap or memory), the buffer untouched. */
 char *buffer_reserve(buffer *b, size_t count);

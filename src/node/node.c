@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define ARGUMENTS_AT_FIRST 1024
 #define APPLY_KEPT_BYTES 4096 /* of replies that nobody reads */
 
 static node_session *new_session(const node *n, const char *address, uint64_t now_us) {
@@ -19,6 +18,7 @@ static node_session *new_session(const node *n, const char *address, uint64_t no
     }
     s->mem = n->mem;
     buffer_init(&s->out, n->mem, 0);
+    node_reader_init(&s->reader, n->mem);
     s->resp = 2;
     s->since_us = now_us;
     s->used_us = now_us;
@@ -31,6 +31,7 @@ static node_session *new_session(const node *n, const char *address, uint64_t no
 static void free_session(node *n, node_session *s) {
     session_discard(s);
     buffer_done(&s->out);
+    node_reader_done(&s->reader);
     mem_free(n->mem, s);
 }
 /* -------------------------------------------------------------------------- replication */
@@ -90,15 +91,12 @@ kw_status node_new(const node_config *config, node_view *view, keyspace *keys, u
     n->ready = config->ready ? config->ready : &n->own_ready;
     list_init(&n->shaped);
     node_blocked_init(&n->blocked);
-    n->argv = mem_calloc(n->mem, ARGUMENTS_AT_FIRST, sizeof *n->argv);
-    n->primary_link = n->argv ? new_session(n, "", now_us) : NULL;
+    n->primary_link = new_session(n, "", now_us);
     if (!n->primary_link) {
-        mem_free(n->mem, n->argv);
         mem_free(n->mem, n);
         return KW_ERR_NOMEM;
     }
     n->primary_link->flags |= SESSION_AUTHENTICATED;
-    n->argv_capacity = ARGUMENTS_AT_FIRST;
     n->view = view;
     n->keys = keys;
     keys->listener = (keyspace_listener){n, note_change};
@@ -118,7 +116,6 @@ void node_free(node *n) {
         free_session(n, n->primary_link);
         keyspace_free(n->keys);
         node_view_free(n->view);
-        mem_free(n->mem, n->argv);
         mem_free(n->mem, n);
     }
 }
@@ -419,55 +416,35 @@ void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, u
     node_serve_blocked(n);
 }
 
-/* Room for as many arguments as the command's first line announces. */
-static bool make_argument_room(node *n, kw_slice bytes) {
-    uint64_t count = 0;
-    if (bytes.len == 0 || bytes.data[0] != '*') {
-        return true;
-    }
-    for (size_t i = 1; i < bytes.len && bytes.data[i] >= '0' && bytes.data[i] <= '9'; i++) {
-        count = count * 10 + (uint64_t)(bytes.data[i] - '0');
-        if (count > LIMIT_ARGUMENTS) {
-            return true; /* refused when it is read */
-        }
-    }
-    if (count <= n->argv_capacity) {
-        return true;
-    }
-    kw_slice *argv = mem_resize(n->mem, n->argv, (size_t)count, sizeof *argv);
-    if (!argv) {
-        return false;
-    }
-    n->argv = argv;
-    n->argv_capacity = (size_t)count;
-    return true;
+static void refuse_bytes(node *n, node_session *s) {
+    node_call call = {.node = n, .session = s, .out = &s->out};
+    call_errorf(&call, "ERR %s", s->reader.error);
+    s->flags |= SESSION_CLOSING;
 }
 
 void node_receive(node *n, node_session *s, buffer *in, uint64_t now_us, size_t out_max) {
     while (buffer_len(in) > 0 && buffer_len(&s->out) < out_max && !s->holds &&
            !(s->flags & (SESSION_CLOSING | SESSION_FAILED))) {
-        kw_slice bytes = buffer_slice(in);
-        size_t argc = 0;
+        const reader_limits limits = {
+            .bulk_bytes = LIMIT_BULK_BYTES,
+            .short_only = !(s->flags & SESSION_AUTHENTICATED),
+        };
         size_t len = 0;
-        const char *error = NULL;
-        if (!make_argument_room(n, bytes)) {
+        switch (node_reader_next(&s->reader, &limits, buffer_bytes(in), buffer_len(in), &len)) {
+        case READER_MORE:
+            return;
+        case READER_COMMAND:
+            if (s->reader.argc > 0) {
+                node_execute(n, s, s->reader.argv, s->reader.argc, now_us);
+            }
+            buffer_consume(in, len);
+            break;
+        case READER_REFUSED:
+            refuse_bytes(n, s);
+            break;
+        case READER_NO_MEMORY:
             s->flags |= SESSION_FAILED;
-            return;
+            break;
         }
-        resp_progress progress = resp_read_command(bytes.data, bytes.len, n->argv, n->argv_capacity,
-                                                   &argc, &len, &error);
-        if (progress == RESP_MORE) {
-            return;
-        }
-        if (progress == RESP_BROKEN) {
-            node_call call = {.node = n, .session = s, .out = &s->out};
-            call_errorf(&call, "ERR %s", error);
-            s->flags |= SESSION_CLOSING;
-            return;
-        }
-        if (argc > 0) {
-            node_execute(n, s, n->argv, argc, now_us);
-        }
-        buffer_consume(in, len);
     }
 }

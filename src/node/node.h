@@ -61,8 +61,6 @@ typedef struct node {
     uint64_t command_count;
     uint64_t connection_count;
     int expire_cursor;
-    kw_slice *argv; /* of the command that is being read */
-    size_t argv_capacity;
     char run_id[NODE_ID_SIZE];
 } node;
 

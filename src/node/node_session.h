@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "node/node_output.h"
+#include "node/node_reader.h"
 
 #define SESSION_NAME_SIZE 128
 #define SESSION_ADDRESS_SIZE 80
@@ -46,7 +47,8 @@ typedef struct node_session {
     list in_ready; /* node_wake */
     const mem *mem;
     void *owner; /* its user's: the connection that it belongs to */
-    buffer out;  /* replies and messages to be sent: session_sendable */
+    node_reader reader;
+    buffer out; /* replies and messages to be sent: session_sendable */
     session_shape shape;
     uint64_t id;
     unsigned flags;
