@@ -397,6 +397,9 @@ void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, u
         .out = &s->out,
     };
     call.command = node_command_find(argv, argc, &call.container);
+    if (call.command && (call.command->flags & NODE_LAB) && !n->config.peers.control) {
+        call.command = NULL;
+    }
     n->now_us = now_us;
     n->command_count++;
     s->used_us = now_us;

@@ -16,6 +16,8 @@
 /* The server whose replies a node gives, byte for byte. */
 #define NODE_IMITATES "7.0.15"
 
+struct node_call;
+
 /* The way to the other nodes; whoever holds several nodes together provides it. */
 typedef struct node_peers {
     void *arg;
@@ -30,6 +32,8 @@ typedef struct node_peers {
     size_t (*replicas_at)(void *arg, uint16_t self, uint64_t offset);
     /* A write was done here: the replicas are to do the same, at the same time of the clock. */
     void (*replicate)(void *arg, uint16_t self, const kw_slice *argv, size_t argc, uint64_t now_us);
+    /* The command LAB; NULL: there is none. */
+    void (*control)(void *arg, struct node_call *c);
 } node_peers;
 
 typedef struct node_config {
@@ -38,7 +42,7 @@ typedef struct node_config {
     const char *user;     /* NULL: the user `default` */
     const char *password; /* NULL: no AUTH needed */
     node_peers peers;
-    list *ready; /* shared by several nodes; NULL: the node's own */
+    list *ready;          /* shared by several nodes; NULL: the node's own */
     struct node_lab *lab; /* NULL: none */
 } node_config;
 
@@ -52,7 +56,7 @@ typedef struct node {
     list own_ready;
     list *ready; /* sessions that something happened to without their asking */
     node_blocked blocked;
-    list shaped; /* sessions whose output a fault shapes */
+    list shaped;                /* sessions whose output a fault shapes */
     node_session *primary_link; /* what is replicated to this node comes in by it */
     uint64_t now_us;            /* of the call that runs */
     uint64_t offset;            /* bytes of commands propagated, or as a replica: received */

@@ -163,6 +163,10 @@ static bool append_lower(char dst[NAME_MAX_BYTES], size_t at, kw_slice s) {
     return true;
 }
 
+/* Apart from the others, so that COMMAND and its like do not show it. */
+static const node_command lab_command = {
+    "lab", serve_lab, -1, NODE_LAB | NODE_NO_AUTH | NODE_NOT_QUEUED, 0, 0, 0, NULL, 0};
+
 const node_command *node_command_find(const kw_slice *argv, size_t argc,
                                       const node_command **ret_container) {
     char name[NAME_MAX_BYTES];
@@ -171,6 +175,9 @@ const node_command *node_command_find(const kw_slice *argv, size_t argc,
         return NULL;
     }
     const node_command *found = bisect(commands, sizeof commands / sizeof *commands, name);
+    if (!found && strcmp(name, lab_command.name) == 0) {
+        return &lab_command;
+    }
     if (!found || !found->subcommands || argc == 1) {
         return found;
     }

@@ -2,6 +2,7 @@
 
 #include "core/limits.h"
 #include "core/resp.h"
+#include "node/fleet_control.h"
 #include "node/fleet_stream.h"
 #include "node/node_dump.h"
 
@@ -269,13 +270,17 @@ static void assign_evenly(node_view *view, uint16_t primary_count) {
     node_view_judge(view);
 }
 
+static void control(void *arg, struct node_call *c) {
+    fleet_control(arg, c);
+}
+
 static kw_status start_node(node_fleet *f, node_view *view, keyspace *keys, uint64_t now_us) {
     node_config config = {
         .mem = f->mem,
         .seed = prng_next(&f->random),
         .user = f->config.user,
         .password = f->config.password,
-        .peers = {f, deliver, announce, replicas_at, replicate},
+        .peers = {f, deliver, announce, replicas_at, replicate, f->config.control ? control : NULL},
         .ready = &f->ready,
         .lab = &f->lab,
     };
@@ -707,6 +712,29 @@ void fleet_tick(node_fleet *f, uint64_t now_us) {
 
 void fleet_set_replication_delay(node_fleet *f, uint64_t delay_us) {
     f->replication_delay_us = delay_us;
+}
+
+void fleet_set_failover_ms(node_fleet *f, int failover_ms) {
+    f->config.failover_ms = failover_ms;
+}
+
+void fleet_set_port(node_fleet *f, uint16_t index, uint16_t port) {
+    f->observer->peers[index].port = port;
+    for (uint16_t i = 0; i < f->count; i++) {
+        if (listens(&f->members[i])) {
+            f->members[i].node->view->peers[index].port = port;
+        }
+    }
+}
+
+void fleet_sync(node_fleet *f, uint64_t now_us) {
+    for (uint16_t i = 0; i < f->count; i++) {
+        member *m = &f->members[i];
+        if (m->node && !m->paused) {
+            apply_due(m, UINT64_MAX - 1);
+        }
+    }
+    fleet_tick(f, now_us);
 }
 
 node_session *fleet_next_ready(node_fleet *f) {

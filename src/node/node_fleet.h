@@ -22,6 +22,7 @@ typedef struct fleet_config {
     const char *user;     /* NULL: `default`; both are borrowed for the fleet's life */
     const char *password; /* NULL: none is asked for */
     size_t log_capacity;  /* commands that the log keeps: node_log.h */
+    bool control;         /* the nodes know the command LAB: fleet_control.h */
 } fleet_config;
 
 /* All slots are assigned evenly, in order. */
@@ -58,6 +59,13 @@ KW_CHECKED kw_status fleet_migrate_end(node_fleet *f, int slot);
 /* How long a write takes to reach the replicas; 0 (at first): it is there before its reply. What a
  * primary has not sent yet when it is killed is lost. */
 void fleet_set_replication_delay(node_fleet *f, uint64_t delay_us);
+
+/* As fleet_config.failover_ms, for nodes that die from now on. */
+void fleet_set_failover_ms(node_fleet *f, int failover_ms);
+/* Where a dead node listens when it is started; a view that is frozen does not learn of it. */
+void fleet_set_port(node_fleet *f, uint16_t index, uint16_t port);
+/* What replicas have not run yet they run now; paused ones do not. */
+void fleet_sync(node_fleet *f, uint64_t now_us);
 
 /* Failure marks, failovers, late replication and expiry whose time has come; and when to call
  * again. */

@@ -70,6 +70,7 @@ void serve_incrby(struct node_call *c);
 void serve_incrbyfloat(struct node_call *c);
 void serve_info(struct node_call *c);
 void serve_keys(struct node_call *c);
+void serve_lab(struct node_call *c);
 void serve_mget(struct node_call *c);
 void serve_migrate(struct node_call *c);
 void serve_mset(struct node_call *c);

@@ -1,8 +1,9 @@
-/* What a lab adds to its nodes: fault rules, the log of commands, events, a clock. One for all
- * nodes of a fleet, which owns it. */
+/* What a lab adds to its nodes: fault rules, the log of commands, events, a clock, and who does
+ * what concerns sockets. One for all nodes of a fleet, which owns it. */
 #ifndef NODE_NODE_LAB_H
 #define NODE_NODE_LAB_H
 
+#include "node/fleet_act.h"
 #include "node/node_clock.h"
 #include "node/node_events.h"
 #include "node/node_fault.h"
@@ -15,6 +16,7 @@ typedef struct node_lab {
     node_log log;
     node_events events;
     node_clock clock;
+    fleet_acts acts;
     uint64_t now_us;       /* of the latest call into the fleet */
     bool tells_of_clients; /* events when clients come and go */
 } node_lab;

@@ -14,6 +14,21 @@
 
 enum { ARGUMENTS_MAX = 64 };
 
+/* The clock of the lab, which may stand still. */
+static uint64_t now_of(node_driver *d) {
+    return node_clock_read(&fleet_lab(d->fleet)->clock, d->now_us);
+}
+
+/* LAB KILL and the like: the driver's sessions are the connections. */
+static kw_status act(void *arg, const fleet_act *a, uint64_t now_us) {
+    node_driver *d = arg;
+    if (fleet_node(d->fleet, a->node) &&
+        (a->kind == ACT_KILL || a->kind == ACT_STOP || a->kind == ACT_RESTART)) {
+        driver_hang_up(d, a->node);
+    }
+    return fleet_act_alone(d->fleet, a, now_us);
+}
+
 static void start(node_driver *d, uint16_t primaries, uint16_t replicas, const char *user,
                   const char *password) {
     uint16_t ports[64];
@@ -32,11 +47,15 @@ static void start(node_driver *d, uint16_t primaries, uint16_t replicas, const c
         .full_coverage_required = true,
         .user = user,
         .password = password,
+        .log_capacity = 64,
+        .control = true,
     };
     memset(d, 0, sizeof *d);
     d->now_us = DRIVER_START_US;
     buffer_init(&d->in, &mem_default, 0);
     assert_int_equal(fleet_new(&config, d->now_us, &d->fleet), KW_OK);
+    const fleet_owner owner = {d, act};
+    fleet_set_owner(d->fleet, &owner);
 }
 
 void driver_start(node_driver *d, uint16_t primaries, uint16_t replicas) {
@@ -108,10 +127,11 @@ const char *driver_ask_on(node_driver *d, uint16_t index, node_session *s, const
     assert_non_null(to);
     resp_command_encode(to, argv, argc);
     buffer_commit(&d->in, size);
-    node_receive(fleet_node(d->fleet, index), s, &d->in, d->now_us, SIZE_MAX);
+    node_receive(fleet_node(d->fleet, index), s, &d->in, now_of(d), SIZE_MAX);
     assert_int_equal(buffer_len(&d->in), 0);
     slice_copy(d->text, sizeof d->text, buffer_slice(&s->out));
     buffer_clear(&s->out, SIZE_MAX);
+    fleet_run_deferred(d->fleet, now_of(d));
     return d->text;
 }
 
@@ -138,10 +158,12 @@ void driver_expect_rows(node_driver *d, uint16_t index, const driver_row *rows, 
 }
 
 void driver_wait_ms(node_driver *d, uint64_t ms) {
+    const node_clock *clock = &fleet_lab(d->fleet)->clock;
     uint64_t until_us = d->now_us + ms * 1000;
     while (d->now_us < until_us) {
-        uint64_t next_us = fleet_deadline_us(d->fleet);
-        d->now_us = next_us < until_us ? next_us : until_us;
-        fleet_tick(d->fleet, d->now_us);
+        (void)now_of(d);
+        uint64_t wait_us = node_clock_until(clock, fleet_deadline_us(d->fleet));
+        d->now_us = wait_us < until_us - d->now_us ? d->now_us + wait_us : until_us;
+        fleet_tick(d->fleet, now_of(d));
     }
 }

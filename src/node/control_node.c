@@ -1,0 +1,239 @@
+#include "node/control.h"
+
+#include <stdio.h>
+
+#define SLOTS_TEXT_SIZE 1024
+
+/* -------------------------------------------------------------------------------- the fleet */
+
+static const char *state_of(const control_call *c, uint16_t index) {
+    if (!fleet_node(c->fleet, index)) {
+        return "dead";
+    }
+    return fleet_is_paused(c->fleet, index) ? "paused" : "alive";
+}
+
+static size_t session_count(const node *n) {
+    size_t count = 0;
+    LIST_FOR_EACH(at, after, &n->sessions) {
+        count++;
+    }
+    return count;
+}
+
+static void write_node(control_call *c, uint16_t index) {
+    const node *n = fleet_node(c->fleet, index);
+    const node_view *view = n ? n->view : fleet_view(c->fleet);
+    const node_peer *peer = &view->peers[index];
+    char text[SLOTS_TEXT_SIZE];
+    call_map(c->call, 10);
+    control_number_field(c, "node", index);
+    (void)snprintf(text, sizeof text, "%s:%u", peer->host, peer->port); /* fits */
+    control_text_field(c, "endpoint", text);
+    control_text_field(c, "role", peer->primary ? "primary" : "replica");
+    control_number_field(c, "primary", peer->primary_of);
+    control_text_field(c, "state", state_of(c, index));
+    control_text_field(c, "view", fleet_is_frozen(c->fleet, index) ? "frozen" : "current");
+    control_write_slots(view, index, text, sizeof text);
+    control_text_field(c, "slots", text);
+    control_number_field(c, "keys", n ? keyspace_count(n->keys) : 0);
+    control_number_field(c, "clients", n ? session_count(n) : 0);
+    control_text_field(c, "id", peer->id);
+}
+
+static void run_nodes(control_call *c) {
+    uint16_t count = fleet_count(c->fleet);
+    call_array(c->call, count);
+    for (uint16_t i = 0; i < count; i++) {
+        write_node(c, i);
+    }
+}
+
+static void run_info(control_call *c) {
+    const node_view *view = fleet_view(c->fleet);
+    uint16_t alive = 0;
+    for (uint16_t i = 0; i < fleet_count(c->fleet); i++) {
+        if (fleet_node(c->fleet, i)) {
+            alive++;
+        }
+    }
+    call_map(c->call, 10);
+    if (c->me == NODE_NOBODY) {
+        control_text_field(c, "me", "none");
+    } else {
+        control_number_field(c, "me", c->me);
+    }
+    control_number_field(c, "nodes", fleet_count(c->fleet));
+    control_number_field(c, "alive", alive);
+    control_text_field(c, "state", view->up ? "ok" : "fail");
+    control_number_field(c, "epoch", view->current_epoch);
+    control_number_field(c, "time-ms", c->lab->now_us / 1000);
+    control_text_field(c, "time", c->lab->clock.frozen ? "frozen" : "goes");
+    control_number_field(c, "rules", c->lab->faults.count);
+    control_number_field(c, "logged", c->lab->log.last);
+    control_number_field(c, "events", c->lab->events.last);
+}
+
+static void run_sync(control_call *c) {
+    fleet_sync(c->fleet, c->now_us);
+    call_ok(c->call);
+}
+
+static void run_flush(control_call *c) {
+    fleet_sync(c->fleet, c->now_us); /* nothing arrives afterwards */
+    for (uint16_t i = 0; i < fleet_count(c->fleet); i++) {
+        node *n = fleet_node(c->fleet, i);
+        if (n) {
+            keyspace_clear(n->keys);
+        }
+    }
+    call_ok(c->call);
+}
+
+/* ------------------------------------------------------------------------------ life and death */
+
+static void act(control_call *c, fleet_act_kind kind, uint16_t index, uint16_t port,
+                const char *what) {
+    const fleet_act a = {.kind = kind, .node = index, .port = port};
+    control_answer(c, fleet_act_do(c->fleet, c->me, &a, c->now_us), what);
+}
+
+static void end_node(control_call *c, fleet_act_kind kind) {
+    uint16_t index;
+    if (control_read_living_node(c, &index)) {
+        act(c, kind, index, 0, "the node does not end");
+    }
+}
+
+static void run_kill(control_call *c) {
+    end_node(c, ACT_KILL);
+}
+
+static void run_stop(control_call *c) {
+    end_node(c, ACT_STOP);
+}
+
+/* node [PORT port] */
+static bool read_place(control_call *c, uint16_t *ret_node, uint16_t *ret_port) {
+    uint64_t port = 0;
+    if (!control_read_node(c, ret_node)) {
+        return false;
+    }
+    if (control_has_more(c)) {
+        if (!control_takes(c, "port") || !control_has_more(c)) {
+            control_fail(c, "after the node comes PORT port, or nothing");
+            return false;
+        }
+        if (!control_read_number(c, "a port", UINT16_MAX, &port)) {
+            return false;
+        }
+    }
+    *ret_port = (uint16_t)port;
+    return true;
+}
+
+static void run_start(control_call *c) {
+    uint16_t index;
+    uint16_t port;
+    if (!read_place(c, &index, &port)) {
+        return;
+    }
+    if (fleet_node(c->fleet, index)) {
+        control_fail(c, "node %u lives already; LAB RESTART %u restarts it", index, index);
+        return;
+    }
+    act(c, ACT_START, index, port, "the node does not start");
+}
+
+static void run_restart(control_call *c) {
+    uint16_t index;
+    uint16_t port;
+    if (read_place(c, &index, &port)) {
+        act(c, ACT_RESTART, index, port, "the node does not start again");
+    }
+}
+
+static void run_pause(control_call *c) {
+    uint16_t index;
+    if (control_read_living_node(c, &index)) {
+        act(c, ACT_PAUSE, index, 0, "the node does not pause");
+    }
+}
+
+static void run_resume(control_call *c) {
+    uint16_t index;
+    if (control_read_living_node(c, &index)) {
+        act(c, ACT_RESUME, index, 0, "the node does not go on");
+    }
+}
+
+/* --------------------------------------------------------------------------------- failover */
+
+/* The replica meant: itself, or a primary's first that lives. */
+static uint16_t replica_for(const control_call *c, uint16_t index) {
+    const node_view *view = fleet_view(c->fleet);
+    if (!view->peers[index].primary) {
+        return index;
+    }
+    for (uint16_t i = 0; i < fleet_count(c->fleet); i++) {
+        bool lives = fleet_node(c->fleet, i) && !fleet_is_paused(c->fleet, i);
+        if (lives && !view->peers[i].primary && view->peers[i].primary_of == index) {
+            return i;
+        }
+    }
+    return NODE_NOBODY;
+}
+
+static void run_failover(control_call *c) {
+    uint16_t index;
+    if (!control_read_node(c, &index)) {
+        return;
+    }
+    uint16_t replica = replica_for(c, index);
+    if (replica == NODE_NOBODY) {
+        control_fail(c, "node %u has no replica that lives", index);
+        return;
+    }
+    control_answer(c, fleet_promote(c->fleet, replica), "no failover");
+}
+
+static void run_failover_after(control_call *c) {
+    uint64_t ms;
+    if (control_takes(c, "never")) {
+        fleet_set_failover_ms(c->fleet, -1);
+    } else if (control_read_number(c, "the time in ms", INT32_MAX, &ms)) {
+        fleet_set_failover_ms(c->fleet, (int)ms);
+    } else {
+        return;
+    }
+    call_ok(c->call);
+}
+
+static void run_replication_delay(control_call *c) {
+    uint64_t ms;
+    if (control_read_number(c, "the delay in ms", UINT32_MAX, &ms)) {
+        fleet_set_replication_delay(c->fleet, ms * 1000);
+        call_ok(c->call);
+    }
+}
+
+const control_row control_node_rows[] = {
+    {"NODES", NULL, "each node with endpoint, role, state, slots, keys, clients", run_nodes, 0, 0},
+    {"INFO", NULL, "the lab as a whole: who I am, time, rules, log", run_info, 0, 0},
+    {"KILL", "node", "ends a node as kill -9 does; its connections are reset, its data is gone",
+     run_kill, 1, 1},
+    {"STOP", "node", "ends a node as SHUTDOWN does: its replicas have all it had", run_stop, 1, 1},
+    {"START", "node [PORT port]", "starts a dead node, on its own port or another", run_start, 1,
+     3},
+    {"RESTART", "node [PORT port]", "kills a node and starts it again", run_restart, 1, 3},
+    {"PAUSE", "node", "as SIGSTOP: it accepts connections, and answers nothing", run_pause, 1, 1},
+    {"RESUME", "node", "as SIGCONT", run_resume, 1, 1},
+    {"FAILOVER", "node", "a replica (a primary's first one) takes over now", run_failover, 1, 1},
+    {"FAILOVER-AFTER", "ms|NEVER", "how long after a primary's end its replica takes over",
+     run_failover_after, 1, 1},
+    {"REPLICATION DELAY", "ms", "how late writes reach the replicas", run_replication_delay, 1, 1},
+    {"SYNC", NULL, "all that is on its way arrives now: writes at replicas, news at views",
+     run_sync, 0, 0},
+    {"FLUSH", NULL, "no node holds a key any more", run_flush, 0, 0},
+    {0},
+};
