@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define EVENTS_PER_TURN 256
+#define WAIT_MS_MAX 60000
+#define WAIT_US_MAX (WAIT_MS_MAX * 1000ull)
 #define HOST "127.0.0.1"
 
 /* Something that another thread wants done in the lab's; it waits for it on its own stack. */
@@ -49,8 +51,10 @@ struct kw_lab {
     list queue;
 };
 
+/* By the lab's clock, which may stand still. */
 static uint64_t now_us(const kw_lab *lab) {
-    return lab->epoch_us + loop_now_us();
+    uint64_t real_us = lab->epoch_us + loop_now_us();
+    return lab->fleet ? node_clock_read(&fleet_lab(lab->fleet)->clock, real_us) : real_us;
 }
 
 /* ---------------------------------------------------------------------------- the lab's thread */
@@ -74,9 +78,10 @@ static void run_requests(kw_lab *lab) {
 }
 
 static int timeout_ms(const kw_lab *lab) {
-    uint64_t now = now_us(lab);
-    uint64_t at = fleet_deadline_us(lab->fleet);
-    return at <= now ? 0 : (int)((at - now) / 1000 + 1);
+    (void)now_us(lab); /* the clock is read */
+    uint64_t wait_us =
+        node_clock_until(&fleet_lab(lab->fleet)->clock, fleet_deadline_us(lab->fleet));
+    return wait_us == 0 ? 0 : wait_us < WAIT_US_MAX ? (int)(wait_us / 1000 + 1) : WAIT_MS_MAX;
 }
 
 static void dispatch(kw_lab *lab, const loop_event *event) {
@@ -112,6 +117,7 @@ static void *run_lab(void *arg) {
         size_t count = loop_wait(lab->loop, events, EVENTS_PER_TURN, timeout_ms(lab));
         for (size_t i = 0; i < count; i++) {
             dispatch(lab, &events[i]);
+            fleet_run_deferred(lab->fleet, now_us(lab));
             resume_ready(lab);
         }
         fleet_tick(lab->fleet, now_us(lab));
@@ -134,6 +140,67 @@ static kw_status ask(const kw_lab *asked, kw_status (*run)(kw_lab *lab, void *ar
     }
     pthread_mutex_unlock(&lab->mutex);
     return r.status;
+}
+
+/* ------------------------------------------------------------------- what concerns sockets, too */
+
+static kw_status end_node(kw_lab *lab, const fleet_act *a, uint64_t now) {
+    if (!fleet_node(lab->fleet, a->node)) {
+        return KW_ERR_INVALID;
+    }
+    lab_server_shut(&lab->servers[a->node]);
+    return fleet_act_alone(lab->fleet, a, now);
+}
+
+static kw_status start_node(kw_lab *lab, const fleet_act *a, uint64_t now) {
+    lab_server *s = &lab->servers[a->node];
+    uint16_t port = s->port;
+    if (fleet_node(lab->fleet, a->node)) {
+        return KW_ERR_INVALID;
+    }
+    s->port = a->port ? a->port : s->port;
+    kw_status status = lab_server_listen(s, NULL);
+    if (status != KW_OK) {
+        s->port = port;
+        return status;
+    }
+    status = fleet_act_alone(lab->fleet, a, now);
+    if (status != KW_OK) {
+        lab_server_shut(s);
+    }
+    return status;
+}
+
+static kw_status pause_node(kw_lab *lab, const fleet_act *a, uint64_t now) {
+    bool was_paused = fleet_is_paused(lab->fleet, a->node);
+    bool paused = a->kind == ACT_PAUSE;
+    kw_status status = fleet_act_alone(lab->fleet, a, now);
+    if (status == KW_OK && paused != was_paused) {
+        lab_server_pause(&lab->servers[a->node], paused, now);
+    }
+    return status;
+}
+
+static kw_status act(void *arg, const fleet_act *a, uint64_t now) {
+    kw_lab *lab = arg;
+    fleet_act part = *a;
+    kw_status status = KW_OK;
+    switch (a->kind) {
+    case ACT_KILL:
+    case ACT_STOP:
+        return end_node(lab, a, now);
+    case ACT_START:
+        return start_node(lab, a, now);
+    case ACT_RESTART:
+        part.kind = ACT_KILL;
+        status = fleet_node(lab->fleet, a->node) ? end_node(lab, &part, now) : KW_OK;
+        part.kind = ACT_START;
+        return status == KW_OK ? start_node(lab, &part, now) : status;
+    case ACT_PAUSE:
+    case ACT_RESUME:
+        return pause_node(lab, a, now);
+    }
+    return KW_ERR_INVALID;
 }
 
 /* ------------------------------------------------------------------------------ starting, ending
@@ -198,15 +265,19 @@ static kw_status make_fleet(kw_lab *lab, kw_error *err) {
         .host = HOST,
         .ports = ports,
         .failover_ms = lab->options.failover_ms,
+        .log_capacity = NODE_LOG_CAPACITY,
+        .control = lab->options.control,
         .full_coverage_required = lab->options.full_coverage,
         .user = lab->options.has_user ? lab->options.user : NULL,
         .password = lab->options.has_password ? lab->options.password : NULL,
     };
+    const fleet_owner owner = {lab, act};
     kw_status status = fleet_new(&config, now_us(lab), &lab->fleet);
     mem_free(lab->mem, ports);
     if (status != KW_OK) {
         return fail(err, status, "out of memory");
     }
+    fleet_set_owner(lab->fleet, &owner);
     for (uint16_t i = 0; i < lab->count; i++) {
         lab->servers[i].fleet = lab->fleet;
     }
@@ -423,45 +494,13 @@ typedef struct control {
     size_t *ret_left;
 } control;
 
-static kw_status do_kill(kw_lab *lab, void *arg) {
-    const control *c = arg;
-    if (!fleet_node(lab->fleet, c->node)) {
-        return KW_ERR_INVALID;
-    }
-    lab_server_shut(&lab->servers[c->node]);
-    return fleet_kill(lab->fleet, c->node, now_us(lab));
-}
-
-static kw_status do_revive(kw_lab *lab, void *arg) {
-    const control *c = arg;
-    lab_server *s = &lab->servers[c->node];
-    if (fleet_node(lab->fleet, c->node)) {
-        return KW_ERR_INVALID;
-    }
-    kw_status status = lab_server_listen(s, NULL);
-    if (status != KW_OK) {
-        return status;
-    }
-    status = fleet_revive(lab->fleet, c->node, now_us(lab));
-    if (status != KW_OK) {
-        lab_server_shut(s);
-    }
-    return status;
+static kw_status do_act(kw_lab *lab, void *arg) {
+    return act(lab, arg, now_us(lab));
 }
 
 static kw_status do_promote(kw_lab *lab, void *arg) {
     const control *c = arg;
     return fleet_promote(lab->fleet, c->node);
-}
-
-static kw_status do_pause(kw_lab *lab, void *arg) {
-    const control *c = arg;
-    bool was_paused = fleet_is_paused(lab->fleet, c->node);
-    kw_status status = fleet_pause(lab->fleet, c->node, c->on);
-    if (status == KW_OK && c->on != was_paused) {
-        lab_server_pause(&lab->servers[c->node], c->on, now_us(lab));
-    }
-    return status;
 }
 
 static kw_status do_freeze(kw_lab *lab, void *arg) {
@@ -494,12 +533,17 @@ static kw_status control_node(kw_lab *lab, kw_status (*run)(kw_lab *, void *), i
     return is_node(lab, index) ? ask(lab, run, &c) : KW_ERR_INVALID;
 }
 
+static kw_status act_on(kw_lab *lab, fleet_act_kind kind, int index) {
+    fleet_act a = {.kind = kind, .node = (uint16_t)index};
+    return is_node(lab, index) ? ask(lab, do_act, &a) : KW_ERR_INVALID;
+}
+
 kw_status kw_lab_kill(kw_lab *lab, int index) {
-    return control_node(lab, do_kill, index, false);
+    return act_on(lab, ACT_KILL, index);
 }
 
 kw_status kw_lab_revive(kw_lab *lab, int index) {
-    return control_node(lab, do_revive, index, false);
+    return act_on(lab, ACT_START, index);
 }
 
 kw_status kw_lab_promote(kw_lab *lab, int replica) {
@@ -507,7 +551,7 @@ kw_status kw_lab_promote(kw_lab *lab, int replica) {
 }
 
 kw_status kw_lab_pause(kw_lab *lab, int index, bool paused) {
-    return control_node(lab, do_pause, index, paused);
+    return act_on(lab, paused ? ACT_PAUSE : ACT_RESUME, index);
 }
 
 kw_status kw_lab_freeze_view(kw_lab *lab, int index, bool frozen) {

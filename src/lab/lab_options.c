@@ -9,6 +9,7 @@ void lab_options_init(kw_lab_options *options) {
         .replicas = 1,
         .failover_ms = 500,
         .full_coverage = true,
+        .control = true,
     };
 }
 
@@ -46,6 +47,10 @@ void kw_lab_options_set_failover_ms(kw_lab_options *options, int failover_ms) {
 
 void kw_lab_options_set_full_coverage(kw_lab_options *options, bool required) {
     options->full_coverage = required;
+}
+
+void kw_lab_options_set_control(kw_lab_options *options, bool allowed) {
+    options->control = allowed;
 }
 
 static bool fits(const char *text, size_t size) {

@@ -15,6 +15,7 @@ struct kw_lab_options {
     uint16_t port;
     int failover_ms;
     bool full_coverage;
+    bool control;
     bool has_user;
     bool has_password;
     char user[LAB_AUTH_SIZE];
