@@ -302,7 +302,7 @@ void request_free(cluster *c, request *r) {
 
 void request_discard(cluster *c, request *r) {
     assert(r->completed && r->place == PLACE_NOWHERE);
-    if (r->fetched) {
+    if (r->fetched && !MUTANT(REQUEST_LEAKED)) {
         request_free(c, r);
     }
 }
@@ -407,6 +407,9 @@ void request_reply(cluster *c, request *r, const link_frame *frame) {
 }
 
 static kw_outcome outcome_of(const request *r) {
+    if (MUTANT(MAYBE_IS_NOT_SENT)) {
+        return KW_NOT_SENT;
+    }
     if (r->was_sent || r->lost) {
         return r->only_reads ? KW_NO_EFFECT : KW_MAYBE_EXECUTED;
     }
@@ -609,7 +612,9 @@ kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
     r->user = options->user;
     r->user2 = options->user2;
     r->timeout_us = options->timeout_us > 0 ? options->timeout_us : c->config.timeout_us;
-    wheel_start(&c->wheel, &r->deadline, now_us + r->timeout_us);
+    if (!MUTANT(DEADLINE_IGNORED)) {
+        wheel_start(&c->wheel, &r->deadline, now_us + r->timeout_us);
+    }
     start_trace(c, r, options->trace);
     c->pending++;
     c->counters[KW_COUNT_COMMANDS]++;
@@ -668,6 +673,9 @@ static void on_deadline(cluster *c, request *r) {
     watch_answer(c, r, "timeout");
     if (n) {
         n->counters[KW_COUNT_TIMEOUTS]++;
+    }
+    if (MUTANT(REPLY_SHIFTED)) {
+        r->on_wire = false;
     }
     if (r->place != PLACE_PIPELINE || !r->on_wire) {
         request_unqueue(c, r);

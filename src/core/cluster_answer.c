@@ -73,7 +73,7 @@ static void follow_failover(reception *x, node *old, node *new_primary) {
 /* The slot's owner is known now, from a redirect or because it served a probe. */
 static void learn_owner(reception *x, int slot, node *owner) {
     cluster *c = x->c;
-    if (!slotmap_loaded(&c->slots)) {
+    if (!slotmap_loaded(&c->slots) || MUTANT(MOVED_NOT_LEARNED)) {
         return;
     }
     uint16_t before = slotmap_owner(&c->slots, slot);
@@ -227,7 +227,9 @@ static void on_moved(reception *x) {
     if (target != x->n) {
         learn_owner(x, x->answer.slot, target); /* later commands follow this one, never before */
     }
-    refresh_arm(c, REFRESH_NORMAL, target == x->n ? x->n : NULL);
+    if (!MUTANT(MOVED_NOT_LEARNED)) {
+        refresh_arm(c, REFRESH_NORMAL, target == x->n ? x->n : NULL);
+    }
 }
 
 static void on_ask(reception *x) {
@@ -244,7 +246,10 @@ static void on_ask(reception *x) {
     if (!may_follow(x, target)) {
         return;
     }
-    if (!request_set_asking(c, r, &c->chunk, true)) {
+    if (MUTANT(ASK_PATCHES_MAP)) {
+        learn_owner(x, x->answer.slot, target);
+    }
+    if (!request_set_asking(c, r, &c->chunk, !MUTANT(NO_ASKING))) {
         request_fail(c, r, KW_ERR_NOMEM, target, "out of memory");
         return;
     }
@@ -257,6 +262,10 @@ static void on_tryagain(reception *x) {
     request_refused(x->r);
     watch_count(x->c, x->n, KW_COUNT_TRYAGAIN);
     watch_answer(x->c, x->r, "TRYAGAIN");
+    if (MUTANT(REFUSED_IS_FINAL)) {
+        request_reply(x->c, x->r, x->frame);
+        return;
+    }
     retry_later(x, "tryagain");
 }
 
@@ -361,6 +370,10 @@ static void on_internal(cluster *c, link *l, request *r, const link_frame *frame
 void answer_frame(cluster *c, link *l, request *r, const link_frame *frame) {
     node *n = l->node;
     n->timeouts_in_row = 0;
+    if (r->completed && MUTANT(COMPLETED_TWICE) && r->fetched) {
+        r->completed = false;
+        c->pending++;
+    }
     if (r->completed) {
         (void)link_pop(l); /* r itself */
         request_discard(c, r);

@@ -155,7 +155,8 @@ static link *current_link(const cluster *c, uint32_t index) {
 link *link_for(cluster *c, node *n, int slot) {
     unsigned count = c->config.connections_per_node;
     unsigned which =
-        slot == SLOT_NONE ? (unsigned)prng_below(&c->prng, count) : (unsigned)slot % count;
+        slot == SLOT_NONE || MUTANT(LINKS_MIXED) ? (unsigned)prng_below(&c->prng, count)
+                                                 : (unsigned)slot % count;
     link *l = n->links[which];
     if (!l) {
         l = link_new(c, n);
@@ -559,7 +560,7 @@ static bool survives(cluster *c, link *l, request *r, kw_status status, const ch
     if (!r->on_wire) {
         return true;
     }
-    if (!r->reads_only) {
+    if (!r->reads_only && !MUTANT(WRITE_RESENT)) {
         request_fail(c, r, KW_ERR_CONNECTION, n, "the connection was lost before the reply: %s",
                      message);
         return false;
@@ -708,7 +709,13 @@ void link_drain(cluster *c, link *l) {
             n->links[i] = NULL;
         }
     }
-    route_link_waiting(c, l);
+    if (!MUTANT(WAITING_FORGOTTEN)) {
+        route_link_waiting(c, l);
+    }
+    if (MUTANT(DRAIN_CUTS) && !list_empty(&l->pipeline)) {
+        link_fail(c, l, KW_ERR_CONNECTION, "its node left");
+        return;
+    }
     bool hung = l->state == LINK_READY && !list_empty(&l->pipeline) && l->silent;
     if (hung) {
         l->parting = true;

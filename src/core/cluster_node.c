@@ -176,7 +176,7 @@ void node_leave_map(cluster *c, node *n) {
 
 /* Seeds and nodes that left the map stay only as long as somebody talks to them. */
 void node_release(cluster *c, node *n) {
-    if (n->in_map || n->holds > 0) {
+    if (n->in_map || n->holds > 0 || MUTANT(LINKS_KEPT)) {
         return;
     }
     n->state = NODE_DRAINING;

@@ -64,7 +64,7 @@ static uint64_t later_of(uint64_t a, uint64_t b) {
 static uint64_t start_time(cluster *c, refresh_trigger trigger) {
     const refresh *f = &c->refresh;
     uint64_t at_us = c->now_us;
-    if (!f->ever_run) {
+    if (!f->ever_run || MUTANT(GAP_IGNORED)) {
         return at_us;
     }
     if (trigger == REFRESH_URGENT) {
@@ -99,6 +99,10 @@ void refresh_arm(cluster *c, refresh_trigger trigger, const node *suspect) {
     }
     if (f->running && trigger == REFRESH_PERIODIC) {
         return; /* this run will do */
+    }
+    if (f->running && MUTANT(REFRESH_NOT_SINGLE)) {
+        timer_start_now(c, &f->start);
+        return;
     }
     if (f->running) {
         f->again_trigger = f->again && f->again_trigger > trigger ? f->again_trigger : trigger;

@@ -134,7 +134,7 @@ void lane_leave(cluster *c, request *r) {
 }
 
 static bool lane_is_elsewhere(const lane *a, const link *l) {
-    return a->assigned > 0 && (a->split || a->link != l->index);
+    return a->assigned > 0 && (a->split || a->link != l->index) && !MUTANT(NO_ORDER);
 }
 
 static bool earlier_one_waits(const lane *a, const request *r) {
@@ -242,7 +242,7 @@ static node *target_of(cluster *c, request *r, const char **ret_reason) {
     if (owner == SLOTMAP_NONE) {
         refresh_arm(c, REFRESH_URGENT, NULL);
     }
-    if (r->forced) {
+    if (r->forced || MUTANT(NO_PROBE)) {
         return NULL; /* any other node would execute it */
     }
     r->probe = true;

@@ -18,6 +18,7 @@
 #include "core/cluster.h"
 #include "core/command.h"
 #include "core/link.h"
+#include "core/mutant.h"
 #include "core/redirect.h"
 #include "core/retry.h"
 #include "core/slotmap.h"

@@ -213,16 +213,17 @@ static void ask_second_opinion(cluster *c, const node *from, uint32_t requested_
 void view_judge(cluster *c, node *from, uint32_t requested_at, view *v) {
     fence *f = &c->fence;
     bool smaller = slotmap_loaded(&c->slots) && v->covered_count < c->slots.known_count;
-    if (f->has_epoch && (!v->has_epoch || v->current_epoch < f->epoch_seen)) {
+    if (f->has_epoch && (!v->has_epoch || v->current_epoch < f->epoch_seen) &&
+        !MUTANT(OLD_EPOCH_ACCEPTED)) {
         refuse_old(c, from, requested_at, v);
         return;
     }
-    if (smaller && !f->smaller) {
+    if (smaller && !f->smaller && !MUTANT(SMALLER_VIEW_ACCEPTED)) {
         ask_second_opinion(c, from, requested_at, v);
         return;
     }
     bool agreed = smaller && f->smaller_from != from->uid && view_agrees(f->smaller, v);
-    take(c, v, smaller && !agreed, requested_at);
+    take(c, v, smaller && !agreed && !MUTANT(SMALLER_VIEW_ACCEPTED), requested_at);
     view_free(v);
 }
 

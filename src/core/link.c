@@ -1,5 +1,7 @@
 #include "core/link.h"
 
+#include "core/mutant.h"
+
 #include <assert.h>
 
 void link_init(link *l, const mem *m, uint32_t index, uint64_t reply_bytes_max) {
@@ -25,8 +27,10 @@ void link_done(link *l) {
 
 void link_reset(link *l) {
     assert(list_empty(&l->pipeline));
-    buffer_clear(&l->input, LINK_INPUT_BYTES);
-    resp_scanner_init(&l->scanner, &l->limits);
+    if (!MUTANT(STALE_INPUT)) {
+        buffer_clear(&l->input, LINK_INPUT_BYTES);
+        resp_scanner_init(&l->scanner, &l->limits);
+    }
     l->unsent = &l->pipeline;
     l->unsent_offset = 0;
     l->write_wanted = false;

@@ -1,5 +1,7 @@
 #include "core/slotmap.h"
 
+#include "core/mutant.h"
+
 void slotmap_init(slotmap *m) {
     memset(m, 0, sizeof *m);
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
@@ -58,7 +60,7 @@ uint32_t slotmap_accept(slotmap *m, const uint16_t owners[SLOT_COUNT], bool keep
     uint32_t changed = 0;
     uint32_t healed = 0;
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
-        if (m->patched_at[slot] > requested_at) {
+        if (m->patched_at[slot] > requested_at && !MUTANT(OVERLAY_UNFENCED)) {
             continue;
         }
         drop_overlay(m, slot);

@@ -1,5 +1,6 @@
 /* The client and a cluster under faults, one run for each seed; what must hold is ROUTING §9.
  * KEYWAY_SIM_SEEDS=N runs so many seeds, KEYWAY_SIM_SEED=N one of them and tells what happens. */
+#include "core/mutant.h"
 #include "sim/support/sim.h"
 
 #include <stdlib.h>
@@ -123,7 +124,28 @@ static void invariants_hold_for_every_seed(void **state) {
     }
 }
 
+/* KEYWAY_MUTANT=NAME puts one fault into the brain. */
+static void choose_mutant(const char *name) {
+    static const char *const names[] = {
+        "NONE",
+#define X(name, what) #name,
+        MUTANTS(X)
+#undef X
+    };
+    for (size_t i = 0; name && i < COUNT_OF(names); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            mutant_chosen = (mutant)i;
+            return;
+        }
+    }
+    if (name) {
+        fprintf(stderr, "no mutant is called %s\n", name);
+        exit(2);
+    }
+}
+
 int main(void) {
+    choose_mutant(getenv("KEYWAY_MUTANT"));
     const struct CMUnitTest tests[] = {cmocka_unit_test(invariants_hold_for_every_seed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
