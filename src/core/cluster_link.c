@@ -155,8 +155,7 @@ static link *current_link(const cluster *c, uint32_t index) {
 link *link_for(cluster *c, node *n, int slot) {
     unsigned count = c->config.connections_per_node;
     unsigned which =
-        slot == SLOT_NONE || MUTANT(LINKS_MIXED) ? (unsigned)prng_below(&c->prng, count)
-                                                 : (unsigned)slot % count;
+        slot == SLOT_NONE ? (unsigned)prng_below(&c->prng, count) : (unsigned)slot % count;
     link *l = n->links[which];
     if (!l) {
         l = link_new(c, n);

@@ -17,7 +17,6 @@
     X(WRITE_RESENT, "a write is sent again after its connection was lost")                         \
     X(MAYBE_IS_NOT_SENT, "a command that may have been executed ends as not sent")                 \
     X(NO_ORDER, "a slot's commands follow each other to its new node without waiting")             \
-    X(LINKS_MIXED, "a slot's commands use any of a node's connections")                            \
     X(REFUSED_IS_FINAL, "TRYAGAIN ends a command")                                                 \
     X(REFRESH_NOT_SINGLE, "a refresh begins while another one runs")                               \
     X(GAP_IGNORED, "a refresh begins as soon as one is asked for")                                 \

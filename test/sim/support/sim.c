@@ -99,10 +99,11 @@ void sim_init(sim *s, uint64_t seed) {
     cluster_config_init(&s->config);
     s->config.password = sim_chance(s, 20) ? "secret" : NULL;
     s->load_at_us = SIM_NEVER;
-    s->fault_at_us = SIM_NEVER;
+    s->trouble_at_us = SIM_NEVER;
     failing_mem_init(&s->mem);
     make_fleet(s);
     make_client(s);
+    truth_init(s);
 }
 
 void sim_shutdown(sim *s) {
@@ -149,7 +150,10 @@ static void take_events(sim *s) {
         sim_log(s, "event: %s", e->text);
         if (e->type == KW_EVENT_REFRESH_STARTED) {
             check_refresh_rate(s);
+        } else if (e->type == KW_EVENT_REFRESH_REFUSED) {
+            truth_view_refused(s, e->text);
         } else if (e->type == KW_EVENT_REFRESH_ACCEPTED) {
+            truth_view_accepted(s);
             s->refresh_ended_well = true;
         }
     }
@@ -180,7 +184,7 @@ static void note_gains(sim *s) {
 static uint64_t next_us(sim *s) {
     uint64_t at_us = cluster_deadline_us(s->c);
     uint64_t others[] = {fleet_deadline_us(s->fleet), net_next_us(s), s->load_at_us,
-                         fault_next_us(s)};
+                         trouble_next_us(s)};
     for (size_t i = 0; i < COUNT_OF(others); i++) {
         at_us = others[i] < at_us ? others[i] : at_us;
     }
@@ -205,8 +209,9 @@ void sim_run_until(sim *s, uint64_t until_us) {
             sim_drain(s);
         }
         net_step(s);
-        fault_step(s);
+        trouble_step(s);
         note_gains(s);
+        truth_note(s);
         load_step(s);
         sim_drain(s);
     }

@@ -10,6 +10,7 @@
 #include "core/cluster.h"
 #include "core/watch.h"
 #include "node/node_fleet.h"
+#include "sim/support/sim_truth.h"
 #include "unit/support/failing_mem.h"
 #include "unit/support/unit.h"
 
@@ -88,21 +89,21 @@ typedef struct sim_command {
 
 /* --------------------------------------------------------------------- faults */
 
-typedef enum sim_fault {
-    FAULT_DROP,
-    FAULT_HANG,
-    FAULT_SLOW,
-    FAULT_KILL,
-    FAULT_PAUSE,
-    FAULT_FREEZE,
-    FAULT_PROMOTE,
-    FAULT_MIGRATE,
-    FAULT_HOLE,
-    FAULT_FORGET,
-    FAULT_REFRESH,
-    FAULT_MEMORY,
-    FAULT_COUNT
-} sim_fault;
+typedef enum sim_trouble {
+    TROUBLE_DROP,
+    TROUBLE_HANG,
+    TROUBLE_SLOW,
+    TROUBLE_KILL,
+    TROUBLE_PAUSE,
+    TROUBLE_FREEZE,
+    TROUBLE_PROMOTE,
+    TROUBLE_MIGRATE,
+    TROUBLE_HOLE,
+    TROUBLE_FORGET,
+    TROUBLE_REFRESH,
+    TROUBLE_MEMORY,
+    TROUBLE_COUNT
+} sim_trouble;
 
 typedef enum sim_repair_kind {
     REPAIR_NONE,
@@ -155,12 +156,14 @@ typedef struct sim {
     bool patient; /* all commands get the usual timeout */
     bool large;   /* some have long arguments */
 
-    unsigned faults; /* a bit for each kind in use */
-    uint64_t fault_at_us;
+    unsigned troubles; /* a bit for each kind in use */
+    uint64_t trouble_at_us;
     sim_repair repairs[SIM_REPAIRS];
     bool locked[SIM_NODES_MAX];        /* by shard (its first primary): something is under way */
     uint64_t gained_us[SIM_NODES_MAX]; /* when a node got slots last */
     uint32_t slot_count[SIM_NODES_MAX];
+
+    sim_truth truth;
 
     uint64_t refresh_started_us;
     bool refresh_ended_well;
@@ -203,9 +206,9 @@ void load_completions(sim *s);
 void load_check(sim *s);
 void load_done(sim *s);
 
-/* sim_fault.c */
-void fault_step(sim *s);
-uint64_t fault_next_us(const sim *s);
-void fault_heal(sim *s);
+/* sim_trouble.c */
+void trouble_step(sim *s);
+uint64_t trouble_next_us(const sim *s);
+void trouble_heal(sim *s);
 
 #endif

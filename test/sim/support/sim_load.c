@@ -76,7 +76,7 @@ void load_submit(sim *s, sim_kind kind, unsigned key, uint64_t timeout_us) {
                                       .user = (void *)(uintptr_t)index};
     s->open_count++;
     kw_status status = cluster_submit(s->c, argv, argc, &options, s->now_us, &err);
-    if (status == KW_ERR_NOMEM && s->faults & 1u << FAULT_MEMORY) {
+    if (status == KW_ERR_NOMEM && s->troubles & 1u << TROUBLE_MEMORY) {
         s->open_count--;
         k->done = true;
         k->status = status;
@@ -199,6 +199,7 @@ void load_completions(sim *s) {
         k->done = true;
         s->open_count--;
         k->overtaken = was_overtaken(s, k);
+        truth_check_hops(s, index, k->trace, k->submitted_us);
         if (s->verbose) {
             log_hops(s, index);
         }

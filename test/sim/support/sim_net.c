@@ -146,7 +146,7 @@ static void on_open(sim *s, const cluster_effect *e) {
     l->state = SIM_CONNECTING;
     l->node = node_at_port(s, e->address.port);
     l->answer_at_us = s->now_us + delay_us(s, NULL);
-    if (s->faults & 1u << FAULT_HANG && sim_chance(s, 3)) {
+    if (s->troubles & 1u << TROUBLE_HANG && sim_chance(s, 3)) {
         l->answer_at_us = SIM_NEVER;
     }
 }
@@ -196,7 +196,7 @@ void net_effects(sim *s) {
 
 static void answer_resolve(sim *s, sim_resolve *r) {
     net_address a = {.family = NET_IPV4, .port = r->name.port, .ip = {127, 0, 0, 1}};
-    bool fails = s->faults != 0 && sim_chance(s, 5);
+    bool fails = s->troubles != 0 && sim_chance(s, 5);
     r->active = false;
     cluster_resolved(s->c, r->id, &a, fails ? 0 : 1, fails ? KW_ERR_RESOLVE : KW_OK,
                      fails ? "no answer" : "", s->now_us);

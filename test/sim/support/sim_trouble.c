@@ -2,7 +2,7 @@
 
 int sim_key_slot(unsigned key);
 
-static const char *const names[FAULT_COUNT] = {"drop",  "hang",   "slow",    "kill",
+static const char *const names[TROUBLE_COUNT] = {"drop",  "hang",   "slow",    "kill",
                                                "pause", "freeze", "promote", "migrate",
                                                "hole",  "forget", "refresh", "memory"};
 
@@ -137,6 +137,7 @@ static void migrate(sim *s) {
         lock(s, from);
         lock(s, to);
         assert_int_equal(fleet_migrate_begin(s->fleet, slot, to), KW_OK);
+        truth_marks_change(s, slot);
     }
 }
 
@@ -159,49 +160,50 @@ static void forget(sim *s) {
     int first = (int)prng_below(&s->prng, SLOT_COUNT);
     int last = sim_chance(s, 50) ? SLOT_COUNT - 1 : first + 100;
     cluster_forget_slots(s->c, first, last < SLOT_COUNT ? last : SLOT_COUNT - 1, s->now_us);
+    truth_forgotten(s);
 }
 
-static void cause(sim *s, sim_fault fault) {
-    sim_log(s, "fault: %s", names[fault]);
-    switch (fault) {
-    case FAULT_DROP:
+static void cause(sim *s, sim_trouble kind) {
+    sim_log(s, "trouble: %s", names[kind]);
+    switch (kind) {
+    case TROUBLE_DROP:
         net_drop(s, any_link(s));
         break;
-    case FAULT_HANG:
+    case TROUBLE_HANG:
         hang(s);
         break;
-    case FAULT_SLOW:
+    case TROUBLE_SLOW:
         slow(s);
         break;
-    case FAULT_KILL:
+    case TROUBLE_KILL:
         kill_node(s);
         break;
-    case FAULT_PAUSE:
+    case TROUBLE_PAUSE:
         pause_node(s);
         break;
-    case FAULT_FREEZE:
+    case TROUBLE_FREEZE:
         freeze_node(s);
         break;
-    case FAULT_PROMOTE:
+    case TROUBLE_PROMOTE:
         promote(s);
         break;
-    case FAULT_MIGRATE:
+    case TROUBLE_MIGRATE:
         migrate(s);
         break;
-    case FAULT_HOLE:
+    case TROUBLE_HOLE:
         make_hole(s);
         break;
-    case FAULT_FORGET:
+    case TROUBLE_FORGET:
         forget(s);
         break;
-    case FAULT_REFRESH:
+    case TROUBLE_REFRESH:
         s->refresh_by_hand = true;
         cluster_refresh(s->c, s->now_us);
         break;
-    case FAULT_MEMORY:
+    case TROUBLE_MEMORY:
         failing_mem_fail_at(&s->mem, 1 + (size_t)prng_below(&s->prng, 20));
         break;
-    case FAULT_COUNT:
+    case TROUBLE_COUNT:
         break;
     }
 }
@@ -222,6 +224,7 @@ static bool migrate_on(sim *s, sim_repair *r, size_t count) {
         return false;
     }
     assert_int_equal(fleet_migrate_end(s->fleet, r->slot), KW_OK);
+    truth_marks_change(s, r->slot);
     unlock(s, r->other);
     return true;
 }
@@ -262,25 +265,25 @@ static void repair(sim *s, sim_repair *r, bool at_once) {
     r->kind = REPAIR_NONE;
 }
 
-void fault_step(sim *s) {
+void trouble_step(sim *s) {
     for (size_t i = 0; i < SIM_REPAIRS; i++) {
         if (s->repairs[i].kind != REPAIR_NONE && s->repairs[i].at_us <= s->now_us) {
             repair(s, &s->repairs[i], false);
         }
     }
-    if (s->fault_at_us > s->now_us) {
+    if (s->trouble_at_us > s->now_us) {
         return;
     }
-    sim_fault fault = (sim_fault)prng_below(&s->prng, FAULT_COUNT);
-    if (s->faults & 1u << fault) {
-        cause(s, fault);
+    sim_trouble kind = (sim_trouble)prng_below(&s->prng, TROUBLE_COUNT);
+    if (s->troubles & 1u << kind) {
+        cause(s, kind);
     }
-    s->fault_at_us = s->now_us + prng_range(&s->prng, SIM_MS, 100 * SIM_MS);
+    s->trouble_at_us = s->now_us + prng_range(&s->prng, SIM_MS, 100 * SIM_MS);
     net_effects(s);
 }
 
-uint64_t fault_next_us(const sim *s) {
-    uint64_t at_us = s->fault_at_us;
+uint64_t trouble_next_us(const sim *s) {
+    uint64_t at_us = s->trouble_at_us;
     for (size_t i = 0; i < SIM_REPAIRS; i++) {
         if (s->repairs[i].kind != REPAIR_NONE && s->repairs[i].at_us < at_us) {
             at_us = s->repairs[i].at_us;
@@ -289,10 +292,10 @@ uint64_t fault_next_us(const sim *s) {
     return at_us;
 }
 
-void fault_heal(sim *s) {
-    s->faults = 0;
+void trouble_heal(sim *s) {
+    s->troubles = 0;
     failing_mem_fail_at(&s->mem, 0);
-    s->fault_at_us = SIM_NEVER;
+    s->trouble_at_us = SIM_NEVER;
     sim_run_until(s, s->now_us + FAILOVER_MS_MAX * SIM_MS + 100 * SIM_MS);
     for (size_t i = 0; i < SIM_REPAIRS; i++) {
         repair(s, &s->repairs[i], true);

@@ -1,0 +1,166 @@
+#include "sim/support/sim.h"
+
+#include "sim/support/sim_peek.h"
+
+#include <stdlib.h>
+
+void truth_init(sim *s) {
+    sim_truth *t = &s->truth;
+    const node_view *v = fleet_view(s->fleet);
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        t->owner[slot] = v->owner[slot];
+        t->had[slot] = UINT64_C(1) << v->owner[slot];
+        t->moved_from[slot] = NODE_NOBODY;
+    }
+    t->epoch = v->current_epoch;
+}
+
+void truth_marks_change(sim *s, int slot) {
+    uint64_t *changed_us = s->truth.changed_us[slot];
+    memmove(changed_us + 1, changed_us, (TRUTH_CHANGES - 1) * sizeof *changed_us);
+    changed_us[0] = s->now_us;
+}
+
+/* False if it may have: the oldest change that is remembered came later than from_us. */
+static bool stood_still(const sim *s, int slot, uint64_t from_us, uint64_t until_us) {
+    for (int i = 0; i < TRUTH_CHANGES; i++) {
+        uint64_t changed_us = s->truth.changed_us[slot][i];
+        if (changed_us < from_us) {
+            return true;
+        }
+        if (changed_us <= until_us) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static uint32_t hash_slot_counts(const node_view *v) {
+    uint32_t hash = 0;
+    for (uint16_t i = 0; i < v->peer_count; i++) {
+        hash = hash * 31 + v->peers[i].slot_count;
+    }
+    return hash;
+}
+
+void truth_note(sim *s) {
+    sim_truth *t = &s->truth;
+    const node_view *v = fleet_view(s->fleet);
+    uint32_t ask_serial = peek(s->c).ask_serial;
+    if (ask_serial != t->ask_serial) {
+        t->ask_serial = ask_serial;
+        t->asked_us = s->now_us;
+    }
+    uint32_t hash = hash_slot_counts(v);
+    if (v->current_epoch == t->epoch && hash == t->slot_counts_hash) {
+        return;
+    }
+    t->epoch = v->current_epoch;
+    t->slot_counts_hash = hash;
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        if (v->owner[slot] != t->owner[slot]) {
+            t->owner[slot] = v->owner[slot];
+            truth_marks_change(s, slot);
+            t->had[slot] |= v->owner[slot] == NODE_NOBODY ? 0 : UINT64_C(1) << v->owner[slot];
+        }
+    }
+}
+
+/* ----------------------------------------------------------------------- views */
+
+void truth_view_refused(sim *s, const char *text) {
+    s->truth.behind += strstr(text, "is behind") != NULL;
+    s->truth.smaller += strstr(text, "a second node is asked") != NULL;
+}
+
+void truth_view_accepted(sim *s) {
+    sim_truth *t = &s->truth;
+    sim_peek now = peek(s->c);
+    uint32_t known = now.known_count;
+    if (now.has_epoch && now.epoch < t->epoch_taken && t->behind == 0) {
+        sim_fail(s, "a view of epoch %llu was taken over at once, and %llu had been seen",
+                 (unsigned long long)now.epoch, (unsigned long long)t->epoch_taken);
+    }
+    if (known < t->known_count && t->smaller == 0 && t->behind == 0) {
+        sim_fail(s, "%u slots were given up on the word of one node", t->known_count - known);
+    }
+    t->epoch_taken = now.epoch;
+    t->known_count = known;
+    t->behind = 0;
+    t->smaller = 0;
+}
+
+void truth_forgotten(sim *s) {
+    s->truth.known_count = peek(s->c).known_count;
+}
+
+/* ------------------------------------------------------------------------ hops */
+
+static uint16_t node_named(const sim *s, const char *name) {
+    const char *colon = strrchr(name, ':');
+    int port = colon ? atoi(colon + 1) : 0;
+    for (uint16_t i = 0; i < s->node_count; i++) {
+        if (s->ports[i] == port) {
+            return i;
+        }
+    }
+    return NODE_NOBODY;
+}
+
+static bool is_answer(const trace_hop *hop, const char *answer) {
+    return hop->answer && strcmp(hop->answer, answer) == 0;
+}
+
+static bool by_the_map(const trace_hop *hop) {
+    return strcmp(hop->reason, "map") == 0 || strcmp(hop->reason, "overlay") == 0;
+}
+
+/* The map sends no command to a node that never had its slot. */
+static void check_owner(sim *s, size_t index, int slot, const trace_hop *hop, uint16_t at) {
+    if (by_the_map(hop) && !(s->truth.had[slot] & UINT64_C(1) << at)) {
+        sim_fail(s, "command %zu was sent by the map to node %u, which never had slot %d", index,
+                 at, slot);
+    }
+}
+
+/* Nor to the one that has said MOVED, unless something changed or a view was asked for since. */
+static void check_learned(sim *s, size_t index, int slot, const trace_hop *hop, uint16_t at,
+                          uint64_t submitted_us) {
+    sim_truth *t = &s->truth;
+    uint64_t moved_us = t->moved_us[slot];
+    if (by_the_map(hop) && at == t->moved_from[slot] && submitted_us > moved_us &&
+        stood_still(s, slot, moved_us, s->now_us) && t->asked_us < moved_us) {
+        sim_fail(s, "command %zu was sent to node %u though that had said that slot %d moved",
+                 index, at, slot);
+    }
+    if (submitted_us + hop->end_us >= moved_us) {
+        t->moved_us[slot] = submitted_us + hop->end_us;
+        t->moved_from[slot] = at;
+    }
+}
+
+/* Where ASK leads, the command is let in. */
+static void check_asked(sim *s, size_t index, int slot, const trace_hop *ask, const trace_hop *next,
+                        uint64_t submitted_us) {
+    if (is_answer(next, "MOVED") && strcmp(next->reason, "ask") == 0 &&
+        stood_still(s, slot, submitted_us + ask->start_us, submitted_us + next->end_us)) {
+        sim_fail(s, "command %zu was sent where ASK said, and not let in (slot %d)", index, slot);
+    }
+}
+
+void truth_check_hops(sim *s, size_t index, const kw_trace *t, uint64_t submitted_us) {
+    if (t->slot < 0 || t->hop_count > LIMIT_TRACE_HOPS) {
+        return;
+    }
+    for (size_t i = 0; i < t->hop_count; i++) {
+        const trace_hop *hop = &t->hops[i];
+        uint16_t at = node_named(s, hop->node);
+        if (at != NODE_NOBODY && is_answer(hop, "MOVED")) {
+            check_owner(s, index, t->slot, hop, at);
+            check_learned(s, index, t->slot, hop, at, submitted_us);
+        }
+        if (is_answer(hop, "ASK") && i + 1 < t->hop_count) {
+            check_asked(s, index, t->slot, hop, hop + 1, submitted_us);
+        }
+    }
+}
