@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes src/node/node_command_info.inc: what a redis-server 7 says of each command that the lab's
-node knows, for its COMMAND INFO and COMMAND DOCS. The server listens on a Unix socket in a directory
-of its own, and ends with the script."""
+"""Writes src/node/node_command_info.inc and node_help.inc: what a redis-server 7 says of each of its
+commands and containers, for the lab's COMMAND INFO, COMMAND DOCS and HELP. The server listens on a Unix
+socket in a directory of its own, and ends with the script. With --check: fails if a file would change."""
 import os
 import re
 import sys
@@ -12,26 +12,79 @@ sys.dont_write_bytecode = True
 from redis_socket import running_server  # noqa: E402
 
 root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-table = open(os.path.join(root, "src/node/node_command.c"), encoding="ascii").read()
-names = sorted(re.findall(r'^    (?:\{|CONTAINER\()"([a-z-]+)",', table, re.M))
+HEAD = "/* Made by scripts/make_node_commands.py: do not edit. */\n"
+# Not of this server, but of what a lab imitates beside it.
+CONTAINERS_WITHOUT_HELP = {"sentinel"}
 
 
 def literal(text):
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\r\n", "\\r\\n")
-    pieces = re.findall(r".{1,84}(?<!\\)(?:\\r\\n)?|.+", escaped)
+    pieces = re.findall(r".{1,84}(?<!\\)(?:\\r\\n)?|.+", escaped) or [""]
     return "\n     ".join(f'"{piece}"' for piece in pieces)
 
 
-with tempfile.TemporaryDirectory() as home, running_server(home) as connection:
+def elements(raw):
+    """The elements of an array or set, as they came."""
+    kind, rest = raw.split(b"\r\n", 1)
+    found = []
+    for _ in range(int(kind[1:])):
+        length = measure(rest)
+        found.append(rest[:length])
+        rest = rest[length:]
+    return found
+
+
+def measure(raw):
+    head = raw.index(b"\r\n") + 2
+    kind, count = raw[:1], raw[1:head - 2]
+    if kind in b"$=":
+        return head + int(count) + 2
+    length = head
+    if kind in b"*~%":
+        for _ in range(int(count) * (2 if kind == b"%" else 1)):
+            length += measure(raw[length:])
+    return length
+
+
+def info(connection, name):
+    """The command's row; its subcommands sorted, since a server gives them in any order."""
+    connection.send("COMMAND", "INFO", name)
+    row = elements(connection.raw())[0]
+    parts = elements(row)
+    subcommands = sorted(elements(parts[9]), key=lambda sub: elements(sub)[0].split(b"\r\n")[1])
+    parts[9] = parts[9].split(b"\r\n", 1)[0] + b"\r\n" + b"".join(subcommands)
+    return (b"*10\r\n" + b"".join(parts)).decode("ascii"), [elements(sub)[0] for sub in subcommands]
+
+
+def tables(connection):
     connection.send("HELLO", "3")
     connection.raw()
-    lines = ["/* Made by scripts/make_node_commands.py: do not edit. */"]
+    connection.send("COMMAND", "LIST")
+    names = sorted(name for name in connection.value() if "|" not in name)
+    commands, helps = HEAD, HEAD
     for name in names:
-        connection.send("COMMAND", "INFO", name)
-        info = connection.raw().decode("ascii").removeprefix("*1\r\n")
+        row, subcommands = info(connection, name)
         connection.send("COMMAND", "DOCS", name)
         docs = connection.value()[name]
         texts = [literal(docs.get(field, "")) for field in ("summary", "since", "group")]
-        lines.append('    {"%s",\n     %s,\n     %s},' % (name, ",\n     ".join(texts), literal(info)))
-with open(os.path.join(root, "src/node/node_command_info.inc"), "w", encoding="ascii") as out:
-    out.write("\n".join(line.rstrip() for line in lines) + "\n")
+        commands += '    {"%s",\n     %s,\n     %s},\n' % (name, ",\n     ".join(texts), literal(row))
+        if any(b"|help\r\n" in sub for sub in subcommands) and name not in CONTAINERS_WITHOUT_HELP:
+            connection.send(name, "HELP")
+            lines = [literal(line)[:-1] + '\\n"' for line in connection.value()]
+            helps += '    {"%s",\n     %s},\n' % (name, "\n     ".join(lines))
+    return {"node_command_info.inc": commands, "node_help.inc": helps}
+
+
+def main():
+    with tempfile.TemporaryDirectory() as home, running_server(home) as connection:
+        made = tables(connection)
+    for name, text in made.items():
+        path = os.path.join(root, "src/node", name)
+        if "--check" not in sys.argv[1:]:
+            with open(path, "w", encoding="ascii") as out:
+                out.write(text)
+        elif open(path, encoding="ascii").read() != text:
+            raise SystemExit(f"src/node/{name} is not what scripts/make_node_commands.py makes")
+
+
+main()

@@ -86,6 +86,7 @@ kw_status node_new(const node_config *config, node_view *view, keyspace *keys, u
     n->mem = config->mem;
     n->config = *config;
     prng_init(&n->random, config->seed);
+    node_settings_init(&n->settings, n->mem);
     list_init(&n->sessions);
     list_init(&n->own_ready);
     n->ready = config->ready ? config->ready : &n->own_ready;
@@ -98,6 +99,10 @@ kw_status node_new(const node_config *config, node_view *view, keyspace *keys, u
     }
     n->primary_link->flags |= SESSION_AUTHENTICATED;
     n->view = view;
+    const node_peer *me = node_view_self(view);
+    slice_copy(n->own_host, sizeof n->own_host, slice_text(me->host));
+    n->own_port = me->port;
+    n->own_tls_port = me->tls_port;
     n->keys = keys;
     keys->listener = (keyspace_listener){n, note_change};
     n->started_us = now_us;
@@ -116,6 +121,7 @@ void node_free(node *n) {
         free_session(n, n->primary_link);
         keyspace_free(n->keys);
         node_view_free(n->view);
+        node_settings_done(&n->settings);
         mem_free(n->mem, n);
     }
 }
@@ -166,12 +172,57 @@ void node_tick(node *n, uint64_t now_us) {
     }
     node_expire_blocked(n);
     node_wake_shaped(n);
+    node_view_end_handshakes(n->view, now_us);
+    if (n->writes_paused_until_us != 0 && n->writes_paused_until_us <= now_us) {
+        node_pause_writes(n, 0);
+    }
+}
+
+void node_pause_writes(node *n, uint64_t until_us) {
+    n->writes_paused_until_us = until_us;
+    LIST_FOR_EACH(at, after, &n->sessions) {
+        node_session *s = LIST_ENTRY(at, node_session, in_node);
+        if (until_us == 0 && (s->holds & HOLD_PAUSED)) {
+            s->holds &= ~(unsigned)HOLD_PAUSED;
+            node_wake(n, s);
+        }
+    }
+}
+
+/* True if the command has to wait since writes are paused: it would write, or may (EXEC). */
+static bool is_paused(const node *n, const kw_slice *argv, size_t argc, uint64_t now_us) {
+    const node_command *container;
+    if (n->writes_paused_until_us <= now_us) {
+        return false;
+    }
+    const node_command *command = node_command_find(argv, argc, &container);
+    return command && (command->flags & (NODE_WRITES | NODE_EXEC));
+}
+
+void node_apply_settings(node *n) {
+    const node_settings *s = &n->settings;
+    node_view *view = n->view;
+    node_peer *me = node_view_self(view);
+    const char *ip = node_settings_text(s, SETTING_CLUSTER_ANNOUNCE_IP);
+    const char *hostname = node_settings_text(s, SETTING_CLUSTER_ANNOUNCE_HOSTNAME);
+    int64_t port = node_settings_number(s, SETTING_CLUSTER_ANNOUNCE_PORT);
+    int64_t tls_port = node_settings_number(s, SETTING_CLUSTER_ANNOUNCE_TLS_PORT);
+    slice_copy(me->host, sizeof me->host, slice_text(ip[0] ? ip : n->own_host));
+    slice_copy(me->hostname, sizeof me->hostname, slice_text(hostname));
+    me->port = port ? (uint16_t)port : n->own_port;
+    me->tls_port = tls_port ? (uint16_t)tls_port : n->own_tls_port;
+    me->bus_port = (uint16_t)node_settings_number(s, SETTING_CLUSTER_ANNOUNCE_BUS_PORT);
+    me->no_failover = node_settings_flag(s, SETTING_CLUSTER_REPLICA_NO_FAILOVER);
+    view->full_coverage_required = node_settings_flag(s, SETTING_CLUSTER_REQUIRE_FULL_COVERAGE);
+    view->changed = true;
 }
 
 uint64_t node_deadline_us(const node *n) {
     uint64_t blocked_us = node_block_deadline_us(n);
     uint64_t shaped_us = node_shaped_deadline_us(n);
-    return blocked_us < shaped_us ? blocked_us : shaped_us;
+    uint64_t at_us = blocked_us < shaped_us ? blocked_us : shaped_us;
+    uint64_t paused_us = n->writes_paused_until_us;
+    return paused_us != 0 && paused_us < at_us ? paused_us : at_us;
 }
 
 /* -------------------------------------------------------------------------- redirection */
@@ -251,7 +302,9 @@ bool call_is_served_here(node_call *c) {
         .migrating_to = NODE_NOBODY,
         .importing_from = NODE_NOBODY,
         .up = n->view->up,
-        .channels_when_down = true,
+        .reads_when_down = node_settings_flag(&n->settings, SETTING_CLUSTER_ALLOW_READS_WHEN_DOWN),
+        .channels_when_down =
+            node_settings_flag(&n->settings, SETTING_CLUSTER_ALLOW_PUBSUBSHARD_WHEN_DOWN),
     };
     kw_slice first_key = SLICE_LITERAL("");
     for (size_t i = 0; exec && i < s->queue_count && facts.same_slot; i++) {
@@ -429,7 +482,7 @@ void node_receive(node *n, node_session *s, buffer *in, uint64_t now_us, size_t 
     while (buffer_len(in) > 0 && buffer_len(&s->out) < out_max && !s->holds &&
            !(s->flags & (SESSION_CLOSING | SESSION_FAILED))) {
         const reader_limits limits = {
-            .bulk_bytes = LIMIT_BULK_BYTES,
+            .bulk_bytes = (uint64_t)node_settings_number(&n->settings, SETTING_PROTO_MAX_BULK_LEN),
             .short_only = !(s->flags & SESSION_AUTHENTICATED),
         };
         size_t len = 0;
@@ -437,6 +490,10 @@ void node_receive(node *n, node_session *s, buffer *in, uint64_t now_us, size_t 
         case READER_MORE:
             return;
         case READER_COMMAND:
+            if (s->reader.argc > 0 && is_paused(n, s->reader.argv, s->reader.argc, now_us)) {
+                s->holds |= HOLD_PAUSED;
+                return;
+            }
             if (s->reader.argc > 0) {
                 node_execute(n, s, s->reader.argv, s->reader.argc, now_us);
             }

@@ -11,6 +11,7 @@
 #include "node/node_block.h"
 #include "node/node_keyspace.h"
 #include "node/node_session.h"
+#include "node/node_settings.h"
 #include "node/node_view.h"
 
 /* The server whose replies a node gives, byte for byte. */
@@ -32,6 +33,14 @@ typedef struct node_peers {
     size_t (*replicas_at)(void *arg, uint16_t self, uint64_t offset);
     /* A write was done here: the replicas are to do the same, at the same time of the clock. */
     void (*replicate)(void *arg, uint16_t self, const kw_slice *argv, size_t argc, uint64_t now_us);
+    /* The replication offset that a peer has told of. */
+    uint64_t (*offset_of)(void *arg, uint16_t peer);
+    /* CLUSTER MEET: false if nobody answers at host:port. */
+    bool (*meet)(void *arg, uint16_t self, kw_slice host, uint16_t port, uint64_t now_us);
+    /* CLUSTER FAILOVER, or with FORCE: it may take a while, and may fail. */
+    void (*fail_over)(void *arg, uint16_t self, bool forced, uint64_t now_us);
+    /* How many primaries have reported a peer as silent. */
+    size_t (*failure_reports)(void *arg, uint16_t self, uint16_t peer);
     /* The command LAB; NULL: there is none. */
     void (*control)(void *arg, struct node_call *c);
 } node_peers;
@@ -50,6 +59,7 @@ typedef struct node {
     const mem *mem;
     node_config config; /* user and password are borrowed for the node's life */
     node_view *view;
+    node_settings settings;
     keyspace *keys;
     prng random;
     list sessions;
@@ -64,6 +74,10 @@ typedef struct node {
     uint64_t started_us;
     uint64_t command_count;
     uint64_t connection_count;
+    uint64_t writes_paused_until_us;
+    char own_host[NODE_HOST_SIZE]; /* where it listens, whatever it announces */
+    uint16_t own_port;
+    uint16_t own_tls_port;
     int expire_cursor;
     char run_id[NODE_ID_SIZE];
 } node;
@@ -103,6 +117,11 @@ void node_propagate(node *n, const kw_slice *argv, size_t argc);
 void node_tick(node *n, uint64_t now_us);
 /* When the next blocked session's time is over; UINT64_MAX: none is. */
 uint64_t node_deadline_us(const node *n);
+
+/* No command that writes is begun before until_us (0: now again); their sessions are held. */
+void node_pause_writes(node *n, uint64_t until_us);
+/* The settings have changed: what of them is in the view is put there, and told to the others. */
+void node_apply_settings(node *n);
 
 /* Takes another keyspace over, as a full synchronisation does. */
 void node_replace_keys(node *n, keyspace *keys, uint64_t offset);

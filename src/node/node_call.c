@@ -38,9 +38,24 @@ void call_errorf(node_call *c, const char *format, ...) {
     call_error(c, text);
 }
 
+const char *call_endpoint(const node_call *c, const node_peer *peer) {
+    switch (node_settings_number(&c->node->settings, SETTING_CLUSTER_PREFERRED_ENDPOINT_TYPE)) {
+    case ENDPOINT_IP:
+        return peer->host;
+    case ENDPOINT_HOSTNAME:
+        return peer->hostname[0] ? peer->hostname : "?";
+    default:
+        return "";
+    }
+}
+
+uint16_t call_port(const node_call *c, const node_peer *peer) {
+    return (c->session->flags & SESSION_TLS) && peer->tls_port ? peer->tls_port : peer->port;
+}
+
 void call_redirect(node_call *c, const char *code, int slot, uint16_t target) {
     const node_peer *peer = &c->node->view->peers[target];
-    call_errorf(c, "%s %d %s:%u", code, slot, peer->host, peer->port);
+    call_errorf(c, "%s %d %s:%u", code, slot, call_endpoint(c, peer), call_port(c, peer));
 }
 
 void call_raw(node_call *c, kw_slice bytes) {

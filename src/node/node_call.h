@@ -40,6 +40,11 @@ void call_status(node_call *c, const char *text);
 /* The text with its code: "ERR syntax error". Line ends in it become spaces. */
 void call_error(node_call *c, const char *text);
 void call_errorf(node_call *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Where clients are sent to reach a peer, by cluster-preferred-endpoint-type; "": where they asked.
+ */
+const char *call_endpoint(const node_call *c, const node_peer *peer);
+/* The port for this connection: the peer's TLS port if it came over TLS. */
+uint16_t call_port(const node_call *c, const node_peer *peer);
 /* "MOVED slot host:port", or ASK. */
 void call_redirect(node_call *c, const char *code, int slot, uint16_t target);
 void call_syntax_error(node_call *c);

@@ -17,8 +17,9 @@ static const node_command cluster_commands[] = {
     {"cluster|delslotsrange", serve_cluster_delslotsrange, -4, 0, 0, 0, 0, NULL, 0},
     {"cluster|failover", serve_cluster_failover, -2, 0, 0, 0, 0, NULL, 0},
     {"cluster|flushslots", serve_cluster_flushslots, 2, 0, 0, 0, 0, NULL, 0},
+    {"cluster|forget", serve_cluster_forget, 3, 0, 0, 0, 0, NULL, 0},
     {"cluster|getkeysinslot", serve_cluster_getkeysinslot, 4, 0, 0, 0, 0, NULL, 0},
-    {"cluster|help", serve_cluster_help, 2, 0, 0, 0, 0, NULL, 0},
+    {"cluster|help", serve_help, 2, 0, 0, 0, 0, NULL, 0},
     {"cluster|info", serve_cluster_info, 2, 0, 0, 0, 0, NULL, 0},
     {"cluster|keyslot", serve_cluster_keyslot, 3, 0, 0, 0, 0, NULL, 0},
     {"cluster|links", serve_cluster_links, 2, 0, 0, 0, 0, NULL, 0},
@@ -27,7 +28,9 @@ static const node_command cluster_commands[] = {
     {"cluster|nodes", serve_cluster_nodes, 2, 0, 0, 0, 0, NULL, 0},
     {"cluster|replicas", serve_cluster_replicas, 3, 0, 0, 0, 0, NULL, 0},
     {"cluster|replicate", serve_cluster_replicate, 3, 0, 0, 0, 0, NULL, 0},
+    {"cluster|reset", serve_cluster_reset, -2, 0, 0, 0, 0, NULL, 0},
     {"cluster|saveconfig", serve_cluster_saveconfig, 2, 0, 0, 0, 0, NULL, 0},
+    {"cluster|set-config-epoch", serve_cluster_set_config_epoch, 3, 0, 0, 0, 0, NULL, 0},
     {"cluster|setslot", serve_cluster_setslot, -4, 0, 0, 0, 0, NULL, 0},
     {"cluster|shards", serve_cluster_shards, 2, 0, 0, 0, 0, NULL, 0},
     {"cluster|slaves", serve_cluster_replicas, 3, 0, 0, 0, 0, NULL, 0},
@@ -36,6 +39,7 @@ static const node_command cluster_commands[] = {
 
 static const node_command client_commands[] = {
     {"client|getname", serve_client_getname, 2, 0, 0, 0, 0, NULL, 0},
+    {"client|help", serve_help, 2, 0, 0, 0, 0, NULL, 0},
     {"client|id", serve_client_id, 2, 0, 0, 0, 0, NULL, 0},
     {"client|info", serve_client_info, 2, 0, 0, 0, 0, NULL, 0},
     {"client|list", serve_client_list, -2, 0, 0, 0, 0, NULL, 0},
@@ -49,8 +53,17 @@ static const node_command command_commands[] = {
     {"command|count", serve_command_count, 2, 0, 0, 0, 0, NULL, 0},
     {"command|docs", serve_command_docs, -2, 0, 0, 0, 0, NULL, 0},
     {"command|getkeys", serve_command_getkeys, -4, 0, 0, 0, 0, NULL, 0},
+    {"command|help", serve_help, 2, 0, 0, 0, 0, NULL, 0},
     {"command|info", serve_command_info, -2, 0, 0, 0, 0, NULL, 0},
     {"command|list", serve_command_list, -2, 0, 0, 0, 0, NULL, 0},
+};
+
+static const node_command config_commands[] = {
+    {"config|get", serve_config_get, -3, 0, 0, 0, 0, NULL, 0},
+    {"config|help", serve_help, 2, 0, 0, 0, 0, NULL, 0},
+    {"config|resetstat", serve_config_resetstat, 2, 0, 0, 0, 0, NULL, 0},
+    {"config|rewrite", serve_config_rewrite, 2, 0, 0, 0, 0, NULL, 0},
+    {"config|set", serve_config_set, -4, 0, 0, 0, 0, NULL, 0},
 };
 
 #define CONTAINER(name, arity, run, table)                                                         \
@@ -63,6 +76,7 @@ static const node_command commands[] = {
     CONTAINER("client", -2, NULL, client_commands),
     CONTAINER("cluster", -2, NULL, cluster_commands),
     CONTAINER("command", -1, serve_command_all, command_commands),
+    CONTAINER("config", -2, NULL, config_commands),
     {"copy", serve_copy, -3, NODE_WRITES, 1, 2, 1, NULL, 0},
     {"dbsize", serve_dbsize, 1, NODE_READS, 0, 0, 0, NULL, 0},
     {"decr", serve_decr, 2, NODE_WRITES, 1, 1, 1, NULL, 0},

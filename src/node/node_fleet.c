@@ -3,102 +3,49 @@
 #include "core/limits.h"
 #include "core/resp.h"
 #include "node/fleet_control.h"
-#include "node/fleet_stream.h"
+#include "node/fleet_state.h"
 #include "node/node_dump.h"
 
 #include <assert.h>
 #include <stdio.h>
 
-#define NEVER UINT64_MAX
 #define EXPIRE_EVERY_US 100000
-#define FAILOVER_AGAIN_US 50000 /* no replica was there to do it */
-#define FAIL_AFTER_MS 250       /* when no failover time says otherwise */
+#define GOSSIP_EVERY_US 1000000
+#define FAIL_AFTER_MS 250 /* when no failover time says otherwise */
+#define FIRST_OFFSET 14   /* after the first PING to the replicas */
 
-typedef struct member {
-    node *node; /* NULL: dead */
-    bool paused;
-    bool frozen;
-    uint64_t life;        /* which of its lives it lives, to tell it from the one before */
-    uint16_t source;      /* of a replica: whose keyspace it has, or NODE_NOBODY */
-    uint64_t source_life; /* ... of which life */
-    stream_inbox inbox;   /* what its primary has sent and it has not run yet */
-    int home_slot;        /* when it died: a slot of its shard, or SLOT_NONE */
-    uint64_t fail_at_us;  /* the others mark it FAIL then, or NEVER */
-    uint64_t failover_at_us;
-} member;
-
-struct node_fleet {
-    const mem *mem;
-    fleet_config config;
-    prng random;
-    uint16_t count;
-    member *members;
-    node_view *observer; /* hears everything */
-    uint64_t expire_at_us;
-    uint64_t replication_delay_us;
-    uint64_t lives;
-    list ready;
-    node_lab lab;
-    uint16_t told_owner[SLOT_COUNT]; /* what events have told of the observer's view */
-};
-
-/* ---------------------------------------------------------------------------------- gossip */
-
-/* True if the node takes in what others say. */
-static bool listens(const member *m) {
-    return m->node && !m->paused && !m->frozen;
-}
-
-static void settle_roles(node_fleet *f);
-
-/* A node that changed by what it heard speaks up in its turn; each does so at most once a round. */
-static void spread(node_fleet *f, uint16_t sender) {
-    const node_view *news = f->members[sender].node->view;
-    node_view_hear(f->observer, news);
-    for (uint16_t i = 0; i < f->count; i++) {
-        if (i != sender && listens(&f->members[i])) {
-            assert(f->members[i].node);
-            node_view_hear(f->members[i].node->view, news);
-        }
-    }
-}
-
-static void spread_all_changes(node_fleet *f) {
-    bool again = true;
-    while (again) {
-        again = false;
-        for (uint16_t i = 0; i < f->count; i++) {
-            node *n = f->members[i].node;
-            if (n && n->view->changed) {
-                n->view->changed = false;
-                spread(f, i);
-                again = true;
-            }
-        }
-    }
-    settle_roles(f);
-}
+/* -------------------------------------------------------------------- what nodes ask for */
 
 static void announce(void *arg, uint16_t self) {
     node_fleet *f = arg;
-    f->members[self].node->view->changed = true;
-    spread_all_changes(f);
+    f->members[self]->node->view->changed = true;
+    fleet_spread_changes(f);
 }
 
 /* --------------------------------------------------------------------------- replication */
 
 static bool follows(const node_fleet *f, const member *m, uint16_t primary) {
-    return m->node && m->source == primary && m->source_life == f->members[primary].life;
+    return m->node && m->source == primary && m->source_life == f->members[primary]->life;
 }
 
 static size_t replicas_at(void *arg, uint16_t self, uint64_t offset) {
     const node_fleet *f = arg;
     size_t count = 0;
     for (uint16_t i = 0; i < f->count; i++) {
-        const member *m = &f->members[i];
+        const member *m = f->members[i];
         count += follows(f, m, self) && !m->paused && m->node->offset >= offset;
     }
     return count;
+}
+
+bool fleet_is_level(const node_fleet *f, uint16_t replica, uint16_t primary) {
+    const member *m = f->members[replica];
+    return follows(f, m, primary) && inbox_is_empty(&m->inbox);
+}
+
+static uint64_t offset_of(void *arg, uint16_t index) {
+    const node_fleet *f = arg;
+    return f->members[index]->node ? f->members[index]->node->offset : 0;
 }
 
 static void forget_source(member *m) {
@@ -110,8 +57,12 @@ static void replicate(void *arg, uint16_t self, const kw_slice *argv, size_t arg
                       uint64_t now_us) {
     node_fleet *f = arg;
     for (uint16_t i = 0; i < f->count; i++) {
-        member *m = &f->members[i];
+        member *m = f->members[i];
         if (!follows(f, m, self)) {
+            continue;
+        }
+        if (!fleet_reaches(f, self, i)) {
+            forget_source(m); /* a full synchronisation follows when they hear each other again */
             continue;
         }
         if (f->replication_delay_us == 0 && !m->paused && inbox_is_empty(&m->inbox)) {
@@ -133,12 +84,12 @@ static void apply_due(member *m, uint64_t now_us) {
 /* A full synchronisation. If memory is short the replica keeps what it has and tries again later.
  */
 static void synchronise(node_fleet *f, member *m, uint16_t primary) {
-    node *from = f->members[primary].node;
+    node *from = f->members[primary]->node;
     keyspace *copy = keyspace_clone(from->keys, m->node->keys->version);
     if (copy) {
         node_replace_keys(m->node, copy, from->offset);
         m->source = primary;
-        m->source_life = f->members[primary].life;
+        m->source_life = f->members[primary]->life;
         inbox_clear(&m->inbox);
     }
 }
@@ -146,15 +97,9 @@ static void synchronise(node_fleet *f, member *m, uint16_t primary) {
 static bool deliver(void *arg, kw_slice host, uint16_t port, const kw_slice *auth,
                     size_t auth_count, const kw_slice *argv, size_t argc, uint64_t now_us,
                     buffer *reply) {
-    node_fleet *f = arg;
-    node *target = NULL;
-    for (uint16_t i = 0; i < f->count; i++) {
-        const node_peer *peer = &f->observer->peers[i];
-        if (peer->port == port && (slice_is(host, peer->host) || slice_is(host, "localhost")) &&
-            !f->members[i].paused) {
-            target = f->members[i].node;
-        }
-    }
+    const node_fleet *f = arg;
+    uint16_t index = fleet_find(f, host, port);
+    node *target = index == NODE_NOBODY ? NULL : f->members[index]->node;
     node_session *s = target ? node_session_new(target, "127.0.0.1:0", now_us) : NULL;
     if (!s) {
         return false;
@@ -172,10 +117,6 @@ static bool deliver(void *arg, kw_slice host, uint16_t port, const kw_slice *aut
 }
 
 /* ------------------------------------------------------------------------------------ roles */
-
-static bool is_primary(const node *n) {
-    return node_view_self(n->view)->primary;
-}
 
 /* Tells of the slots whose owner changed, a run of them in one event. */
 static void tell_of_slots(node_fleet *f) {
@@ -202,20 +143,38 @@ static void tell_of_slots(node_fleet *f) {
     memcpy(f->told_owner, owner, sizeof f->told_owner);
 }
 
-/* After any change of views: each replica follows the one that it takes for its primary. */
-static void settle_roles(node_fleet *f) {
+/* Keys of slots that went to others are not this node's any more. */
+static void drop_lost_keys(node *n) {
+    const node_view *view = n->view;
+    n->view->lost_slots = false;
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        keyspace_entry *e;
+        while (fleet_is_primary(n) && view->owner[slot] != view->self &&
+               view->importing_from[slot] == NODE_NOBODY && (e = keyspace_first(n->keys, slot))) {
+            const kw_slice removal[] = {SLICE_LITERAL("DEL"), keyspace_key(e)};
+            node_propagate(n, removal, 2);
+            keyspace_remove(n->keys, e);
+        }
+    }
+}
+
+void fleet_settle(node_fleet *f) {
     for (uint16_t i = 0; i < f->count; i++) {
-        member *m = &f->members[i];
+        member *m = f->members[i];
         if (!m->node) {
             continue;
+        }
+        if (m->node->view->lost_slots) {
+            drop_lost_keys(m->node);
         }
         node_view_judge(m->node->view);
         node_redirect_blocked(m->node);
         uint16_t primary = node_view_self(m->node->view)->primary_of;
-        const node *source = f->members[primary].node;
-        if (is_primary(m->node)) {
+        const node *source = f->members[primary]->node;
+        if (fleet_is_primary(m->node)) {
             forget_source(m);
-        } else if (!follows(f, m, primary) && source && is_primary(source)) {
+        } else if (!follows(f, m, primary) && source && fleet_is_primary(source) &&
+                   fleet_reaches(f, primary, i)) {
             synchronise(f, m, primary);
         }
     }
@@ -225,31 +184,27 @@ static void settle_roles(node_fleet *f) {
     }
 }
 
-static void tell(node_fleet *f, node_event_kind kind, uint16_t index, const char *what) {
+void fleet_tell(node_fleet *f, node_event_kind kind, uint16_t index, const char *what) {
     const node_peer *peer = &f->observer->peers[index];
     node_events_add(&f->lab.events, f->lab.now_us, kind, index, "node %u (%s:%u) %s", index,
                     peer->host, peer->port, what);
 }
 
-static void mark_failed(node_fleet *f, uint16_t index, bool failed) {
-    f->observer->peers[index].failed = failed;
-    for (uint16_t i = 0; i < f->count; i++) {
-        if (listens(&f->members[i])) {
-            f->members[i].node->view->peers[index].failed = failed;
-        }
-    }
-    settle_roles(f);
-}
-
 /* ------------------------------------------------------------------------------ construction */
 
-static void name_peer(node_fleet *f, uint16_t index, node_peer *peer) {
-    for (size_t i = 0; i + 1 < sizeof peer->id; i++) {
-        peer->id[i] = "0123456789abcdef"[prng_below(&f->random, 16)];
+void fleet_make_id(node_fleet *f, char id[NODE_ID_SIZE]) {
+    for (size_t i = 0; i + 1 < NODE_ID_SIZE; i++) {
+        id[i] = "0123456789abcdef"[prng_below(&f->random, 16)];
     }
+    id[NODE_ID_SIZE - 1] = '\0';
+}
+
+static void name_peer(node_fleet *f, uint16_t index, node_peer *peer) {
+    fleet_make_id(f, peer->id);
     slice_copy(peer->host, sizeof peer->host, slice_text(f->config.host));
     peer->port = f->config.ports[index];
     peer->config_epoch = index + 1u;
+    peer->known = true;
     peer->primary = index < f->config.primary_count;
     peer->primary_of = index;
     if (!peer->primary) {
@@ -280,21 +235,28 @@ static kw_status start_node(node_fleet *f, node_view *view, keyspace *keys, uint
         .seed = prng_next(&f->random),
         .user = f->config.user,
         .password = f->config.password,
-        .peers = {f, deliver, announce, replicas_at, replicate, f->config.control ? control : NULL},
+        .peers = {f, deliver, announce, replicas_at, replicate, offset_of, fleet_meet,
+                  fleet_take_over_by_hand, fleet_failure_reports,
+                  f->config.control ? control : NULL},
         .ready = &f->ready,
         .lab = &f->lab,
     };
-    member *m = &f->members[view->self];
+    member *m = f->members[view->self];
     kw_status status = node_new(&config, view, keys, now_us, &m->node);
     if (status == KW_OK) {
         m->life = ++f->lives;
         m->source = NODE_NOBODY;
+        node_settings *settings = &m->node->settings;
+        node_settings_put_number(settings, SETTING_CLUSTER_NODE_TIMEOUT,
+                                 (int64_t)f->node_timeout_ms);
+        node_settings_put_number(settings, SETTING_CLUSTER_REQUIRE_FULL_COVERAGE,
+                                 f->config.full_coverage_required);
+        node_settings_put_number(settings, SETTING_PORT, node_view_self(view)->port);
     }
     return status;
 }
 
-/* Takes the view over. */
-static kw_status add_node(node_fleet *f, node_view *view, uint64_t now_us) {
+kw_status fleet_start_node(node_fleet *f, node_view *view, uint64_t now_us) {
     keyspace *keys = view ? keyspace_new(f->mem, prng_next(&f->random)) : NULL;
     kw_status status = keys ? start_node(f, view, keys, now_us) : KW_ERR_NOMEM;
     if (status != KW_OK) {
@@ -302,11 +264,26 @@ static kw_status add_node(node_fleet *f, node_view *view, uint64_t now_us) {
         node_view_free(view);
         return status;
     }
+    if (node_view_self(view)->primary && node_view_known_count(view) > 1) {
+        f->members[view->self]->node->offset = FIRST_OFFSET;
+    }
     view->changed = false;
     return KW_OK;
 }
 
-static node_view *new_view(node_fleet *f, uint16_t self, const node_peer *peers) {
+member *fleet_new_member(const node_fleet *f) {
+    member *m = mem_calloc(f->mem, 1, sizeof *m);
+    if (m) {
+        inbox_init(&m->inbox, f->mem, LIMIT_REPLICA_INBOX_BYTES);
+        list_init(&m->mail);
+        m->source = NODE_NOBODY;
+        m->home_slot = SLOT_NONE;
+        m->failover_at_us = NEVER;
+    }
+    return m;
+}
+
+node_view *fleet_new_view(node_fleet *f, uint16_t self, const node_peer *peers) {
     node_view *view = node_view_new(f->mem, self, peers, f->count);
     if (view) {
         view->full_coverage_required = f->config.full_coverage_required;
@@ -314,45 +291,52 @@ static node_view *new_view(node_fleet *f, uint16_t self, const node_peer *peers)
     return view;
 }
 
-static kw_status build(node_fleet *f, uint64_t now_us) {
-    node_peer *peers = mem_calloc(f->mem, f->count, sizeof *peers);
+static kw_status make_members(node_fleet *f) {
     f->members = mem_calloc(f->mem, f->count, sizeof *f->members);
-    if (!peers || !f->members) {
-        mem_free(f->mem, peers);
-        mem_free(f->mem, f->members);
-        f->members = NULL;
-        return KW_ERR_NOMEM;
+    for (uint16_t i = 0; f->members && i < f->count; i++) {
+        f->members[i] = fleet_new_member(f);
+        if (!f->members[i]) {
+            return KW_ERR_NOMEM;
+        }
     }
-    for (uint16_t i = 0; i < f->count; i++) {
+    return f->members ? KW_OK : KW_ERR_NOMEM;
+}
+
+static kw_status build(node_fleet *f, uint64_t now_us) {
+    kw_status status = make_members(f);
+    node_peer *peers = mem_calloc(f->mem, f->count, sizeof *peers);
+    for (uint16_t i = 0; peers && i < f->count; i++) {
         name_peer(f, i, &peers[i]);
-        inbox_init(&f->members[i].inbox, f->mem, LIMIT_REPLICA_INBOX_BYTES);
     }
-    f->observer = new_view(f, NODE_NOBODY, peers);
-    kw_status status = f->observer ? KW_OK : KW_ERR_NOMEM;
-    if (status == KW_OK) {
+    f->observer = peers ? fleet_new_view(f, NODE_NOBODY, peers) : NULL;
+    if (status == KW_OK && f->observer) {
         assign_evenly(f->observer, f->config.primary_count);
+    } else {
+        status = KW_ERR_NOMEM;
     }
     for (uint16_t i = 0; status == KW_OK && i < f->count; i++) {
-        f->members[i].home_slot = SLOT_NONE;
-        f->members[i].fail_at_us = NEVER;
-        f->members[i].failover_at_us = NEVER;
-        node_view *view = new_view(f, i, peers);
+        node_view *view = fleet_new_view(f, i, peers);
         if (view) {
             assign_evenly(view, f->config.primary_count);
         }
-        status = add_node(f, view, now_us);
+        status = fleet_start_node(f, view, now_us);
     }
     mem_free(f->mem, peers);
     if (status == KW_OK) {
         memcpy(f->told_owner, f->observer->owner, sizeof f->told_owner);
-        settle_roles(f);
+        fleet_settle(f);
     }
     return status;
 }
 
+/* Such that FAIL follows after half of the time that a failover takes. */
+static uint64_t default_timeout_ms(int failover_ms) {
+    return (uint64_t)(failover_ms < 0 ? 2 * FAIL_AFTER_MS : failover_ms) * 2 / 5;
+}
+
 kw_status fleet_new(const fleet_config *config, uint64_t now_us, node_fleet **ret) {
     uint32_t count = (uint32_t)config->primary_count * (1u + config->replica_count);
-    if (config->primary_count == 0 || count >= NODE_NOBODY) {
+    if (config->primary_count == 0 || count > FLEET_PEERS_MAX) {
         return KW_ERR_INVALID;
     }
     node_fleet *f = mem_calloc(config->mem, 1, sizeof *f);
@@ -363,6 +347,10 @@ kw_status fleet_new(const fleet_config *config, uint64_t now_us, node_fleet **re
     f->config = *config;
     f->count = (uint16_t)count;
     f->expire_at_us = now_us + EXPIRE_EVERY_US;
+    f->round_at_us = now_us + GOSSIP_EVERY_US;
+    f->acquaint_at_us = NEVER;
+    f->failure_due_us = NEVER;
+    f->node_timeout_ms = default_timeout_ms(config->failover_ms);
     list_init(&f->ready);
     prng_init(&f->random, config->seed);
     node_lab_init(&f->lab, f->mem, ~config->seed, now_us);
@@ -381,9 +369,13 @@ void fleet_free(node_fleet *f) {
     if (!f) {
         return;
     }
-    for (uint16_t i = 0; f->members && i < f->count; i++) {
-        node_free(f->members[i].node);
-        inbox_clear(&f->members[i].inbox);
+    for (uint16_t i = 0; f->members && i < f->count && f->members[i]; i++) {
+        member *m = f->members[i];
+        node_free(m->node);
+        inbox_clear(&m->inbox);
+        fleet_drop_mail(f, m);
+        mem_free(f->mem, m->roster);
+        mem_free(f->mem, m);
     }
     mem_free(f->mem, f->members);
     node_view_free(f->observer);
@@ -398,15 +390,15 @@ uint16_t fleet_count(const node_fleet *f) {
 }
 
 node *fleet_node(const node_fleet *f, uint16_t index) {
-    return index < f->count ? f->members[index].node : NULL;
+    return index < f->count ? f->members[index]->node : NULL;
 }
 
 bool fleet_is_paused(const node_fleet *f, uint16_t index) {
-    return index < f->count && f->members[index].paused;
+    return index < f->count && f->members[index]->paused;
 }
 
 bool fleet_is_frozen(const node_fleet *f, uint16_t index) {
-    return index < f->count && f->members[index].frozen;
+    return index < f->count && f->members[index]->frozen;
 }
 
 node_lab *fleet_lab(node_fleet *f) {
@@ -431,10 +423,20 @@ static int first_slot_of(const node_view *view, uint16_t owner) {
 /* What a dying primary has not sent yet is lost; its replicas run the rest. */
 static void drop_unsent(node_fleet *f, uint16_t primary, uint64_t now_us) {
     for (uint16_t i = 0; i < f->count; i++) {
-        member *m = &f->members[i];
+        member *m = f->members[i];
         if (follows(f, m, primary)) {
             inbox_drop_after(&m->inbox, now_us);
         }
+    }
+}
+
+/* Whom a node knew is in its file; if memory is short it will know everybody. */
+static void keep_roster(const node_fleet *f, member *m, const node_view *view) {
+    mem_free(f->mem, m->roster);
+    m->roster = mem_calloc(f->mem, f->count, sizeof *m->roster);
+    m->roster_count = f->count;
+    for (uint16_t i = 0; m->roster && i < f->count; i++) {
+        m->roster[i] = view->peers[i].known;
     }
 }
 
@@ -443,21 +445,20 @@ kw_status fleet_kill(node_fleet *f, uint16_t index, uint64_t now_us) {
     if (!n) {
         return KW_ERR_INVALID;
     }
-    member *m = &f->members[index];
-    const node_peer *peer = &f->observer->peers[index];
-    int delay_ms = f->config.failover_ms;
-    uint64_t delay_us = (uint64_t)(delay_ms < 0 ? 2 * FAIL_AFTER_MS : delay_ms) * 1000;
-    m->home_slot = first_slot_of(f->observer, peer->primary_of);
+    member *m = f->members[index];
+    m->home_slot = first_slot_of(f->observer, f->observer->peers[index].primary_of);
     m->paused = false;
     m->frozen = false;
+    m->manual_until_us = 0;
     m->node = NULL;
     inbox_clear(&m->inbox);
+    fleet_drop_mail(f, m);
     drop_unsent(f, index, now_us);
-    m->fail_at_us = now_us + delay_us / 2;
-    m->failover_at_us = peer->primary && delay_ms >= 0 ? now_us + delay_us : NEVER;
+    keep_roster(f, m, n->view);
     node_free(n);
     f->lab.now_us = now_us;
-    tell(f, EVENT_NODE_KILLED, index, "is dead");
+    fleet_note_silence(f);
+    fleet_tell(f, EVENT_NODE_KILLED, index, "is dead");
     return KW_OK;
 }
 
@@ -467,54 +468,62 @@ static uint16_t leader_for(const node_fleet *f, uint16_t index) {
     if (peer->primary && peer->slot_count > 0) {
         return NODE_NOBODY;
     }
-    int home = f->members[index].home_slot;
+    int home = f->members[index]->home_slot;
     uint16_t leader = home == SLOT_NONE ? peer->primary_of : f->observer->owner[home];
     return leader == index ? NODE_NOBODY : leader;
 }
 
 kw_status fleet_revive(node_fleet *f, uint16_t index, uint64_t now_us) {
-    if (index >= f->count || f->members[index].node) {
+    if (index >= f->count || f->members[index]->node) {
         return KW_ERR_INVALID;
     }
-    node_view *view = new_view(f, index, f->observer->peers);
+    node_view *view = fleet_new_view(f, index, f->observer->peers);
     if (!view) {
         return KW_ERR_NOMEM;
     }
+    const member *m = f->members[index];
     uint16_t leader = leader_for(f, index);
+    for (uint16_t i = 0; i < f->count; i++) {
+        view->peers[i].known = i == index || !m->roster || (i < m->roster_count && m->roster[i]);
+    }
     node_view_adopt(view, f->observer);
-    if (leader != NODE_NOBODY) {
+    if (leader != NODE_NOBODY && view->peers[leader].known) {
         node_view_follow(view, leader);
     }
-    kw_status status = add_node(f, view, now_us);
+    kw_status status = fleet_start_node(f, view, now_us);
     if (status != KW_OK) {
         return status;
     }
-    f->members[index].fail_at_us = NEVER;
-    f->members[index].failover_at_us = NEVER;
+    f->members[index]->failover_at_us = NEVER;
     f->lab.now_us = now_us;
-    tell(f, EVENT_NODE_STARTED, index, leader == NODE_NOBODY ? "started" : "started as a replica");
+    fleet_note_silence(f);
+    fleet_tell(f, EVENT_NODE_STARTED, index,
+               leader == NODE_NOBODY ? "started" : "started as a replica");
     view->changed = true;
-    spread_all_changes(f);
+    view->roster_dirty = true;
+    fleet_spread_changes(f);
     return KW_OK;
 }
 
 kw_status fleet_promote(node_fleet *f, uint16_t replica) {
     node *n = fleet_node(f, replica);
-    if (!n || is_primary(n)) {
+    if (!n || fleet_is_primary(n)) {
         return KW_ERR_INVALID;
     }
-    tell(f, EVENT_FAILOVER_BEGUN, replica, "takes over from its primary");
+    fleet_tell(f, EVENT_FAILOVER_BEGUN, replica, "takes over from its primary");
     node_view_take_over(n->view);
-    spread_all_changes(f);
-    tell(f, EVENT_FAILOVER_WON, replica, "is the primary of its shard");
+    fleet_spread_changes(f);
+    fleet_tell(f, EVENT_FAILOVER_WON, replica, "is the primary of its shard");
     return KW_OK;
 }
 
 /* What was missed is heard now, all at once. */
 static void catch_up(node_fleet *f, member *m) {
-    if (listens(m)) {
+    if (fleet_listens(m)) {
         node_view_adopt(m->node->view, f->observer);
-        spread_all_changes(f);
+        m->node->view->roster_dirty = true;
+        fleet_note_silence(f);
+        fleet_spread_changes(f);
     }
 }
 
@@ -522,11 +531,12 @@ kw_status fleet_pause(node_fleet *f, uint16_t index, bool paused) {
     if (!fleet_node(f, index)) {
         return KW_ERR_INVALID;
     }
-    member *m = &f->members[index];
+    member *m = f->members[index];
     if (m->paused != paused) {
         m->paused = paused;
-        tell(f, paused ? EVENT_NODE_PAUSED : EVENT_NODE_RESUMED, index,
-             paused ? "is paused" : "goes on");
+        fleet_note_silence(f);
+        fleet_tell(f, paused ? EVENT_NODE_PAUSED : EVENT_NODE_RESUMED, index,
+                   paused ? "is paused" : "goes on");
         catch_up(f, m);
     }
     return KW_OK;
@@ -536,10 +546,10 @@ kw_status fleet_freeze(node_fleet *f, uint16_t index, bool frozen) {
     if (!fleet_node(f, index)) {
         return KW_ERR_INVALID;
     }
-    member *m = &f->members[index];
+    member *m = f->members[index];
     if (m->frozen != frozen) {
         m->frozen = frozen;
-        tell(f, EVENT_VIEW, index, frozen ? "hears of no change" : "hears of changes again");
+        fleet_tell(f, EVENT_VIEW, index, frozen ? "hears of no change" : "hears of changes again");
         catch_up(f, m);
     }
     return KW_OK;
@@ -568,11 +578,11 @@ kw_status fleet_assign(node_fleet *f, int first, int last, uint16_t owner) {
     uint64_t epoch = f->observer->current_epoch + 1;
     assign_in_view(f->observer, first, last, owner, epoch);
     for (uint16_t i = 0; i < f->count; i++) {
-        if (f->members[i].node && !f->members[i].frozen) {
-            assign_in_view(f->members[i].node->view, first, last, owner, epoch);
+        if (f->members[i]->node && !f->members[i]->frozen) {
+            assign_in_view(f->members[i]->node->view, first, last, owner, epoch);
         }
     }
-    settle_roles(f);
+    fleet_settle(f);
     return KW_OK;
 }
 
@@ -597,7 +607,7 @@ kw_status fleet_migrate_begin(node_fleet *f, int slot, uint16_t target) {
     uint16_t owner = f->observer->owner[slot];
     node *from = fleet_node(f, owner);
     node *to = fleet_node(f, target);
-    if (!from || !to || from == to || !is_primary(to) || !is_primary(from)) {
+    if (!from || !to || from == to || !fleet_is_primary(to) || !fleet_is_primary(from)) {
         return KW_ERR_INVALID;
     }
     node_view_set_importing(to->view, slot, owner);
@@ -658,49 +668,37 @@ kw_status fleet_migrate_end(node_fleet *f, int slot) {
     }
     node_view_settle(to->view, slot, to->view->self, false);
     node_view_settle(from->view, slot, to->view->self, false);
-    spread_all_changes(f);
+    fleet_spread_changes(f);
     return KW_OK;
 }
 
 /* -------------------------------------------------------------------------------------- time */
 
-/* The first living replica that knows itself as the dead primary's takes over. */
-static bool fail_over(node_fleet *f, uint16_t dead) {
-    for (uint16_t i = 0; i < f->count; i++) {
-        const member *m = &f->members[i];
-        if (listens(m) && !is_primary(m->node) &&
-            node_view_self(m->node->view)->primary_of == dead) {
-            kw_status status = fleet_promote(f, i);
-            assert(status == KW_OK);
-            (void)status; /* without assert */
-            return true;
+static void gossip(node_fleet *f, uint64_t now_us) {
+    fleet_deliver_mail(f);
+    if (f->failure_due_us <= now_us) {
+        fleet_judge_failures(f);
+    }
+    if (f->acquaint_at_us <= now_us) {
+        fleet_spread_changes(f);
+    }
+    if (f->round_at_us <= now_us) {
+        f->round_at_us = now_us + GOSSIP_EVERY_US;
+        if (f->restless) {
+            fleet_spread_all(f);
         }
     }
-    return false;
 }
 
 void fleet_tick(node_fleet *f, uint64_t now_us) {
     f->lab.now_us = now_us > f->lab.now_us ? now_us : f->lab.now_us;
-    for (uint16_t i = 0; i < f->count; i++) {
-        member *m = &f->members[i];
-        if (m->fail_at_us <= now_us) {
-            m->fail_at_us = NEVER;
-            mark_failed(f, i, true);
-            tell(f, EVENT_NODE_FAILED, i, "is marked as failed");
-        }
-        if (m->failover_at_us <= now_us) {
-            m->failover_at_us = NEVER;
-            if (!fail_over(f, i) && f->observer->peers[i].slot_count > 0) {
-                m->failover_at_us = now_us + FAILOVER_AGAIN_US;
-            }
-        }
-    }
+    gossip(f, now_us);
     bool all = f->expire_at_us <= now_us;
     if (all) {
         f->expire_at_us = now_us + EXPIRE_EVERY_US;
     }
     for (uint16_t i = 0; i < f->count; i++) {
-        member *m = &f->members[i];
+        member *m = f->members[i];
         if (m->node && !m->paused) {
             apply_due(m, now_us);
             if (all || node_deadline_us(m->node) <= now_us) {
@@ -716,20 +714,21 @@ void fleet_set_replication_delay(node_fleet *f, uint64_t delay_us) {
 
 void fleet_set_failover_ms(node_fleet *f, int failover_ms) {
     f->config.failover_ms = failover_ms;
+    fleet_set_node_timeout(f, default_timeout_ms(failover_ms));
 }
 
 void fleet_set_port(node_fleet *f, uint16_t index, uint16_t port) {
     f->observer->peers[index].port = port;
     for (uint16_t i = 0; i < f->count; i++) {
-        if (listens(&f->members[i])) {
-            f->members[i].node->view->peers[index].port = port;
+        if (fleet_listens(f->members[i])) {
+            f->members[i]->node->view->peers[index].port = port;
         }
     }
 }
 
 void fleet_sync(node_fleet *f, uint64_t now_us) {
     for (uint16_t i = 0; i < f->count; i++) {
-        member *m = &f->members[i];
+        member *m = f->members[i];
         if (m->node && !m->paused) {
             apply_due(m, UINT64_MAX - 1);
         }
@@ -741,16 +740,19 @@ node_session *fleet_next_ready(node_fleet *f) {
     return node_next_ready(&f->ready);
 }
 
+static uint64_t earliest(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
 uint64_t fleet_deadline_us(const node_fleet *f) {
-    uint64_t at_us = f->expire_at_us;
+    uint64_t at_us = earliest(f->expire_at_us, f->round_at_us);
+    at_us = earliest(at_us, earliest(f->failure_due_us, f->acquaint_at_us));
+    at_us = earliest(at_us, fleet_mail_due_us(f));
     for (uint16_t i = 0; i < f->count; i++) {
-        const member *m = &f->members[i];
-        at_us = m->fail_at_us < at_us ? m->fail_at_us : at_us;
-        at_us = m->failover_at_us < at_us ? m->failover_at_us : at_us;
+        const member *m = f->members[i];
         if (m->node && !m->paused) {
-            uint64_t others[] = {inbox_due_us(&m->inbox), node_deadline_us(m->node)};
-            at_us = others[0] < at_us ? others[0] : at_us;
-            at_us = others[1] < at_us ? others[1] : at_us;
+            at_us = earliest(at_us, inbox_due_us(&m->inbox));
+            at_us = earliest(at_us, node_deadline_us(m->node));
         }
     }
     return at_us;

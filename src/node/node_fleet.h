@@ -48,6 +48,34 @@ KW_CHECKED kw_status fleet_promote(node_fleet *f, uint16_t replica);
 /* A paused node is not to be given bytes; it is taken for slow, not for failed. */
 KW_CHECKED kw_status fleet_pause(node_fleet *f, uint16_t index, bool paused);
 KW_CHECKED kw_status fleet_freeze(node_fleet *f, uint16_t index, bool frozen);
+/* From now on (not at first) a paused node is taken for dead, as a real one would be. */
+void fleet_set_pause_is_failure(node_fleet *f, bool on);
+/* From now on (not at first) no node is marked as failed and no replica takes over without a
+ * majority of the primaries, as in a real cluster. While it is partitioned that is always so. */
+void fleet_set_strict_elections(node_fleet *f, bool on);
+/* How long after a node falls silent it is suspected; a quarter more, and it is marked as failed.
+ * Of all nodes; CONFIG SET cluster-node-timeout sets one node's. */
+void fleet_set_node_timeout(node_fleet *f, uint64_t timeout_ms);
+/* Nodes of different groups do not hear each other; all are in group 0 at first. */
+KW_CHECKED kw_status fleet_set_group(node_fleet *f, uint16_t index, uint16_t group);
+/* The node hears of everything so much later than the others. */
+KW_CHECKED kw_status fleet_set_gossip_delay(node_fleet *f, uint16_t index, uint64_t delay_us);
+
+/* How a node is added: knowing nobody, as one newly installed; as a primary without slots; as a
+ * replica of `primary`. */
+typedef struct fleet_addition {
+    uint16_t port;
+    uint16_t tls_port; /* 0: none */
+    bool alone;
+    uint16_t primary; /* NODE_NOBODY: a primary */
+} fleet_addition;
+/* Its index is the next one. Errors: KW_ERR_INVALID (no such primary), KW_ERR_LIMIT, KW_ERR_NOMEM.
+ */
+KW_CHECKED kw_status fleet_add_node(node_fleet *f, const fleet_addition *addition, uint64_t now_us,
+                                    uint16_t *ret_index);
+/* All forget a node that is dead and owns no slots; its index stays, without a node. */
+KW_CHECKED kw_status fleet_remove_node(node_fleet *f, uint16_t index);
+
 /* owner NODE_NOBODY: to nobody. */
 KW_CHECKED kw_status fleet_assign(node_fleet *f, int first, int last, uint16_t owner);
 

@@ -1,6 +1,5 @@
 #include "node/node_listpack.h"
 
-
 /* Source: the listpack specification of Redis. Head: all bytes (4), elements (2), little-endian; an
  * element is its encoding with its data, and the length of these, to be read backwards. */
 #define HEAD_BYTES 6

@@ -19,12 +19,14 @@ enum {
     SESSION_AUTHENTICATED = 1u << 4,
     SESSION_CLOSING = 1u << 5, /* to be closed once its replies are written */
     SESSION_FAILED = 1u << 6,  /* memory was short: a reply is missing, close it now */
+    SESSION_TLS = 1u << 16,    /* came over TLS: it is told of TLS ports */
 };
 
 /* Why a session reads no commands for now; any of them is enough. */
 enum {
     HOLD_BLOCKED = 1u << 0, /* its command waits: node_block.h */
     HOLD_FAULT = 1u << 1,   /* its replies are kept back: node_output.h */
+    HOLD_PAUSED = 1u << 2,  /* it wants to write, and writes are paused: node_pause_writes */
 };
 
 struct node_command;

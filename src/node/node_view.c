@@ -18,6 +18,7 @@ node_view *node_view_new(const mem *m, uint16_t self, const node_peer *peers, ui
     for (uint16_t i = 0; i < peer_count; i++) {
         v->peers[i] = peers[i];
         v->peers[i].slot_count = 0;
+        v->peers[i].known = peers[i].known || i == self;
         if (peers[i].config_epoch > v->current_epoch) {
             v->current_epoch = peers[i].config_epoch;
         }
@@ -37,13 +38,34 @@ void node_view_free(node_view *v) {
     }
 }
 
+bool node_view_add_peer(node_view *v, const node_peer *peer) {
+    node_peer *peers = mem_resize(v->mem, v->peers, v->peer_count + 1u, sizeof *peers);
+    if (!peers) {
+        return false;
+    }
+    v->peers = peers;
+    v->peers[v->peer_count] = *peer;
+    v->peers[v->peer_count].slot_count = 0;
+    v->peers[v->peer_count].known = v->peer_count == v->self;
+    v->peer_count++;
+    return true;
+}
+
 uint16_t node_view_find(const node_view *v, kw_slice id) {
     for (uint16_t i = 0; i < v->peer_count; i++) {
-        if (slice_is(id, v->peers[i].id)) {
+        if (v->peers[i].known && slice_is(id, v->peers[i].id)) {
             return i;
         }
     }
     return NODE_NOBODY;
+}
+
+uint32_t node_view_known_count(const node_view *v) {
+    uint32_t count = 0;
+    for (uint16_t i = 0; i < v->peer_count; i++) {
+        count += v->peers[i].known;
+    }
+    return count;
 }
 
 void node_view_give(node_view *v, int slot, uint16_t owner) {
@@ -74,13 +96,11 @@ void node_view_set_importing(node_view *v, int slot, uint16_t source) {
 bool node_view_bump_epoch(node_view *v) {
     node_peer *me = node_view_self(v);
     uint64_t highest = v->current_epoch;
-    bool shared = false;
     for (uint16_t i = 0; i < v->peer_count; i++) {
         const node_peer *peer = &v->peers[i];
-        highest = peer->config_epoch > highest ? peer->config_epoch : highest;
-        shared = shared || (i != v->self && peer->config_epoch == me->config_epoch);
+        highest = peer->known && peer->config_epoch > highest ? peer->config_epoch : highest;
     }
-    if (me->config_epoch == highest && me->config_epoch != 0 && !shared) {
+    if (me->config_epoch == highest && me->config_epoch != 0) {
         return false;
     }
     v->current_epoch = highest + 1;
@@ -89,7 +109,7 @@ bool node_view_bump_epoch(node_view *v) {
     return true;
 }
 
-static void release_slots(node_view *v, uint16_t peer) {
+void node_view_release(node_view *v, uint16_t peer) {
     if (v->peers[peer].slot_count == 0) {
         return;
     }
@@ -103,7 +123,7 @@ static void release_slots(node_view *v, uint16_t peer) {
 void node_view_follow(node_view *v, uint16_t primary) {
     assert(primary != v->self);
     node_peer *me = node_view_self(v);
-    release_slots(v, v->self);
+    node_view_release(v, v->self);
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
         v->migrating_to[slot] = NODE_NOBODY;
         v->importing_from[slot] = NODE_NOBODY;
@@ -131,80 +151,87 @@ void node_view_take_over(node_view *v) {
     v->changed = true;
 }
 
-/* The slots that a shard's head had are with `heir` now and it has none left. */
-static void follow_heir(node_view *v, uint16_t head, uint16_t heir) {
+void node_view_follow_heir(node_view *v, uint16_t head, uint16_t heir) {
     if (heir != NODE_NOBODY && heir != v->self && v->peers[head].slot_count == 0) {
         node_view_follow(v, heir);
     }
 }
 
-void node_view_hear(node_view *v, const node_view *from) {
-    uint16_t sender = from->self;
-    if (sender == v->self) {
-        return;
-    }
-    const node_peer *news = &from->peers[sender];
-    node_peer *known = &v->peers[sender];
-    if (from->current_epoch > v->current_epoch) {
-        v->current_epoch = from->current_epoch;
-    }
-    known->primary = news->primary;
-    known->primary_of = news->primary_of;
-    known->failed = false;
-    if (news->config_epoch > known->config_epoch) {
-        known->config_epoch = news->config_epoch;
-    }
-    if (!news->primary) {
-        release_slots(v, sender);
-        return;
-    }
-    uint16_t head = v->self == NODE_NOBODY ? NODE_NOBODY : node_view_self(v)->primary_of;
-    bool head_lost = false;
-    for (int slot = 0; slot < SLOT_COUNT; slot++) {
-        uint16_t owner = v->owner[slot];
-        if (from->owner[slot] != sender || owner == sender ||
-            v->importing_from[slot] != NODE_NOBODY) {
-            continue;
-        }
-        if (owner == NODE_NOBODY || v->peers[owner].config_epoch < news->config_epoch) {
-            head_lost = head_lost || (owner == head && head != NODE_NOBODY);
-            node_view_give(v, slot, sender);
-        }
-    }
-    if (head_lost && head != sender) {
-        follow_heir(v, head, sender);
-    }
+/* -------------------------------------------------------------------------- membership */
+
+void node_view_meet(node_view *v, uint16_t peer, const node_view *its) {
+    const node_peer *it = node_view_self(its);
+    node_peer *p = &v->peers[peer];
+    uint32_t slot_count = p->slot_count;
+    *p = *it;
+    p->slot_count = slot_count;
+    p->known = true;
+    p->config_epoch = 0; /* until it is heard */
+    p->silent_since_us = 0;
+    p->banned_until_us = 0;
+    p->suspected = false;
+    p->failed = false;
+    p->no_address = false;
+    v->changed = true;
+    v->roster_dirty = true;
 }
 
-void node_view_adopt(node_view *v, const node_view *from) {
-    node_peer me = *node_view_self(v);
-    int first_of_head = SLOT_NONE;
-    for (int slot = SLOT_COUNT - 1; slot >= 0; slot--) {
-        if (v->owner[slot] == me.primary_of) {
-            first_of_head = slot;
-        }
-    }
+static void clear_marks_of(node_view *v, uint16_t peer) {
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
-        v->owner[slot] = from->owner[slot];
-        if (v->owner[slot] != v->self) {
+        if (v->migrating_to[slot] == peer) {
             v->migrating_to[slot] = NODE_NOBODY;
-        } else {
+        }
+        if (v->importing_from[slot] == peer) {
             v->importing_from[slot] = NODE_NOBODY;
         }
     }
+}
+
+void node_view_forget(node_view *v, uint16_t peer, uint64_t banned_until_us) {
+    node_view_release(v, peer);
+    clear_marks_of(v, peer);
+    v->peers[peer].known = false;
+    v->peers[peer].banned_until_us = banned_until_us;
+    v->peers[peer].silent_since_us = 0;
+    v->roster_dirty = true;
+}
+
+void node_view_reset(node_view *v, const char *new_id) {
+    node_peer *me = node_view_self(v);
     for (uint16_t i = 0; i < v->peer_count; i++) {
-        v->peers[i] = from->peers[i];
+        node_view_forget(v, i, 0);
     }
-    v->current_epoch = from->current_epoch;
-    node_peer *self = node_view_self(v);
-    self->failed = false;
-    self->primary = me.primary;
-    self->primary_of = me.primary_of;
-    if (first_of_head != SLOT_NONE) {
-        follow_heir(v, me.primary_of, v->owner[first_of_head]);
+    me->known = true;
+    me->primary = true;
+    me->primary_of = v->self;
+    v->handshake_count = 0;
+    if (new_id) {
+        slice_copy(me->id, sizeof me->id, slice_text(new_id));
+        me->config_epoch = 0;
+        v->current_epoch = 0;
     }
     v->changed = true;
 }
+
+void node_view_begin_handshake(node_view *v, const node_handshake *handshake) {
+    if (v->handshake_count == NODE_HANDSHAKES_MAX) {
+        v->handshake_count--;
+        memmove(v->handshakes, v->handshakes + 1, v->handshake_count * sizeof *v->handshakes);
+    }
+    v->handshakes[v->handshake_count++] = *handshake;
+}
+
+void node_view_end_handshakes(node_view *v, uint64_t now_us) {
+    size_t kept = 0;
+    for (size_t i = 0; i < v->handshake_count; i++) {
+        if (v->handshakes[i].until_us > now_us) {
+            v->handshakes[kept++] = v->handshakes[i];
+        }
+    }
+    v->handshake_count = kept;
+}
+
+/* ------------------------------------------------------------------------------- slots */
 
 void node_view_settle(node_view *v, int slot, uint16_t owner, bool keys_left) {
     bool was_mine = v->owner[slot] == v->self;
@@ -226,7 +253,7 @@ void node_view_settle(node_view *v, int slot, uint16_t owner, bool keys_left) {
 uint32_t node_view_size(const node_view *v) {
     uint32_t size = 0;
     for (uint16_t i = 0; i < v->peer_count; i++) {
-        size += v->peers[i].primary && v->peers[i].slot_count > 0;
+        size += v->peers[i].known && v->peers[i].primary && v->peers[i].slot_count > 0;
     }
     return size;
 }
@@ -244,7 +271,8 @@ void node_view_judge(node_view *v) {
     uint32_t reachable = 0;
     for (uint16_t i = 0; i < v->peer_count; i++) {
         const node_peer *peer = &v->peers[i];
-        reachable += peer->primary && peer->slot_count > 0 && !peer->failed;
+        reachable += peer->known && peer->primary && peer->slot_count > 0 && !peer->failed &&
+                     !peer->suspected;
     }
     v->up = reachable >= node_view_size(v) / 2 + 1 && (!v->full_coverage_required || covered(v));
 }

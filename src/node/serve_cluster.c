@@ -79,27 +79,6 @@ void serve_cluster_getkeysinslot(node_call *c) {
     }
 }
 
-void serve_cluster_count_failure_reports(node_call *c) {
-    uint16_t peer;
-    if (read_peer(c, 2, "Unknown", &peer)) {
-        call_integer(c, 0);
-    }
-}
-
-void serve_cluster_help(node_call *c) {
-    static const char *const lines[] = {
-        "CLUSTER <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "ADDSLOTS, ADDSLOTSRANGE, BUMPEPOCH, COUNT-FAILURE-REPORTS, COUNTKEYSINSLOT, DELSLOTS,",
-        "DELSLOTSRANGE, FAILOVER, FLUSHSLOTS, GETKEYSINSLOT, INFO, KEYSLOT, LINKS, MEET, MYID,",
-        "NODES, REPLICAS, REPLICATE, SAVECONFIG, SETSLOT, SHARDS, SLAVES, SLOTS",
-    };
-    size_t count = sizeof lines / sizeof *lines;
-    call_array(c, count);
-    for (size_t i = 0; i < count; i++) {
-        call_status(c, lines[i]);
-    }
-}
-
 /* ---------------------------------------------------------------------------------- slots */
 
 /* Marks the slots first..last as asked for; false: an error was given. */
@@ -284,79 +263,4 @@ void serve_cluster_setslot(node_call *c) {
     if (done) {
         call_ok(c);
     }
-}
-
-/* ------------------------------------------------------------------------ epochs and roles */
-
-void serve_cluster_bumpepoch(node_call *c) {
-    node_view *view = c->node->view;
-    bool bumped = node_view_bump_epoch(view);
-    char text[48];
-    (void)snprintf(text, sizeof text, "%s %llu", bumped ? "BUMPED" : "STILL",
-                   (unsigned long long)node_view_self(view)->config_epoch);
-    call_status(c, text);
-}
-
-void serve_cluster_saveconfig(node_call *c) {
-    call_ok(c);
-}
-
-void serve_cluster_meet(node_call *c) {
-    int64_t port;
-    if (!number_read_integer(c->argv[3], &port)) {
-        call_errorf(c, "ERR Invalid TCP base port specified: %.*s", call_shown(c, 3),
-                    c->argv[3].data);
-        return;
-    }
-    call_ok(c); /* all nodes of a lab know each other from the start */
-}
-
-void serve_cluster_failover(node_call *c) {
-    node_view *view = c->node->view;
-    const node_peer *me = node_view_self(view);
-    bool forced = call_argument_is(c, 2, "force") || call_argument_is(c, 2, "takeover");
-    if (c->argc > 3) {
-        call_errorf(c,
-                    "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try CLUSTER "
-                    "HELP.",
-                    call_shown(c, 1), c->argv[1].data);
-        return;
-    }
-    if (c->argc == 3 && !forced) {
-        call_syntax_error(c);
-        return;
-    }
-    if (me->primary) {
-        call_error(c, "ERR You should send CLUSTER FAILOVER to a replica");
-        return;
-    }
-    if (view->peers[me->primary_of].failed && !forced) {
-        call_error(c, "ERR Master is down or failed, please use CLUSTER FAILOVER FORCE");
-        return;
-    }
-    node_view_take_over(view);
-    call_ok(c);
-}
-
-void serve_cluster_replicate(node_call *c) {
-    node_view *view = c->node->view;
-    const node_peer *me = node_view_self(view);
-    uint16_t primary;
-    if (!read_peer(c, 2, "Unknown", &primary)) {
-        return;
-    }
-    if (primary == view->self) {
-        call_error(c, "ERR Can't replicate myself");
-        return;
-    }
-    if (!view->peers[primary].primary) {
-        call_error(c, "ERR I can only replicate a master, not a replica.");
-        return;
-    }
-    if (me->primary && (me->slot_count > 0 || keyspace_count(c->node->keys) > 0)) {
-        call_error(c, "ERR To set a master the node must be empty and without assigned slots.");
-        return;
-    }
-    node_view_follow(view, primary);
-    call_ok(c);
 }

@@ -20,19 +20,36 @@ static const command_text texts[] = {
 
 #define TEXT_COUNT (sizeof texts / sizeof *texts)
 
+/* The table has all commands of the imitated server; not all of them are here. */
+static bool is_here(const command_text *text) {
+    const kw_slice name = slice_text(text->name);
+    const node_command *container;
+    return node_command_find(&name, 1, &container) != NULL;
+}
+
 static const command_text *find_text(kw_slice name) {
     for (size_t i = 0; i < TEXT_COUNT; i++) {
         if (slice_is_nocase(name, texts[i].name)) {
-            return &texts[i];
+            return is_here(&texts[i]) ? &texts[i] : NULL;
         }
     }
     return NULL;
 }
 
-void serve_command_all(node_call *c) {
-    call_array(c, TEXT_COUNT);
+static size_t count_texts(void) {
+    size_t count = 0;
     for (size_t i = 0; i < TEXT_COUNT; i++) {
-        call_resp3(c, texts[i].info);
+        count += is_here(&texts[i]);
+    }
+    return count;
+}
+
+void serve_command_all(node_call *c) {
+    call_array(c, count_texts());
+    for (size_t i = 0; i < TEXT_COUNT; i++) {
+        if (is_here(&texts[i])) {
+            call_resp3(c, texts[i].info);
+        }
     }
 }
 
@@ -69,9 +86,11 @@ static void answer_docs(node_call *c, const command_text *text) {
 
 void serve_command_docs(node_call *c) {
     if (c->argc == 2) {
-        call_map(c, TEXT_COUNT);
+        call_map(c, count_texts());
         for (size_t i = 0; i < TEXT_COUNT; i++) {
-            answer_docs(c, &texts[i]);
+            if (is_here(&texts[i])) {
+                answer_docs(c, &texts[i]);
+            }
         }
         return;
     }
@@ -98,11 +117,11 @@ void serve_command_list(node_call *c) {
     kw_slice pattern = filtered ? c->argv[4] : SLICE_LITERAL("*");
     size_t count = 0;
     for (size_t i = 0; i < TEXT_COUNT; i++) {
-        count += glob_match(pattern, slice_text(texts[i].name));
+        count += is_here(&texts[i]) && glob_match(pattern, slice_text(texts[i].name));
     }
     call_array(c, count);
     for (size_t i = 0; i < TEXT_COUNT; i++) {
-        if (glob_match(pattern, slice_text(texts[i].name))) {
+        if (is_here(&texts[i]) && glob_match(pattern, slice_text(texts[i].name))) {
             call_text(c, texts[i].name);
         }
     }

@@ -1,4 +1,4 @@
-#include "node/node_view.h"
+#include "node/node_gossip.h"
 
 #include "unit/support/unit.h"
 
@@ -10,6 +10,7 @@ static node_view *make_view(uint16_t self) {
     for (uint16_t i = 0; i < PEERS; i++) {
         memset(peers[i].id, 'a' + i, NODE_ID_SIZE - 1);
         peers[i].port = (uint16_t)(7000 + i);
+        peers[i].known = true;
         peers[i].primary = i < 3;
         peers[i].primary_of = i < 3 ? i : 0;
         peers[i].config_epoch = i + 1u;
@@ -23,6 +24,12 @@ static node_view *make_view(uint16_t self) {
     v->changed = false;
     node_view_judge(v);
     return v;
+}
+
+static void hear(node_view *v, const node_view *from) {
+    node_news news;
+    node_view_tell(from, &news);
+    node_view_hear(v, &news);
 }
 
 static void giving_keeps_count(void **state) {
@@ -55,11 +62,11 @@ static void a_claim_wins_by_its_epoch_only(void **state) {
     node_view *mine = make_view(0);
     node_view *low = make_view(1);
     node_view_give(low, 16000, 1); /* node 2's; node 1's epoch is lower */
-    node_view_hear(mine, low);
+    hear(mine, low);
     assert_int_equal(mine->owner[16000], 2);
     assert_true(node_view_bump_epoch(low));
     assert_int_equal(node_view_self(low)->config_epoch, 5);
-    node_view_hear(mine, low);
+    hear(mine, low);
     assert_int_equal(mine->owner[16000], 1);
     assert_int_equal(mine->peers[1].config_epoch, 5);
     assert_int_equal(mine->current_epoch, 5);
@@ -72,7 +79,7 @@ static void a_slot_of_nobody_goes_to_the_first_that_claims_it(void **state) {
     node_view *mine = make_view(2);
     node_view *first = make_view(0);
     node_view_give(mine, 0, NODE_NOBODY);
-    node_view_hear(mine, first);
+    hear(mine, first);
     assert_int_equal(mine->owner[0], 0);
     node_view_free(mine);
     node_view_free(first);
@@ -85,7 +92,7 @@ static void a_slot_that_i_import_is_not_taken_by_gossip(void **state) {
     node_view_set_importing(mine, 16000, 2);
     node_view_give(other, 16000, 1);
     assert_true(node_view_bump_epoch(other));
-    node_view_hear(mine, other);
+    hear(mine, other);
     assert_int_equal(mine->owner[16000], 2);
     node_view_free(mine);
     node_view_free(other);
@@ -96,7 +103,7 @@ static void a_node_does_not_listen_to_itself(void **state) {
     node_view *mine = make_view(0);
     node_view *mirror = make_view(0);
     node_view_give(mirror, 16000, 0);
-    node_view_hear(mine, mirror);
+    hear(mine, mirror);
     assert_int_equal(mine->owner[16000], 2);
     node_view_free(mine);
     node_view_free(mirror);
@@ -136,7 +143,7 @@ static void taking_over_claims_the_whole_shard(void **state) {
     assert_int_equal(node_view_self(v)->config_epoch, 5);
 
     node_view *old = make_view(0);
-    node_view_hear(old, v);
+    hear(old, v);
     assert_false(node_view_self(old)->primary);
     assert_int_equal(node_view_self(old)->primary_of, 3);
     assert_true(old->changed);
@@ -151,7 +158,7 @@ static void adopting_hears_of_everything_at_once(void **state) {
     node_view *heir = make_view(3);
     node_view_set_migrating(stale, 5, 1);
     node_view_take_over(heir);
-    node_view_hear(fresh, heir);
+    hear(fresh, heir);
     fresh->peers[2].failed = true;
     node_view_adopt(stale, fresh);
     assert_int_equal(stale->owner[5], 3);
