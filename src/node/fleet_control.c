@@ -9,6 +9,7 @@
 
 #define NAME_SIZE 32
 #define LINE_SIZE 160
+#define ID_START_MIN 6 /* so that a wrong number is not taken for an id */
 
 /* The argument read last, as "%.*s" wants it. */
 #define SHOWN(c) call_shown((c)->call, (c)->at - 1), (c)->call->argv[(c)->at - 1].data
@@ -185,14 +186,14 @@ static uint16_t find_node(const control_call *c, kw_slice text) {
         return is_slot && index < SLOT_COUNT ? view->owner[index] : NODE_NOBODY;
     }
     uint16_t found = find_by_address(view, count, text);
-    return found == NODE_NOBODY && text.len > 0 ? find_by_id(view, count, text) : found;
+    return found == NODE_NOBODY && text.len >= ID_START_MIN ? find_by_id(view, count, text) : found;
 }
 
 bool control_read_node(control_call *c, uint16_t *ret) {
     uint16_t found = find_node(c, control_next(c));
     if (found == NODE_NOBODY) {
         control_fail(c,
-                     "no node '%.*s': name one by index, id or the start of it, host:port, port, "
+                     "no node '%.*s': name one by index, id or its start, host:port, port, "
                      "slot:N, key:NAME or me",
                      SHOWN(c));
         return false;

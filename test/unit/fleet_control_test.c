@@ -1,0 +1,427 @@
+#include "node/fleet_control.h"
+
+#include "unit/support/node_driver.h"
+#include "unit/support/unit.h"
+
+/* Three primaries 0..2, one replica each: 3..5. {a} is node 2's (slot 15495), {b} node 0's (3300).
+ */
+
+static void begin(node_driver *d) {
+    driver_start(d, 3, 1);
+}
+
+static bool says(node_driver *d, uint16_t index, const char *line, const char *part) {
+    return strstr(driver_ask(d, index, line), part) != NULL;
+}
+
+static void mistakes_are_answered_with_what_to_do(void **state) {
+    (void)state;
+    static const driver_row rows[] = {
+        {"LAB", "-ERR LAB what? LAB HELP lists what there is.\r\n"},
+        {"LAB FROBNICATE", "-ERR unknown command 'LAB FROBNICATE'. LAB HELP lists them.\r\n"},
+        {"LAB kil 1",
+         "-ERR unknown command 'LAB KIL'. Did you mean LAB KILL? LAB HELP lists them.\r\n"},
+        {"LAB SLTO BEGIN 1 2",
+         "-ERR unknown command 'LAB SLTO'. Did you mean LAB SLOT? LAB HELP lists them.\r\n"},
+        {"LAB SLOT BEGN 1 2",
+         "-ERR unknown command 'LAB SLOT BEGN'. Did you mean LAB SLOT BEGIN? LAB HELP lists "
+         "them.\r\n"},
+        {"LAB KILL", "-ERR usage: LAB KILL node\r\n"},
+        {"LAB SLOT BEGIN 1", "-ERR usage: LAB SLOT BEGIN slot node\r\n"},
+        {"LAB KILL 9",
+         "-ERR no node '9': name one by index, id or its start, host:port, port, slot:N, "
+         "key:NAME or me\r\n"},
+        {"LAB SLOT BEGIN 16384 1",
+         "-ERR a slot is a number from 0 to 16383 or key:NAME, not '16384'\r\n"},
+        {"LAB SLOT MOVE 5-3 1",
+         "-ERR slots are N, N-M (up to 16383), key:NAME or ALL, not '5-3'\r\n"},
+        {"LAB FAULT ADD COMMAND get FROB",
+         "-ERR 'FROB' is neither a condition nor an action; LAB HELP FAULT lists both\r\n"},
+        {"LAB FAULT ADD DROP-BEFORE COMMAND get",
+         "-ERR 'COMMAND' is too much: the action comes last\r\n"},
+        {"LAB FAULT ADD COMMAND get ERROR", "-ERR error needs a text\r\n"},
+        {"LAB FAULT ADD CHANCE 200% HANG", "-ERR a chance is 0% to 100%, or 0.0 to 1.0\r\n"},
+        {"LAB FAULT DEL 7", "-ERR there is no rule 7; LAB FAULT LIST shows them\r\n"},
+        {"LAB START 0", "-ERR node 0 lives already; LAB RESTART 0 restarts it\r\n"},
+        {"LAB TIME ADVANCE soon",
+         "-ERR the time in ms must be a number from 0 to 4294967295, not 'soon'\r\n"},
+        {"LAB SLOT ABANDON 5", "-ERR slot 5 is not open: there is nothing to abandon\r\n"},
+        {"LAB LOG FROB",
+         "-ERR filters are NODE node, CLIENT id, COMMAND glob, KEY glob, OUTCOME glob, RULE id, "
+         "AFTER number, LIMIT count\r\n"},
+    };
+    node_driver d;
+    begin(&d);
+    driver_expect_rows(&d, 0, rows, COUNT_OF(rows));
+    driver_stop(&d);
+}
+
+static void lab_is_hidden_and_may_be_turned_off(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    assert_false(says(&d, 0, "COMMAND LIST", "$3\r\nlab\r\n"));
+    fleet_node(d.fleet, 0)->config.peers.control = NULL;
+    driver_expect(&d, 0, "LAB NODES",
+                  "-ERR unknown command 'LAB', with args beginning with: 'NODES' \r\n");
+    driver_stop(&d);
+}
+
+static void lab_runs_before_auth(void **state) {
+    (void)state;
+    node_driver d;
+    driver_start_locked(&d, NULL, "secret");
+    driver_expect(&d, 0, "PING", "-NOAUTH Authentication required.\r\n");
+    assert_true(says(&d, 0, "LAB NODES", "10.0.0.1:7000"));
+    driver_stop(&d);
+}
+
+static void nodes_are_named_in_many_ways(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    char by_id[64];
+    char by_start[64];
+    const char *id = fleet_view(d.fleet)->peers[2].id;
+    (void)snprintf(by_id, sizeof by_id, "%s", id);
+    (void)snprintf(by_start, sizeof by_start, "%.12s", id);
+    const char *const names[] = {"2",    by_id,        by_start,  "10.0.0.1:7002",
+                                 "7002", "slot:15495", "key:{a}x"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        char line[96];
+        (void)snprintf(line, sizeof line, "LAB PAUSE %s", names[i]);
+        driver_expect(&d, 0, line, "+OK\r\n");
+        assert_true(fleet_is_paused(d.fleet, 2));
+        driver_expect(&d, 0, "LAB RESUME 2", "+OK\r\n");
+    }
+    driver_stop(&d);
+}
+
+static void a_node_dies_and_comes_back_elsewhere(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    const driver_row rows[] = {
+        {"LAB KILL 2", "+OK\r\n"},
+        {"LAB KILL 2", "-ERR node 2 is dead; LAB START 2 starts it\r\n"},
+    };
+    driver_expect_rows(&d, 0, rows, COUNT_OF(rows));
+    assert_null(fleet_node(d.fleet, 2));
+    assert_true(says(&d, 0, "LAB NODES", "dead"));
+    driver_wait_ms(&d, 600);
+    driver_expect(&d, 0, "GET {a}x", "-MOVED 15495 10.0.0.1:7005\r\n");
+    driver_expect(&d, 0, "LAB START 2 PORT 7777", "+OK\r\n");
+    assert_true(says(&d, 0, "CLUSTER NODES", "10.0.0.1:7777@"));
+    driver_expect(&d, 0, "LAB FAILOVER 2", "+OK\r\n");
+    driver_expect(&d, 0, "GET {a}x", "-MOVED 15495 10.0.0.1:7777\r\n");
+    driver_stop(&d);
+}
+
+static void a_node_may_end_itself(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    driver_expect(&d, 1, "LAB KILL me", "+OK\r\n"); /* its reply may get out before it ends */
+    assert_null(fleet_node(d.fleet, 1));
+    driver_expect(&d, 0, "LAB RESTART 0", "+OK\r\n");
+    assert_non_null(fleet_node(d.fleet, 0));
+    driver_expect(&d, 0, "PING", "+PONG\r\n");
+    driver_stop(&d);
+}
+
+static void stopped_node_leaves_its_data_to_its_replica_and_a_killed_one_does_not(void **state) {
+    (void)state;
+    static const struct {
+        const char *end;
+        const char *value;
+    } rows[] = {{"LAB STOP 2", "$1\r\n1\r\n"}, {"LAB KILL 2", "$-1\r\n"}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        node_driver d;
+        begin(&d);
+        driver_expect(&d, 0, "LAB REPLICATION DELAY 60000", "+OK\r\n");
+        driver_expect(&d, 2, "SET {a}x 1", "+OK\r\n");
+        driver_expect(&d, 0, rows[i].end, "+OK\r\n");
+        driver_wait_ms(&d, 600);
+        driver_expect(&d, 5, "GET {a}x", rows[i].value);
+        driver_stop(&d);
+    }
+}
+
+static void slots_move_at_once_with_their_keys(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    driver_expect(&d, 0, "SET {b}x 1", "+OK\r\n");
+    driver_expect(&d, 0, "LAB SLOT MOVE 3000-4000 1", "+OK\r\n");
+    driver_expect(&d, 0, "GET {b}x", "-MOVED 3300 10.0.0.1:7001\r\n");
+    driver_expect(&d, 1, "GET {b}x", "$1\r\n1\r\n");
+    driver_expect(&d, 0, "LAB SLOT MOVE 3000-4000 4",
+                  "-ERR the slots do not move: the target must be a primary: that cannot be done "
+                  "now; LAB NODES and LAB SLOT SHOW tell the state\r\n");
+    const driver_row rows[] = {
+        {"LAB SLOT UNASSIGN 0-10", "+OK\r\n"},
+        {"GET {b}x", "-CLUSTERDOWN The cluster is down\r\n"},
+        {"LAB SLOT ASSIGN 0-10 0", "+OK\r\n"},
+        {"GET {b}x", "$1\r\n1\r\n"},
+    };
+    driver_expect_rows(&d, 1, rows, COUNT_OF(rows));
+    driver_stop(&d);
+}
+
+static void slots_move_step_by_step_and_half_way(void **state) {
+    (void)state;
+    static const driver_row rows[] = {
+        {"MSET {b}x 1 {b}y 2 {b}z 3", "+OK\r\n"},
+        {"LAB SLOT BEGIN key:{b} 1", "+OK\r\n"},
+        {"LAB SLOT KEYS 3300 2", ":1\r\n"},
+        {"MGET {b}x {b}z", "-TRYAGAIN Multiple keys request during rehashing of slot\r\n"},
+        {"GET {b}new", "-ASK 3300 10.0.0.1:7001\r\n"},
+        {"LAB SLOT END 3300",
+         "-ERR the slot stays open: it must be open, and all its keys moved (LAB SLOT KEYS): that "
+         "cannot be done now; LAB NODES and LAB SLOT SHOW tell the state\r\n"},
+        {"LAB SLOT ABANDON 3300", ":1\r\n"},
+        {"GET {b}new", "-ASK 3300 10.0.0.1:7001\r\n"},
+        {"LAB SLOT STABLE 3300 1", "+OK\r\n"}, /* only the target has forgotten */
+        {"GET {b}new", "-ASK 3300 10.0.0.1:7001\r\n"},
+        {"LAB SLOT STABLE 3300", "+OK\r\n"},
+        {"GET {b}new", "$-1\r\n"},
+        {"LAB SLOT BEGIN 3300 1", "+OK\r\n"},
+        {"LAB SLOT KEYS 3300 100", ":0\r\n"},
+        {"LAB SLOT END 3300", "+OK\r\n"},
+        {"GET {b}x", "-MOVED 3300 10.0.0.1:7001\r\n"},
+    };
+    node_driver d;
+    begin(&d);
+    driver_expect_rows(&d, 0, rows, COUNT_OF(rows));
+    driver_stop(&d);
+}
+
+static void views_can_be_frozen_and_made_to_disagree(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    driver_expect(&d, 0, "LAB VIEW FREEZE 1", "+OK\r\n");
+    driver_expect(&d, 0, "LAB SLOT MOVE 3300 2", "+OK\r\n");
+    driver_expect(&d, 1, "GET {b}x", "-MOVED 3300 10.0.0.1:7000\r\n");
+    driver_expect(&d, 0, "GET {b}x", "-MOVED 3300 10.0.0.1:7002\r\n");
+    driver_expect(&d, 0, "LAB VIEW THAW 1", "+OK\r\n");
+    driver_expect(&d, 1, "GET {b}x", "-MOVED 3300 10.0.0.1:7002\r\n");
+
+    driver_expect(&d, 0, "LAB VIEW FORCE 1 3300 1", "+OK\r\n"); /* two nodes claim it */
+    driver_expect(&d, 1, "SET {b}x mine", "+OK\r\n");
+    driver_expect(&d, 2, "GET {b}x", "$-1\r\n");
+    driver_expect(&d, 0, "GET {b}x", "-MOVED 3300 10.0.0.1:7002\r\n");
+    driver_expect(&d, 0, "LAB VIEW FORCE 1 3300 nobody", "+OK\r\n");
+    driver_expect(&d, 1, "GET {b}x", "-CLUSTERDOWN Hash slot not served\r\n");
+    driver_expect(&d, 0, "LAB VIEW THAW ALL", "+OK\r\n");
+    driver_expect(&d, 1, "GET {b}x", "-MOVED 3300 10.0.0.1:7002\r\n");
+    driver_stop(&d);
+}
+
+static void moved_loops_go_round(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    driver_expect(&d, 0, "LAB LOOP 3300 0 1 2", "*3\r\n:1\r\n:2\r\n:3\r\n");
+    driver_expect(&d, 0, "GET {b}x", "-MOVED 3300 10.0.0.1:7001\r\n");
+    driver_expect(&d, 1, "GET {b}x", "-MOVED 3300 10.0.0.1:7002\r\n");
+    driver_expect(&d, 2, "GET {b}x", "-MOVED 3300 10.0.0.1:7000\r\n");
+    driver_expect(&d, 2, "GET {a}x", "$-1\r\n");
+    driver_expect(&d, 0, "LAB FAULT CLEAR", "+OK\r\n");
+    driver_expect(&d, 0, "LAB LOOP key:{b} 0", "*1\r\n:4\r\n");
+    driver_expect(&d, 0, "GET {b}x", "-MOVED 3300 10.0.0.1:7000\r\n"); /* to itself */
+    driver_stop(&d);
+}
+
+static void rules_are_shown_as_they_are_given(void **state) {
+    (void)state;
+    static const struct {
+        const char *given;
+        const char *shown;
+    } rows[] = {
+        {"node 1 command \"cluster slots\" skip 2 count 3 chance 25% delay 50 error ERR no",
+         "NODE 1 COMMAND cluster|slots SKIP 2 COUNT 3 CHANCE 0.25 DELAY 50 ERROR ERR no"},
+        {"KEY user:* SLOT 5-7 CUT 4", "KEY user:* SLOT 5-7 CUT 4"},
+        {"SLOT 5 MOVED 1 9", "SLOT 5 MOVED 1 9"},
+        {"OVERSIZED ARRAY 77", "OVERSIZED *77"},
+        {"DELAY 5", "DELAY 5 NONE"},
+        {"COMMAND get HANG", "COMMAND get STALL"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char line[256];
+        node_driver d;
+        begin(&d);
+        (void)snprintf(line, sizeof line, "LAB FAULT ADD %s", rows[i].given);
+        driver_expect(&d, 0, line, ":1\r\n");
+        (void)snprintf(line, sizeof line,
+                       "*1\r\n*8\r\n$2\r\nid\r\n:1\r\n$4\r\nrule\r\n$%zu\r\n%s\r\n$4\r\nseen\r\n:0"
+                       "\r\n$4\r\nhits\r\n:0\r\n",
+                       strlen(rows[i].shown), rows[i].shown);
+        driver_expect(&d, 0, "LAB FAULT LIST", line);
+        driver_expect(&d, 0, "LAB FAULT DEL 1", "+OK\r\n");
+        driver_expect(&d, 0, "LAB FAULT LIST", "*0\r\n");
+        driver_stop(&d);
+    }
+}
+
+static void log_is_read_with_filters(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    (void)driver_ask(&d, 0, "SET {b}x 1");
+    (void)driver_ask(&d, 1, "GET {b}x");
+    (void)driver_ask(&d, 0, "CLUSTER INFO");
+    static const driver_row rows[] = {
+        {"LAB LOG COUNT", ":3\r\n"},
+        {"LAB LOG COUNT NODE 1", ":1\r\n"},
+        {"LAB LOG COUNT COMMAND SET", ":1\r\n"},
+        {"LAB LOG COUNT COMMAND cluster", ":1\r\n"},
+        {"LAB LOG COUNT KEY {b}*", ":2\r\n"},
+        {"LAB LOG COUNT OUTCOME MOVED", ":1\r\n"},
+        {"LAB LOG COUNT AFTER 2", ":1\r\n"},
+        {"LAB LOG COUNT CLIENT 3 NODE 0", ":2\r\n"},
+        {"LAB LOG NODE 1",
+         "*1\r\n*16\r\n$6\r\nnumber\r\n:2\r\n$7\r\ntime-ms\r\n:1700000000000\r\n$4\r\nnode\r\n:"
+         "1\r\n"
+         "$6\r\nclient\r\n:3\r\n$7\r\ncommand\r\n$3\r\nget\r\n$7\r\noutcome\r\n$5\r\nMOVED\r\n$4"
+         "\r\nrule\r\n:0\r\n$9\r\narguments\r\n*2\r\n$3\r\nGET\r\n$4\r\n{b}x\r\n"},
+        {"LAB LOG CLEAR", "+OK\r\n"},
+        {"LAB LOG", "*0\r\n"},
+        {"LAB LOG CAPACITY 0", "+OK\r\n"},
+        {"PING", "+PONG\r\n"},
+        {"LAB LOG COUNT", ":0\r\n"},
+    };
+    driver_expect_rows(&d, 0, rows, COUNT_OF(rows));
+    driver_stop(&d);
+}
+
+static void newest_entries_are_shown_when_there_is_a_limit(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    for (int i = 0; i < 5; i++) {
+        (void)driver_ask(&d, 0, "PING");
+    }
+    const char *reply = driver_ask(&d, 0, "LAB LOG LIMIT 2");
+    assert_non_null(strstr(reply, "*2\r\n"));
+    assert_null(strstr(reply, "number\r\n:3\r\n"));
+    assert_non_null(strstr(reply, "number\r\n:4\r\n"));
+    assert_non_null(strstr(reply, "number\r\n:5\r\n"));
+    driver_stop(&d);
+}
+
+static void time_stands_still_and_leaps(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    driver_expect(&d, 0, "SET {b}x 1 PX 1000", "+OK\r\n");
+    driver_expect(&d, 0, "LAB TIME FREEZE", ":1700000000000\r\n");
+    driver_wait_ms(&d, 5000);
+    driver_expect(&d, 0, "PTTL {b}x", ":1000\r\n");
+    driver_expect(&d, 0, "LAB TIME ADVANCE 999", ":1700000000999\r\n");
+    driver_expect(&d, 0, "PTTL {b}x", ":1\r\n");
+    driver_expect(&d, 0, "LAB TIME ADVANCE 1", ":1700000001000\r\n");
+    driver_expect(&d, 0, "GET {b}x", "$-1\r\n");
+    driver_expect(&d, 0, "LAB TIME RESUME", ":1700000001000\r\n");
+    driver_wait_ms(&d, 10);
+    driver_expect(&d, 0, "LAB TIME NOW", ":1700000001010\r\n");
+    driver_stop(&d);
+}
+
+static void failover_comes_with_the_time_that_leaps(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    driver_expect(&d, 0, "LAB TIME FREEZE", ":1700000000000\r\n");
+    driver_expect(&d, 0, "LAB FAILOVER-AFTER 1000", "+OK\r\n");
+    driver_expect(&d, 0, "LAB KILL 2", "+OK\r\n");
+    driver_wait_ms(&d, 60000);
+    driver_expect(&d, 0, "GET {a}x", "-MOVED 15495 10.0.0.1:7002\r\n");
+    (void)driver_ask(&d, 0, "LAB TIME ADVANCE 3000");
+    driver_expect(&d, 0, "GET {a}x", "-MOVED 15495 10.0.0.1:7005\r\n");
+    driver_stop(&d);
+}
+
+static void events_tell_the_story(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    driver_expect(&d, 0, "LAB KILL 2", "+OK\r\n");
+    driver_wait_ms(&d, 600);
+    driver_expect(&d, 0, "LAB SLOT MOVE 0-1 1", "+OK\r\n");
+    const char *const parts[] = {"node 2 (10.0.0.1:7002) is dead",
+                                 "node 2 (10.0.0.1:7002) is marked as failed",
+                                 "node 5 (10.0.0.1:7005) takes over from its primary",
+                                 "slots 10923-16383: node 2 -> node 5",
+                                 "node 5 (10.0.0.1:7005) is the primary of its shard",
+                                 "slots 0-1: node 0 -> node 1"};
+    const char *reply = driver_ask(&d, 0, "LAB EVENTS");
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        reply = strstr(reply, parts[i]);
+        if (!reply) {
+            fail_msg("not told, or not in its turn: %s", parts[i]);
+        }
+    }
+    driver_expect(&d, 0, "LAB EVENTS CLEAR", "+OK\r\n");
+    driver_expect(&d, 0, "LAB EVENTS", "*0\r\n");
+    driver_stop(&d);
+}
+
+static void what_is_on_its_way_arrives_with_sync_and_flush_empties_all(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    driver_expect(&d, 0, "LAB REPLICATION DELAY 60000", "+OK\r\n");
+    driver_expect(&d, 0, "SET {b}x 1", "+OK\r\n");
+    driver_expect(&d, 3, "READONLY", "+OK\r\n");
+    driver_expect(&d, 3, "GET {b}x", "$-1\r\n");
+    driver_expect(&d, 0, "LAB SYNC", "+OK\r\n");
+    driver_expect(&d, 3, "GET {b}x", "$1\r\n1\r\n");
+    driver_expect(&d, 0, "LAB FLUSH", "+OK\r\n");
+    driver_expect(&d, 3, "GET {b}x", "$-1\r\n");
+    driver_expect(&d, 0, "DBSIZE", ":0\r\n");
+    driver_stop(&d);
+}
+
+static void help_lists_every_command_once(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    const char *reply = driver_ask(&d, 0, "LAB HELP");
+    const char *const names[] = {"LAB HELP ",        "LAB KILL ",      "LAB SLOT BEGIN ",
+                                 "LAB VIEW FORCE ",  "LAB FAULT ADD ", "LAB LOG COUNT ",
+                                 "LAB TIME ADVANCE "};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        const char *found = strstr(reply, names[i]);
+        assert_non_null(found);
+        assert_null(strstr(found + 1, names[i]));
+    }
+    assert_true(says(&d, 0, "LAB HELP slot", "LAB SLOT END slot"));
+    assert_false(says(&d, 0, "LAB HELP slot", "LAB KILL"));
+    driver_stop(&d);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mistakes_are_answered_with_what_to_do),
+        cmocka_unit_test(lab_is_hidden_and_may_be_turned_off),
+        cmocka_unit_test(lab_runs_before_auth),
+        cmocka_unit_test(nodes_are_named_in_many_ways),
+        cmocka_unit_test(a_node_dies_and_comes_back_elsewhere),
+        cmocka_unit_test(a_node_may_end_itself),
+        cmocka_unit_test(stopped_node_leaves_its_data_to_its_replica_and_a_killed_one_does_not),
+        cmocka_unit_test(slots_move_at_once_with_their_keys),
+        cmocka_unit_test(slots_move_step_by_step_and_half_way),
+        cmocka_unit_test(views_can_be_frozen_and_made_to_disagree),
+        cmocka_unit_test(moved_loops_go_round),
+        cmocka_unit_test(rules_are_shown_as_they_are_given),
+        cmocka_unit_test(log_is_read_with_filters),
+        cmocka_unit_test(newest_entries_are_shown_when_there_is_a_limit),
+        cmocka_unit_test(time_stands_still_and_leaps),
+        cmocka_unit_test(failover_comes_with_the_time_that_leaps),
+        cmocka_unit_test(events_tell_the_story),
+        cmocka_unit_test(what_is_on_its_way_arrives_with_sync_and_flush_empties_all),
+        cmocka_unit_test(help_lists_every_command_once),
+    };
+    return cmocka_run_group_tests_name("fleet_control", tests, NULL, NULL);
+}
