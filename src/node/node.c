@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #define APPLY_KEPT_BYTES 4096 /* of replies that nobody reads */
+#define MUTED_KEPT_BYTES 4096
 
 static node_session *new_session(const node *n, const char *address, uint64_t now_us) {
     node_session *s = mem_calloc(n->mem, 1, sizeof *s);
@@ -28,18 +29,50 @@ static node_session *new_session(const node *n, const char *address, uint64_t no
     return s;
 }
 
-static void free_session(node *n, node_session *s) {
+void node_discard(node *n, node_session *s) {
     session_discard(s);
+    node_unwatch(n, s);
+}
+
+static void free_session(node *n, node_session *s) {
+    node_discard(n, s);
+    node_push_leave(n, s);
+    mem_free(n->mem, s->postponed);
     buffer_done(&s->out);
     node_reader_done(&s->reader);
     mem_free(n->mem, s);
 }
 /* -------------------------------------------------------------------------- replication */
 
+static void propagate(node *n, const kw_slice *argv, size_t argc) {
+    n->offset += resp_command_size(argv, argc);
+    n->config.peers.replicate(n->config.peers.arg, n->view->self, argv, argc, n->now_us);
+}
+
 void node_propagate(node *n, const kw_slice *argv, size_t argc) {
-    if (node_view_self(n->view)->primary) {
-        n->offset += resp_command_size(argv, argc);
-        n->config.peers.replicate(n->config.peers.arg, n->view->self, argv, argc, n->now_us);
+    const kw_slice multi = SLICE_LITERAL("MULTI");
+    if (!node_view_self(n->view)->primary) {
+        return;
+    }
+    if (n->wrap_due) {
+        n->wrap_due = false;
+        n->wrap_open = true;
+        propagate(n, &multi, 1);
+    }
+    propagate(n, argv, argc);
+}
+
+void node_wrap_begin(node *n, bool several) {
+    n->wrap_due = several;
+}
+
+void node_wrap_end(node *n) {
+    const kw_slice exec = SLICE_LITERAL("EXEC");
+    bool opened = n->wrap_open;
+    n->wrap_due = false;
+    n->wrap_open = false;
+    if (opened) {
+        propagate(n, &exec, 1);
     }
 }
 
@@ -60,6 +93,7 @@ void node_apply(node *n, const kw_slice *argv, size_t argc, uint64_t now_us) {
     call.command->run(&call);
     buffer_clear(call.out, APPLY_KEPT_BYTES);
     n->primary_link->flags &= ~(unsigned)SESSION_FAILED;
+    node_push_flush(n);
     n->offset += resp_command_size(argv, argc);
 }
 
@@ -73,6 +107,8 @@ static void note_change(void *arg, const keyspace_entry *e, keyspace_change chan
     if (change != KEY_REMOVED && change != KEY_EXPIRED) {
         node_block_touch(n);
     }
+    node_watch_changed(n, e, change);
+    node_push_changed(n, e);
 }
 
 /* ----------------------------------------------------------------------------- life */
@@ -92,6 +128,9 @@ kw_status node_new(const node_config *config, node_view *view, keyspace *keys, u
     n->ready = config->ready ? config->ready : &n->own_ready;
     list_init(&n->shaped);
     node_blocked_init(&n->blocked);
+    node_push_init(&n->push, n->mem, prng_next(&n->random));
+    relation_init(&n->watched, n->mem, prng_next(&n->random), WATCHED_MAX, WATCHED_BYTES_MAX);
+    buffer_init(&n->muted, n->mem, 0);
     n->primary_link = new_session(n, "", now_us);
     if (!n->primary_link) {
         mem_free(n->mem, n);
@@ -119,6 +158,9 @@ void node_free(node *n) {
     if (n) {
         assert(list_empty(&n->sessions));
         free_session(n, n->primary_link);
+        node_push_done(&n->push);
+        relation_done(&n->watched);
+        buffer_done(&n->muted);
         keyspace_free(n->keys);
         node_view_free(n->view);
         node_settings_done(&n->settings);
@@ -127,6 +169,8 @@ void node_free(node *n) {
 }
 
 void node_replace_keys(node *n, keyspace *keys, uint64_t offset) {
+    node_watch_replaced(n, keys);
+    node_push_changed(n, NULL);
     keyspace_free(n->keys);
     n->keys = keys;
     keys->listener = (keyspace_listener){n, note_change};
@@ -154,6 +198,16 @@ void node_session_free(node *n, node_session *s) {
     }
 }
 
+node_session *node_find_session(const node *n, uint64_t id) {
+    LIST_FOR_EACH(at, after, &n->sessions) {
+        node_session *s = LIST_ENTRY(at, node_session, in_node);
+        if (s->id == id) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
 void node_wake(node *n, node_session *s) {
     if (!list_linked(&s->in_ready)) {
         list_push_back(n->ready, &s->in_ready);
@@ -165,8 +219,34 @@ node_session *node_next_ready(list *ready) {
     return first ? LIST_ENTRY(first, node_session, in_ready) : NULL;
 }
 
+void node_pause(node *n, uint64_t until_us, bool all) {
+    bool lasts = n->pause_until_us > until_us;
+    n->pauses_all = all || (n->pause_until_us > 0 && n->pauses_all);
+    n->pause_until_us = lasts ? n->pause_until_us : until_us;
+}
+
+/* What a pause held back may run: each session's user has it read on. */
+static void let_go(node *n) {
+    LIST_FOR_EACH(at, after, &n->sessions) {
+        node_session *s = LIST_ENTRY(at, node_session, in_node);
+        if (s->holds & HOLD_PAUSED) {
+            s->holds &= ~(unsigned)HOLD_PAUSED;
+            node_wake(n, s);
+        }
+    }
+}
+
+void node_resume(node *n) {
+    n->pause_until_us = 0;
+    n->pauses_all = false;
+    let_go(n);
+}
+
 void node_tick(node *n, uint64_t now_us) {
     n->now_us = now_us;
+    if (n->pause_until_us > 0 && n->pause_until_us <= now_us) {
+        node_resume(n);
+    }
     if (node_view_self(n->view)->primary) {
         keyspace_expire_some(n->keys, &n->expire_cursor, SLOT_COUNT / 16, now_us / 1000);
     }
@@ -176,27 +256,14 @@ void node_tick(node *n, uint64_t now_us) {
     if (n->writes_paused_until_us != 0 && n->writes_paused_until_us <= now_us) {
         node_pause_writes(n, 0);
     }
+    node_push_flush(n);
 }
 
 void node_pause_writes(node *n, uint64_t until_us) {
     n->writes_paused_until_us = until_us;
-    LIST_FOR_EACH(at, after, &n->sessions) {
-        node_session *s = LIST_ENTRY(at, node_session, in_node);
-        if (until_us == 0 && (s->holds & HOLD_PAUSED)) {
-            s->holds &= ~(unsigned)HOLD_PAUSED;
-            node_wake(n, s);
-        }
+    if (until_us == 0) {
+        let_go(n);
     }
-}
-
-/* True if the command has to wait since writes are paused: it would write, or may (EXEC). */
-static bool is_paused(const node *n, const kw_slice *argv, size_t argc, uint64_t now_us) {
-    const node_command *container;
-    if (n->writes_paused_until_us <= now_us) {
-        return false;
-    }
-    const node_command *command = node_command_find(argv, argc, &container);
-    return command && (command->flags & (NODE_WRITES | NODE_EXEC));
 }
 
 void node_apply_settings(node *n) {
@@ -218,11 +285,13 @@ void node_apply_settings(node *n) {
 }
 
 uint64_t node_deadline_us(const node *n) {
-    uint64_t blocked_us = node_block_deadline_us(n);
-    uint64_t shaped_us = node_shaped_deadline_us(n);
-    uint64_t at_us = blocked_us < shaped_us ? blocked_us : shaped_us;
-    uint64_t paused_us = n->writes_paused_until_us;
-    return paused_us != 0 && paused_us < at_us ? paused_us : at_us;
+    const uint64_t others_us[] = {node_shaped_deadline_us(n), n->pause_until_us,
+                                  n->writes_paused_until_us};
+    uint64_t at_us = node_block_deadline_us(n);
+    for (size_t i = 0; i < sizeof others_us / sizeof *others_us; i++) {
+        at_us = others_us[i] != 0 && others_us[i] < at_us ? others_us[i] : at_us;
+    }
+    return at_us;
 }
 
 /* -------------------------------------------------------------------------- redirection */
@@ -286,12 +355,13 @@ static void answer_redirect(node_call *c, redirect_verdict verdict, int slot, ui
     }
 }
 
-bool call_is_served_here(node_call *c) {
+static redirect_verdict find_place(const node_call *c, int *ret_slot, uint16_t *ret_target) {
     const node *n = c->node;
     const node_session *s = c->session;
     bool exec = (c->command->flags & NODE_EXEC) != 0;
     redirect_facts facts = {
         .same_slot = true,
+        .shard_channel = (c->command->flags & NODE_CHANNEL) != 0,
         .is_migrate = (c->command->flags & NODE_MIGRATE) != 0,
         .brings_asking = (c->command->flags & NODE_ASKING) != 0,
         .asking = (s->flags & SESSION_ASKING) != 0,
@@ -314,12 +384,18 @@ bool call_is_served_here(node_call *c) {
     if (!exec) {
         take_keys(n, c->command, c->argv, c->argc, c->now_ms, &first_key, &facts);
     }
+    *ret_slot = slot_of_key(first_key);
+    return node_redirect_decide(&facts, ret_target);
+}
+
+bool call_is_served_here(node_call *c) {
+    int slot;
     uint16_t target = NODE_NOBODY;
-    redirect_verdict verdict = node_redirect_decide(&facts, &target);
+    redirect_verdict verdict = find_place(c, &slot, &target);
     if (verdict == REDIRECT_SERVE) {
         return true;
     }
-    answer_redirect(c, verdict, slot_of_key(first_key), target);
+    answer_redirect(c, verdict, slot, target);
     return false;
 }
 
@@ -355,7 +431,7 @@ static void reject_unknown(node_call *c) {
 static void reject(node_call *c, const char *text) {
     if (c->command && (c->command->flags & NODE_EXEC)) {
         const char *message = strncmp(text, "ERR ", 4) == 0 ? text + 4 : text;
-        session_discard(c->session);
+        node_discard(c->node, c->session);
         call_errorf(c, "EXECABORT Transaction discarded because of: %s", message);
         return;
     }
@@ -380,53 +456,150 @@ static bool is_http(const node_call *c) {
     return slice_is_nocase(c->argv[0], "post") || slice_is_nocase(c->argv[0], "host:");
 }
 
+typedef enum objection {
+    OBJECTION_NONE,
+    OBJECTION_UNKNOWN,
+    OBJECTION_ARITY,
+    OBJECTION_AUTH,
+    OBJECTION_ELSEWHERE, /* another node serves it, or none */
+    OBJECTION_READ_ONLY,
+    OBJECTION_SUBSCRIBED,
+    OBJECTION_MONITORS
+} objection;
+
+/* What the command does, or with EXEC those that were queued. */
+static unsigned effects_of(const node_call *c) {
+    bool exec = (c->command->flags & NODE_EXEC) != 0;
+    return c->command->flags | (exec ? c->session->queue_flags : 0);
+}
+
+/* In the servers' order. */
+static objection object_to(const node_call *c) {
+    const node_session *s = c->session;
+    int slot;
+    uint16_t target;
+    if (!c->command) {
+        return OBJECTION_UNKNOWN;
+    }
+    unsigned flags = c->command->flags;
+    if (!node_command_arity_fits(c->command, c->argc)) {
+        return OBJECTION_ARITY;
+    }
+    if (!(s->flags & SESSION_AUTHENTICATED) && !(flags & NODE_NO_AUTH)) {
+        return OBJECTION_AUTH;
+    }
+    bool judged = !(flags & NODE_EXEC) || (s->flags & SESSION_MULTI);
+    if (judged && find_place(c, &slot, &target) != REDIRECT_SERVE) {
+        return OBJECTION_ELSEWHERE;
+    }
+    if ((effects_of(c) & NODE_WRITES) && !node_view_self(c->node->view)->primary) {
+        return OBJECTION_READ_ONLY;
+    }
+    if (s->resp == 2 && !(flags & NODE_SUBSCRIBED) && session_is_subscribed(s)) {
+        return OBJECTION_SUBSCRIBED;
+    }
+    bool touches_data = (effects_of(c) & (NODE_WRITES | NODE_READS | NODE_MAY_REPLICATE)) != 0;
+    return touches_data && list_linked(&s->in_monitors) ? OBJECTION_MONITORS : OBJECTION_NONE;
+}
+
+static void refuse(node_call *c, objection why) {
+    node_session *s = c->session;
+    const char *name = c->command ? c->command->name : "";
+    char text[192]; /* our own names fit */
+    switch (why) {
+    case OBJECTION_NONE:
+        return;
+    case OBJECTION_UNKNOWN:
+        s->flags |= s->flags & SESSION_MULTI ? SESSION_DIRTY : 0;
+        reject_unknown(c);
+        return;
+    case OBJECTION_ARITY:
+        (void)snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command", name);
+        reject(c, text);
+        return;
+    case OBJECTION_AUTH:
+        reject(c, "NOAUTH Authentication required.");
+        return;
+    case OBJECTION_ELSEWHERE:
+        (void)call_is_served_here(c); /* it says where */
+        if (c->command->flags & NODE_EXEC) {
+            node_discard(c->node, s);
+        }
+        s->flags |= s->flags & SESSION_MULTI ? SESSION_DIRTY : 0;
+        return;
+    case OBJECTION_READ_ONLY:
+        reject(c, "READONLY You can't write against a read only replica.");
+        return;
+    case OBJECTION_SUBSCRIBED:
+        (void)snprintf(text, sizeof text,
+                       "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
+                       "QUIT / RESET are allowed in this context",
+                       name);
+        reject(c, text);
+        return;
+    case OBJECTION_MONITORS:
+        reject(c, "ERR Replica can't interact with the keyspace");
+        return;
+    }
+}
+
 static void judge_and_run(node_call *c) {
     node_session *s = c->session;
     if (is_http(c)) {
         s->flags |= SESSION_CLOSING;
         return;
     }
-    if (!c->command) {
-        if (s->flags & SESSION_MULTI) {
-            s->flags |= SESSION_DIRTY;
-        }
-        reject_unknown(c);
-        return;
+    if (c->command) {
+        s->last_command = c->command->name;
     }
-    s->last_command = c->command->name;
-    if (!node_command_arity_fits(c->command, c->argc)) {
-        char text[128];
-        (void)snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command",
-                       c->command->name); /* our own names fit */
-        reject(c, text);
-        return;
-    }
-    if (!(s->flags & SESSION_AUTHENTICATED) && !(c->command->flags & NODE_NO_AUTH)) {
-        reject(c, "NOAUTH Authentication required.");
-        return;
-    }
-    bool judged = !(c->command->flags & NODE_EXEC) || (s->flags & SESSION_MULTI);
-    if (judged && !call_is_served_here(c)) {
-        if (c->command->flags & NODE_EXEC) {
-            session_discard(s);
-        } else if (s->flags & SESSION_MULTI) {
-            s->flags |= SESSION_DIRTY;
-        }
-        return;
-    }
-    if ((c->command->flags & NODE_WRITES) && !node_view_self(c->node->view)->primary) {
-        reject(c, "READONLY You can't write against a read only replica.");
-        return;
-    }
-    if ((s->flags & SESSION_MULTI) && !(c->command->flags & NODE_NOT_QUEUED)) {
+    objection why = object_to(c);
+    if (why != OBJECTION_NONE) {
+        refuse(c, why);
+    } else if ((s->flags & SESSION_MULTI) && !(c->command->flags & NODE_NOT_QUEUED)) {
         queue(c);
-        return;
+    } else {
+        call_run(c);
     }
-    call_run(c);
 }
 
-static bool is_asking(const kw_slice *argv) {
-    return slice_is_nocase(argv[0], "asking");
+/* A pause: what would be refused is refused at once, the rest waits. */
+static bool must_wait(const node_call *c) {
+    const node *n = c->node;
+    if ((n->pause_until_us <= c->now_us && n->writes_paused_until_us <= c->now_us) || !c->command ||
+        list_linked(&c->session->in_monitors)) {
+        return false;
+    }
+    bool all = n->pause_until_us > c->now_us && n->pauses_all;
+    return (all || (effects_of(c) & (NODE_WRITES | NODE_MAY_REPLICATE))) &&
+           object_to(c) == OBJECTION_NONE;
+}
+
+static void hold_back(const node_call *c) {
+    uint64_t bytes;
+    node_session *s = c->session;
+    s->postponed = session_copy_arguments(s->mem, c->argv, c->argc, &bytes);
+    s->postponed_count = c->argc;
+    if (s->postponed) {
+        s->holds |= HOLD_PAUSED;
+    } else {
+        s->flags |= SESSION_FAILED;
+    }
+}
+
+/* ASKING, CLIENT CACHING and CLIENT REPLY SKIP hold for the command that follows them; with MULTI
+ * the first two hold to the end of its EXEC. */
+static void end_once_flags(node_session *s, const kw_slice *argv) {
+    if (!(s->flags & SESSION_MULTI)) {
+        if (!slice_is_nocase(argv[0], "asking")) {
+            s->flags &= ~(unsigned)SESSION_ASKING;
+        }
+        if (s->tracker && !slice_is_nocase(argv[0], "client")) {
+            s->tracker->flags &= ~(unsigned)TRACKING_CACHING;
+        }
+    }
+    bool skips = (s->flags & SESSION_SKIP_NEXT) != 0;
+    s->flags &= ~(unsigned)(SESSION_SKIP | SESSION_SKIP_NEXT);
+    s->flags |= skips ? SESSION_SKIP : 0;
 }
 
 /* Time may have leapt forward while the bytes of this turn were read: LAB TIME ADVANCE. */
@@ -438,8 +611,7 @@ static uint64_t time_in_lab(const node *n, uint64_t now_us) {
     return lab ? lab->now_us : now_us;
 }
 
-void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, uint64_t now_us) {
-    now_us = time_in_lab(n, now_us);
+static void run_one(node *n, node_session *s, const kw_slice *argv, size_t argc, uint64_t now_us) {
     node_call call = {
         .node = n,
         .session = s,
@@ -447,29 +619,58 @@ void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, u
         .argc = argc,
         .now_us = now_us,
         .now_ms = now_us / 1000,
-        .out = &s->out,
+        .out = node_reply_to(n, s),
     };
     call.command = node_command_find(argv, argc, &call.container);
     if (call.command && (call.command->flags & NODE_LAB) && !n->config.peers.control) {
         call.command = NULL;
     }
-    n->now_us = now_us;
+    if (must_wait(&call)) {
+        hold_back(&call);
+        return;
+    }
+    bool outermost = !n->running; /* else MIGRATE came back to its own node */
     n->command_count++;
     s->used_us = now_us;
+    if (outermost) {
+        node_push_begin(n, s);
+    }
     if (n->config.lab) {
         node_lab_run(&call, judge_and_run);
     } else {
         judge_and_run(&call);
     }
-    if ((s->flags & SESSION_ASKING) && !(s->flags & SESSION_MULTI) && !is_asking(argv)) {
-        s->flags &= ~(unsigned)SESSION_ASKING;
-    }
+    end_once_flags(s, argv);
     if (n->view->changed) {
         n->view->changed = false;
         node_view_judge(n->view);
         n->config.peers.announce(n->config.peers.arg, n->view->self);
     }
     node_serve_blocked(n);
+    if (outermost) {
+        node_push_end(n);
+        buffer_clear(&n->muted, MUTED_KEPT_BYTES);
+    }
+}
+
+static void execute(node *n, node_session *s, const kw_slice *argv, size_t argc, uint64_t now_us) {
+    n->now_us = time_in_lab(n, now_us);
+    run_one(n, s, argv, argc, n->now_us);
+}
+
+void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, uint64_t now_us) {
+    execute(n, s, argv, argc, now_us);
+    node_push_flush(n);
+}
+
+/* What a pause has held back, if it is over. */
+static void run_postponed(node *n, node_session *s, uint64_t now_us) {
+    kw_slice *argv = s->postponed;
+    if (argv && !s->holds) {
+        s->postponed = NULL;
+        execute(n, s, argv, s->postponed_count, now_us);
+        mem_free(n->mem, argv);
+    }
 }
 
 static void refuse_bytes(node *n, node_session *s) {
@@ -478,7 +679,7 @@ static void refuse_bytes(node *n, node_session *s) {
     s->flags |= SESSION_CLOSING;
 }
 
-void node_receive(node *n, node_session *s, buffer *in, uint64_t now_us, size_t out_max) {
+static void read_commands(node *n, node_session *s, buffer *in, uint64_t now_us, size_t out_max) {
     while (buffer_len(in) > 0 && buffer_len(&s->out) < out_max && !s->holds &&
            !(s->flags & (SESSION_CLOSING | SESSION_FAILED))) {
         const reader_limits limits = {
@@ -490,12 +691,8 @@ void node_receive(node *n, node_session *s, buffer *in, uint64_t now_us, size_t 
         case READER_MORE:
             return;
         case READER_COMMAND:
-            if (s->reader.argc > 0 && is_paused(n, s->reader.argv, s->reader.argc, now_us)) {
-                s->holds |= HOLD_PAUSED;
-                return;
-            }
             if (s->reader.argc > 0) {
-                node_execute(n, s, s->reader.argv, s->reader.argc, now_us);
+                execute(n, s, s->reader.argv, s->reader.argc, now_us);
             }
             buffer_consume(in, len);
             break;
@@ -507,4 +704,10 @@ void node_receive(node *n, node_session *s, buffer *in, uint64_t now_us, size_t 
             break;
         }
     }
+}
+
+void node_receive(node *n, node_session *s, buffer *in, uint64_t now_us, size_t out_max) {
+    run_postponed(n, s, now_us);
+    read_commands(n, s, in, now_us, out_max);
+    node_push_flush(n);
 }

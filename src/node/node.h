@@ -10,9 +10,11 @@
 #include "base/buffer.h"
 #include "node/node_block.h"
 #include "node/node_keyspace.h"
+#include "node/node_push.h"
 #include "node/node_session.h"
 #include "node/node_settings.h"
 #include "node/node_view.h"
+#include "node/node_watch.h"
 
 /* The server whose replies a node gives, byte for byte. */
 #define NODE_IMITATES "7.0.15"
@@ -33,6 +35,10 @@ typedef struct node_peers {
     size_t (*replicas_at)(void *arg, uint16_t self, uint64_t offset);
     /* A write was done here: the replicas are to do the same, at the same time of the clock. */
     void (*replicate)(void *arg, uint16_t self, const kw_slice *argv, size_t argc, uint64_t now_us);
+    /* A message was published here: the cluster's other nodes are to give it to their subscribers;
+     * of a shard channel (CHANNEL_SHARD), those of my shard. */
+    void (*publish)(void *arg, uint16_t self, channel_kind kind, kw_slice channel,
+                    kw_slice message);
     /* The replication offset that a peer has told of. */
     uint64_t (*offset_of)(void *arg, uint16_t peer);
     /* CLUSTER MEET: false if nobody answers at host:port. */
@@ -66,9 +72,17 @@ typedef struct node {
     list own_ready;
     list *ready; /* sessions that something happened to without their asking */
     node_blocked blocked;
+    node_push push;
+    relation watched;           /* keys and the sessions that watch them */
+    node_session *running;      /* whose command runs; NULL: none's */
+    buffer muted;               /* replies that nobody wants: CLIENT REPLY */
+    uint64_t pause_until_us;    /* CLIENT PAUSE; 0: none */
+    bool pauses_all;            /* ... not only writes */
     list shaped;                /* sessions whose output a fault shapes */
     node_session *primary_link; /* what is replicated to this node comes in by it */
     uint64_t now_us;            /* of the call that runs */
+    bool wrap_due;              /* MULTI goes before the next write that is propagated */
+    bool wrap_open;             /* it went, and EXEC is to follow */
     uint64_t offset;            /* bytes of commands propagated, or as a replica: received */
     uint64_t next_session_id;
     uint64_t started_us;
@@ -91,6 +105,8 @@ void node_free(node *n);
 /* `address` is the peer's, as text. NULL if memory is short. */
 KW_CHECKED node_session *node_session_new(node *n, const char *address, uint64_t now_us);
 void node_session_free(node *n, node_session *s);
+/* NULL: there is none of that id. */
+node_session *node_find_session(const node *n, uint64_t id);
 
 /* Reads whole commands off `in` and appends their replies to s->out, until nothing whole is left,
  * s->out holds out_max bytes or more, or the session is held, CLOSING or FAILED (look at its
@@ -104,6 +120,16 @@ void node_execute(node *n, node_session *s, const kw_slice *argv, size_t argc, u
 /* Something happened to a session that was not its own doing: there is output, it may read on, or
  * it is CLOSING. Its user hears of it by node_next_ready. */
 void node_wake(node *n, node_session *s);
+/* Where replies to the session's command go: nothing follows on a connection that closes. */
+static inline buffer *node_reply_to(node *n, node_session *s) {
+    return session_is_muted(s) || (s->flags & SESSION_CLOSING) ? &n->muted : &s->out;
+}
+/* Until then no command runs, or none that writes; a pause that lasts longer or holds more stays as
+ * it is. */
+void node_pause(node *n, uint64_t until_us, bool all);
+void node_resume(node *n);
+/* Forgets a session's transaction and what it watched. */
+void node_discard(node *n, node_session *s);
 /* Takes a session off a list of ready ones (node_config.ready); NULL: there is none. */
 node_session *node_next_ready(list *ready);
 
@@ -111,6 +137,9 @@ node_session *node_next_ready(list *ready);
 void node_apply(node *n, const kw_slice *argv, size_t argc, uint64_t now_us);
 /* Hands a write to the replicas and counts it into the offset. */
 void node_propagate(node *n, const kw_slice *argv, size_t argc);
+/* Around an EXEC: if it writes several times, its writes go in a transaction of their own. */
+void node_wrap_begin(node *n, bool several);
+void node_wrap_end(node *n);
 
 /* Removes some expired keys and ends the waiting of those whose time is over; call it ten times a
  * second or so, and at node_deadline_us. */

@@ -60,10 +60,6 @@ void node_unblock(node *n, node_session *s) {
     node_wake(n, s);
 }
 
-void node_block_touch(node *n) {
-    n->blocked.touched = n->blocked.count > 0;
-}
-
 static node_call call_of(node *n, const session_block *block) {
     return (node_call){
         .node = n,
@@ -73,9 +69,28 @@ static node_call call_of(node *n, const session_block *block) {
         .argc = block->argc,
         .now_us = n->now_us,
         .now_ms = n->now_us / 1000,
-        .out = &block->session->out,
+        .out = node_reply_to(n, block->session),
         .retried = true,
     };
+}
+
+bool node_end_waiting(node *n, node_session *s, const char *error) {
+    session_block *block = s->block;
+    if (!block) {
+        return false;
+    }
+    node_call call = call_of(n, block);
+    if (error) {
+        call_error(&call, error);
+    } else {
+        block->expire(&call);
+    }
+    node_unblock(n, s);
+    return true;
+}
+
+void node_block_touch(node *n) {
+    n->blocked.touched = n->blocked.count > 0;
 }
 
 /* True if it has waited long enough: its command gave a reply. */

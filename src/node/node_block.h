@@ -37,6 +37,9 @@ void node_redirect_blocked(struct node *n);
 /* Ends the waiting of those whose deadline has come. */
 void node_expire_blocked(struct node *n);
 uint64_t node_block_deadline_us(const struct node *n);
+/* CLIENT UNBLOCK: ends a session's waiting as if its time were over, or with `error` (not NULL).
+ * False: it does not wait. */
+bool node_end_waiting(struct node *n, struct node_session *s, const char *error);
 /* Ends a session's waiting without a reply: it is gone, or its reply was given. */
 void node_unblock(struct node *n, struct node_session *s);
 

@@ -66,6 +66,11 @@ void call_syntax_error(node_call *c) {
     call_error(c, "ERR syntax error");
 }
 
+void call_subcommand_error(node_call *c, const char *container) {
+    call_errorf(c, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
+                call_shown(c, 1), c->argv[1].data, container);
+}
+
 void call_out_of_memory(node_call *c) {
     call_error(c, "OOM command not allowed when used memory > 'maxmemory'.");
 }
@@ -137,6 +142,15 @@ bool call_read_integer(node_call *c, size_t index, int64_t *ret) {
     return false;
 }
 
+bool call_set_client_name(node_call *c, kw_slice name) {
+    if (!session_name_fits(name)) {
+        call_error(c, "ERR Client names cannot contain spaces, newlines or special characters.");
+        return false;
+    }
+    slice_copy(c->session->name, SESSION_NAME_SIZE, name);
+    return true;
+}
+
 keyspace_entry *call_find_key(node_call *c, kw_slice key) {
     bool own = node_view_self(c->node->view)->primary || c->session == c->node->primary_link;
     return own ? keyspace_find(c->node->keys, key, c->now_ms)
@@ -169,6 +183,7 @@ void call_run(node_call *c) {
     uint64_t version = c->node->keys->version;
     c->propagated = false;
     c->command->run(c);
+    node_push_called(c);
     if ((c->command->flags & NODE_WRITES) && !c->propagated && c->node->keys->version != version) {
         node_propagate(c->node, c->argv, c->argc);
     }

@@ -48,6 +48,8 @@ uint16_t call_port(const node_call *c, const node_peer *peer);
 /* "MOVED slot host:port", or ASK. */
 void call_redirect(node_call *c, const char *code, int slot, uint16_t target);
 void call_syntax_error(node_call *c);
+/* Of a container (upper case): argv[1] with too many arguments. */
+void call_subcommand_error(node_call *c, const char *container);
 void call_out_of_memory(node_call *c);
 void call_integer(node_call *c, int64_t value);
 void call_bulk(node_call *c, kw_slice s);
@@ -69,6 +71,9 @@ bool call_read_integer(node_call *c, size_t index, int64_t *ret);
 static inline bool call_argument_is(const node_call *c, size_t index, const char *word) {
     return index < c->argc && slice_is_nocase(c->argv[index], word);
 }
+
+/* False (and an error was given) if it is none. */
+bool call_set_client_name(node_call *c, kw_slice name);
 
 /* How many bytes of argv[index] to show in an error, as "%.*s" wants it. */
 static inline int call_shown(const node_call *c, size_t index) {

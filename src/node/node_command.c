@@ -8,45 +8,54 @@
 
 /* The order of names is that of strcmp: they are found by bisection. */
 static const node_command cluster_commands[] = {
-    {"cluster|addslots", serve_cluster_addslots, -3, 0, 0, 0, 0, NULL, 0},
-    {"cluster|addslotsrange", serve_cluster_addslotsrange, -4, 0, 0, 0, 0, NULL, 0},
-    {"cluster|bumpepoch", serve_cluster_bumpepoch, 2, 0, 0, 0, 0, NULL, 0},
-    {"cluster|count-failure-reports", serve_cluster_count_failure_reports, 3, 0, 0, 0, 0, NULL, 0},
+    {"cluster|addslots", serve_cluster_addslots, -3, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"cluster|addslotsrange", serve_cluster_addslotsrange, -4, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"cluster|bumpepoch", serve_cluster_bumpepoch, 2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"cluster|count-failure-reports", serve_cluster_count_failure_reports, 3, NODE_ADMIN, 0, 0, 0,
+     NULL, 0},
     {"cluster|countkeysinslot", serve_cluster_countkeysinslot, 3, 0, 0, 0, 0, NULL, 0},
-    {"cluster|delslots", serve_cluster_delslots, -3, 0, 0, 0, 0, NULL, 0},
-    {"cluster|delslotsrange", serve_cluster_delslotsrange, -4, 0, 0, 0, 0, NULL, 0},
-    {"cluster|failover", serve_cluster_failover, -2, 0, 0, 0, 0, NULL, 0},
-    {"cluster|flushslots", serve_cluster_flushslots, 2, 0, 0, 0, 0, NULL, 0},
-    {"cluster|forget", serve_cluster_forget, 3, 0, 0, 0, 0, NULL, 0},
+    {"cluster|delslots", serve_cluster_delslots, -3, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"cluster|delslotsrange", serve_cluster_delslotsrange, -4, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"cluster|failover", serve_cluster_failover, -2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"cluster|flushslots", serve_cluster_flushslots, 2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"cluster|forget", serve_cluster_forget, 3, NODE_ADMIN, 0, 0, 0, NULL, 0},
     {"cluster|getkeysinslot", serve_cluster_getkeysinslot, 4, 0, 0, 0, 0, NULL, 0},
     {"cluster|help", serve_help, 2, 0, 0, 0, 0, NULL, 0},
     {"cluster|info", serve_cluster_info, 2, 0, 0, 0, 0, NULL, 0},
     {"cluster|keyslot", serve_cluster_keyslot, 3, 0, 0, 0, 0, NULL, 0},
     {"cluster|links", serve_cluster_links, 2, 0, 0, 0, 0, NULL, 0},
-    {"cluster|meet", serve_cluster_meet, -4, 0, 0, 0, 0, NULL, 0},
+    {"cluster|meet", serve_cluster_meet, -4, NODE_ADMIN, 0, 0, 0, NULL, 0},
     {"cluster|myid", serve_cluster_myid, 2, 0, 0, 0, 0, NULL, 0},
     {"cluster|nodes", serve_cluster_nodes, 2, 0, 0, 0, 0, NULL, 0},
-    {"cluster|replicas", serve_cluster_replicas, 3, 0, 0, 0, 0, NULL, 0},
-    {"cluster|replicate", serve_cluster_replicate, 3, 0, 0, 0, 0, NULL, 0},
-    {"cluster|reset", serve_cluster_reset, -2, 0, 0, 0, 0, NULL, 0},
-    {"cluster|saveconfig", serve_cluster_saveconfig, 2, 0, 0, 0, 0, NULL, 0},
-    {"cluster|set-config-epoch", serve_cluster_set_config_epoch, 3, 0, 0, 0, 0, NULL, 0},
-    {"cluster|setslot", serve_cluster_setslot, -4, 0, 0, 0, 0, NULL, 0},
+    {"cluster|replicas", serve_cluster_replicas, 3, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"cluster|replicate", serve_cluster_replicate, 3, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"cluster|reset", serve_cluster_reset, -2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"cluster|saveconfig", serve_cluster_saveconfig, 2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"cluster|set-config-epoch", serve_cluster_set_config_epoch, 3, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"cluster|setslot", serve_cluster_setslot, -4, NODE_ADMIN, 0, 0, 0, NULL, 0},
     {"cluster|shards", serve_cluster_shards, 2, 0, 0, 0, 0, NULL, 0},
-    {"cluster|slaves", serve_cluster_replicas, 3, 0, 0, 0, 0, NULL, 0},
+    {"cluster|slaves", serve_cluster_replicas, 3, NODE_ADMIN, 0, 0, 0, NULL, 0},
     {"cluster|slots", serve_cluster_slots, 2, 0, 0, 0, 0, NULL, 0},
 };
 
 static const node_command client_commands[] = {
+    {"client|caching", serve_client_caching, 3, 0, 0, 0, 0, NULL, 0},
     {"client|getname", serve_client_getname, 2, 0, 0, 0, 0, NULL, 0},
+    {"client|getredir", serve_client_getredir, 2, 0, 0, 0, 0, NULL, 0},
     {"client|help", serve_help, 2, 0, 0, 0, 0, NULL, 0},
     {"client|id", serve_client_id, 2, 0, 0, 0, 0, NULL, 0},
     {"client|info", serve_client_info, 2, 0, 0, 0, 0, NULL, 0},
-    {"client|list", serve_client_list, -2, 0, 0, 0, 0, NULL, 0},
-    {"client|no-evict", serve_client_no_evict, 3, 0, 0, 0, 0, NULL, 0},
+    {"client|kill", serve_client_kill, -3, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"client|list", serve_client_list, -2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"client|no-evict", serve_client_no_evict, 3, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"client|pause", serve_client_pause, -3, NODE_ADMIN, 0, 0, 0, NULL, 0},
     {"client|reply", serve_client_reply, 3, 0, 0, 0, 0, NULL, 0},
     {"client|setinfo", serve_client_setinfo, 4, 0, 0, 0, 0, NULL, 0},
     {"client|setname", serve_client_setname, 3, 0, 0, 0, 0, NULL, 0},
+    {"client|tracking", serve_client_tracking, -3, 0, 0, 0, 0, NULL, 0},
+    {"client|trackinginfo", serve_client_trackinginfo, 2, 0, 0, 0, 0, NULL, 0},
+    {"client|unblock", serve_client_unblock, -3, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"client|unpause", serve_client_unpause, 2, NODE_ADMIN, 0, 0, 0, NULL, 0},
 };
 
 static const node_command command_commands[] = {
@@ -59,11 +68,20 @@ static const node_command command_commands[] = {
 };
 
 static const node_command config_commands[] = {
-    {"config|get", serve_config_get, -3, 0, 0, 0, 0, NULL, 0},
+    {"config|get", serve_config_get, -3, NODE_ADMIN, 0, 0, 0, NULL, 0},
     {"config|help", serve_help, 2, 0, 0, 0, 0, NULL, 0},
-    {"config|resetstat", serve_config_resetstat, 2, 0, 0, 0, 0, NULL, 0},
-    {"config|rewrite", serve_config_rewrite, 2, 0, 0, 0, 0, NULL, 0},
-    {"config|set", serve_config_set, -4, 0, 0, 0, 0, NULL, 0},
+    {"config|resetstat", serve_config_resetstat, 2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"config|rewrite", serve_config_rewrite, 2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"config|set", serve_config_set, -4, NODE_ADMIN, 0, 0, 0, NULL, 0},
+};
+
+static const node_command pubsub_commands[] = {
+    {"pubsub|channels", serve_pubsub_channels, -2, 0, 0, 0, 0, NULL, 0},
+    {"pubsub|help", serve_help, 2, 0, 0, 0, 0, NULL, 0},
+    {"pubsub|numpat", serve_pubsub_numpat, 2, 0, 0, 0, 0, NULL, 0},
+    {"pubsub|numsub", serve_pubsub_numsub, -2, 0, 0, 0, 0, NULL, 0},
+    {"pubsub|shardchannels", serve_pubsub_shardchannels, -2, 0, 0, 0, 0, NULL, 0},
+    {"pubsub|shardnumsub", serve_pubsub_shardnumsub, -2, 0, 0, 0, 0, NULL, 0},
 };
 
 #define CONTAINER(name, arity, run, table)                                                         \
@@ -105,6 +123,7 @@ static const node_command commands[] = {
     {"keys", serve_keys, 2, NODE_READS, 0, 0, 0, NULL, 0},
     {"mget", serve_mget, -2, NODE_READS, 1, -1, 1, NULL, 0},
     {"migrate", serve_migrate, -6, NODE_WRITES | NODE_MIGRATE, 3, 3, 1, NULL, 0},
+    {"monitor", serve_monitor, 1, NODE_ADMIN, 0, 0, 0, NULL, 0},
     {"mset", serve_mset, -3, NODE_WRITES, 1, -1, 2, NULL, 0},
     {"msetnx", serve_msetnx, -3, NODE_WRITES, 1, -1, 2, NULL, 0},
     {"multi", serve_multi, 1, NODE_NOT_QUEUED, 0, 0, 0, NULL, 0},
@@ -112,16 +131,20 @@ static const node_command commands[] = {
     {"pexpire", serve_pexpire, -3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"pexpireat", serve_pexpireat, -3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"pexpiretime", serve_pexpiretime, 2, NODE_READS, 1, 1, 1, NULL, 0},
-    {"ping", serve_ping, -1, 0, 0, 0, 0, NULL, 0},
+    {"ping", serve_ping, -1, NODE_SUBSCRIBED, 0, 0, 0, NULL, 0},
     {"psetex", serve_psetex, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"psubscribe", serve_psubscribe, -2, NODE_SUBSCRIBED, 0, 0, 0, NULL, 0},
     {"pttl", serve_pttl, 2, NODE_READS, 1, 1, 1, NULL, 0},
-    {"quit", serve_quit, -1, NODE_NO_AUTH | NODE_NOT_QUEUED, 0, 0, 0, NULL, 0},
+    {"publish", serve_publish, 3, NODE_MAY_REPLICATE, 0, 0, 0, NULL, 0},
+    CONTAINER("pubsub", -2, NULL, pubsub_commands),
+    {"punsubscribe", serve_punsubscribe, -1, NODE_SUBSCRIBED, 0, 0, 0, NULL, 0},
+    {"quit", serve_quit, -1, NODE_NO_AUTH | NODE_NOT_QUEUED | NODE_SUBSCRIBED, 0, 0, 0, NULL, 0},
     {"randomkey", serve_randomkey, 1, NODE_READS, 0, 0, 0, NULL, 0},
     {"readonly", serve_readonly, 1, 0, 0, 0, 0, NULL, 0},
     {"readwrite", serve_readwrite, 1, 0, 0, 0, 0, NULL, 0},
     {"rename", serve_rename, 3, NODE_WRITES, 1, 2, 1, NULL, 0},
     {"renamenx", serve_renamenx, 3, NODE_WRITES, 1, 2, 1, NULL, 0},
-    {"reset", serve_reset, 1, NODE_NO_AUTH | NODE_NOT_QUEUED, 0, 0, 0, NULL, 0},
+    {"reset", serve_reset, 1, NODE_NO_AUTH | NODE_NOT_QUEUED | NODE_SUBSCRIBED, 0, 0, 0, NULL, 0},
     {"restore", serve_restore, -4, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"restore-asking", serve_restore, -4, NODE_WRITES | NODE_ASKING, 1, 1, 1, NULL, 0},
     {"role", serve_role, 1, 0, 0, 0, 0, NULL, 0},
@@ -131,13 +154,18 @@ static const node_command commands[] = {
     {"setex", serve_setex, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"setnx", serve_setnx, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"setrange", serve_setrange, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"spublish", serve_spublish, 3, NODE_CHANNEL | NODE_MAY_REPLICATE, 1, 1, 1, NULL, 0},
+    {"ssubscribe", serve_ssubscribe, -2, NODE_CHANNEL | NODE_SUBSCRIBED, 1, -1, 1, NULL, 0},
     {"strlen", serve_strlen, 2, NODE_READS, 1, 1, 1, NULL, 0},
+    {"subscribe", serve_subscribe, -2, NODE_SUBSCRIBED, 0, 0, 0, NULL, 0},
     {"substr", serve_getrange, 4, NODE_READS, 1, 1, 1, NULL, 0},
+    {"sunsubscribe", serve_sunsubscribe, -1, NODE_CHANNEL | NODE_SUBSCRIBED, 1, -1, 1, NULL, 0},
     {"time", serve_time, 1, 0, 0, 0, 0, NULL, 0},
     {"touch", serve_touch, -2, NODE_READS, 1, -1, 1, NULL, 0},
     {"ttl", serve_ttl, 2, NODE_READS, 1, 1, 1, NULL, 0},
     {"type", serve_type, 2, NODE_READS, 1, 1, 1, NULL, 0},
     {"unlink", serve_del, -2, NODE_WRITES, 1, -1, 1, NULL, 0},
+    {"unsubscribe", serve_unsubscribe, -1, NODE_SUBSCRIBED, 0, 0, 0, NULL, 0},
     {"unwatch", serve_unwatch, 1, 0, 0, 0, 0, NULL, 0},
     {"wait", serve_wait, 3, 0, 0, 0, 0, NULL, 0},
     {"watch", serve_watch, -2, NODE_NOT_QUEUED, 1, -1, 1, NULL, 0},
@@ -251,6 +279,9 @@ bool node_command_keys(const node_command *command, const kw_slice *argv, size_t
     }
     size_t step = (size_t)command->key_step;
     size_t first = (size_t)command->first_key;
+    if (first >= argc) {
+        return false;
+    }
     size_t last =
         command->last_key < 0 ? argc - (size_t)-command->last_key : (size_t)command->last_key;
     last = first + (last - first) / step * step;

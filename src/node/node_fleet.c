@@ -94,6 +94,29 @@ static void synchronise(node_fleet *f, member *m, uint16_t primary) {
     }
 }
 
+/* True if a message goes from one node to the other: whom it knows, and of a shard channel only
+ * those of its shard. */
+static bool hears_messages(const node_fleet *f, uint16_t from, uint16_t to, bool shard_only) {
+    const node_view *view = f->members[from]->node->view;
+    if (to == from || to >= view->peer_count || !f->members[to]->node) {
+        return false;
+    }
+    const node_peer *peer = &view->peers[to];
+    bool meant = !shard_only || peer->primary_of == node_view_self(view)->primary_of;
+    return peer->known && meant && fleet_reaches(f, from, to);
+}
+
+static void publish(void *arg, uint16_t self, channel_kind kind, kw_slice channel,
+                    kw_slice message) {
+    node_fleet *f = arg;
+    for (uint16_t i = 0; i < f->count; i++) {
+        if (hears_messages(f, self, i, kind == CHANNEL_SHARD)) {
+            /* their number is not told */
+            (void)node_publish(f->members[i]->node, kind, channel, message);
+        }
+    }
+}
+
 static bool deliver(void *arg, kw_slice host, uint16_t port, const kw_slice *auth,
                     size_t auth_count, const kw_slice *argv, size_t argc, uint64_t now_us,
                     buffer *reply) {
@@ -111,7 +134,7 @@ static bool deliver(void *arg, kw_slice host, uint16_t port, const kw_slice *aut
         buffer_clear(&s->out, SIZE_MAX);
         node_execute(target, s, argv, argc, now_us);
     }
-    bool answered = buffer_append_slice(reply, buffer_slice(&s->out));
+    bool answered = !s->holds && buffer_append_slice(reply, buffer_slice(&s->out));
     node_session_free(target, s);
     return answered;
 }
@@ -169,6 +192,7 @@ void fleet_settle(node_fleet *f) {
         }
         node_view_judge(m->node->view);
         node_redirect_blocked(m->node);
+        node_follow_channels(m->node);
         uint16_t primary = node_view_self(m->node->view)->primary_of;
         const node *source = f->members[primary]->node;
         if (fleet_is_primary(m->node)) {
@@ -235,7 +259,7 @@ static kw_status start_node(node_fleet *f, node_view *view, keyspace *keys, uint
         .seed = prng_next(&f->random),
         .user = f->config.user,
         .password = f->config.password,
-        .peers = {f, deliver, announce, replicas_at, replicate, offset_of, fleet_meet,
+        .peers = {f, deliver, announce, replicas_at, replicate, publish, offset_of, fleet_meet,
                   fleet_take_over_by_hand, fleet_failure_reports,
                   f->config.control ? control : NULL},
         .ready = &f->ready,

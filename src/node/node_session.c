@@ -1,5 +1,7 @@
 #include "node/node_session.h"
 
+#include "node/node_command.h"
+
 /* Room for one more element of `size` bytes; NULL if memory is short, *array then untouched. */
 static void *grow(const mem *m, void *array, size_t count, size_t *capacity, size_t size) {
     if (count < *capacity) {
@@ -50,6 +52,7 @@ bool session_queue(node_session *s, const struct node_command *command, const kw
     }
     s->queue[s->queue_count++] = (session_queued){command, copy, argc};
     s->queue_bytes += bytes;
+    s->queue_flags |= command->flags;
     return true;
 }
 
@@ -62,36 +65,15 @@ void session_discard(node_session *s) {
     s->queue_count = 0;
     s->queue_capacity = 0;
     s->queue_bytes = 0;
+    s->queue_flags = 0;
     s->flags &= ~(unsigned)(SESSION_MULTI | SESSION_DIRTY);
-    session_unwatch(s);
 }
 
-bool session_watch(node_session *s, kw_slice key, uint64_t version) {
-    for (size_t i = 0; i < s->watched_count; i++) {
-        if (slice_equal(key, slice_of(s->watched[i].key, s->watched[i].key_len))) {
-            return true;
+bool session_name_fits(kw_slice name) {
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.data[i] < '!' || name.data[i] > '~') {
+            return false;
         }
     }
-    session_watched *watched =
-        grow(s->mem, s->watched, s->watched_count, &s->watched_capacity, sizeof *watched);
-    if (!watched) {
-        return false;
-    }
-    s->watched = watched;
-    char *copy = mem_strndup(s->mem, key.data, key.len);
-    if (!copy) {
-        return false;
-    }
-    s->watched[s->watched_count++] = (session_watched){copy, key.len, version};
-    return true;
-}
-
-void session_unwatch(node_session *s) {
-    for (size_t i = 0; i < s->watched_count; i++) {
-        mem_free(s->mem, s->watched[i].key);
-    }
-    mem_free(s->mem, s->watched);
-    s->watched = NULL;
-    s->watched_count = 0;
-    s->watched_capacity = 0;
+    return name.len < SESSION_NAME_SIZE;
 }

@@ -20,29 +20,31 @@ enum {
     SESSION_CLOSING = 1u << 5, /* to be closed once its replies are written */
     SESSION_FAILED = 1u << 6,  /* memory was short: a reply is missing, close it now */
     SESSION_TLS = 1u << 16,    /* came over TLS: it is told of TLS ports */
+    SESSION_STALE = 1u << 7,   /* a watched key changed: EXEC does nothing */
+    SESSION_REPLY_OFF = 1u << 8,
+    SESSION_SKIP_NEXT = 1u << 9, /* CLIENT REPLY SKIP was given, */
+    SESSION_SKIP = 1u << 10,     /* ... and this is the command that it was given for */
+    SESSION_NO_EVICT = 1u << 11,
 };
 
 /* Why a session reads no commands for now; any of them is enough. */
 enum {
     HOLD_BLOCKED = 1u << 0, /* its command waits: node_block.h */
     HOLD_FAULT = 1u << 1,   /* its replies are kept back: node_output.h */
-    HOLD_PAUSED = 1u << 2,  /* it wants to write, and writes are paused: node_pause_writes */
+    HOLD_PAUSED = 1u << 2,  /* a pause holds its command back: node_pause, node_pause_writes */
 };
 
 struct node_command;
 struct session_block;
+struct subscriber;
+struct tracker;
+struct watcher;
 
 typedef struct session_queued {
     const struct node_command *command;
     kw_slice *argv; /* one block, the bytes after the slices */
     size_t argc;
 } session_queued;
-
-typedef struct session_watched {
-    char *key;
-    size_t key_len;
-    uint64_t version; /* of the entry, 0: it was missing */
-} session_watched;
 
 typedef struct node_session {
     list in_node;
@@ -68,9 +70,13 @@ typedef struct node_session {
     size_t queue_count;
     size_t queue_capacity;
     uint64_t queue_bytes;
-    session_watched *watched;
-    size_t watched_count;
-    size_t watched_capacity;
+    unsigned queue_flags;          /* of all commands in it */
+    struct watcher *watcher;       /* NULL: watches no key */
+    struct subscriber *subscriber; /* NULL: never subscribed */
+    struct tracker *tracker;       /* NULL: never tracked */
+    list in_monitors;
+    kw_slice *postponed; /* the command while HOLD_PAUSED, in one block */
+    size_t postponed_count;
 } node_session;
 
 /* All arguments in one block: first the slices, then their bytes; NULL if memory is short. */
@@ -80,11 +86,15 @@ KW_CHECKED kw_slice *session_copy_arguments(const mem *m, const kw_slice *argv, 
 /* Copies a command into the transaction; false if memory is short. */
 KW_CHECKED bool session_queue(node_session *s, const struct node_command *command,
                               const kw_slice *argv, size_t argc);
-/* Forgets the transaction and all that was watched. */
+/* Forgets the transaction, not what was watched. */
 void session_discard(node_session *s);
 
-/* Remembers a key's version; a key already watched keeps its first one. */
-KW_CHECKED bool session_watch(node_session *s, kw_slice key, uint64_t version);
-void session_unwatch(node_session *s);
+/* As CLIENT SETNAME takes it: of printable bytes other than spaces, and not too long. */
+bool session_name_fits(kw_slice name);
+
+/* Its replies are not to be given: CLIENT REPLY. */
+static inline bool session_is_muted(const node_session *s) {
+    return (s->flags & (SESSION_REPLY_OFF | SESSION_SKIP)) != 0;
+}
 
 #endif

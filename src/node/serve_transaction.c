@@ -1,22 +1,6 @@
 #include "node/node_call.h"
 #include "node/node_handlers.h"
 
-static uint64_t key_version(const node_call *c, kw_slice key) {
-    const keyspace_entry *e = keyspace_peek(c->node->keys, key, c->now_ms);
-    return e ? e->version : 0;
-}
-
-static bool watched_changed(const node_call *c) {
-    const node_session *s = c->session;
-    for (size_t i = 0; i < s->watched_count; i++) {
-        const session_watched *w = &s->watched[i];
-        if (key_version(c, slice_of(w->key, w->key_len)) != w->version) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void serve_multi(node_call *c) {
     if (c->session->flags & SESSION_MULTI) {
         call_error(c, "ERR MULTI calls can not be nested");
@@ -31,7 +15,7 @@ void serve_discard(node_call *c) {
         call_error(c, "ERR DISCARD without MULTI");
         return;
     }
-    session_discard(c->session);
+    node_discard(c->node, c->session);
     call_ok(c);
 }
 
@@ -40,8 +24,9 @@ void serve_watch(node_call *c) {
         call_error(c, "ERR WATCH inside MULTI is not allowed");
         return;
     }
+    node_watch_expire(c->node, c->session);
     for (size_t i = 1; i < c->argc; i++) {
-        if (!session_watch(c->session, c->argv[i], key_version(c, c->argv[i]))) {
+        if (!node_watch(c->node, c->session, c->argv[i])) {
             call_out_of_memory(c);
             return;
         }
@@ -50,13 +35,21 @@ void serve_watch(node_call *c) {
 }
 
 void serve_unwatch(node_call *c) {
-    session_unwatch(c->session);
+    node_unwatch(c->node, c->session);
     call_ok(c);
+}
+
+static size_t count_writes(const node_session *s) {
+    size_t count = 0;
+    for (size_t i = 0; i < s->queue_count; i++) {
+        count += (s->queue[i].command->flags & NODE_WRITES) != 0;
+    }
+    return count;
 }
 
 static void run_queued(node_call *c) {
     node_session *s = c->session;
-    session_unwatch(s);
+    node_unwatch(c->node, s);
     call_array(c, s->queue_count);
     for (size_t i = 0; i < s->queue_count; i++) {
         const session_queued *q = &s->queue[i];
@@ -65,6 +58,7 @@ static void run_queued(node_call *c) {
         queued.argv = q->argv;
         queued.argc = q->argc;
         queued.in_exec = true;
+        queued.out = node_reply_to(c->node, s);
         call_run(&queued);
     }
 }
@@ -75,12 +69,15 @@ void serve_exec(node_call *c) {
         call_error(c, "ERR EXEC without MULTI");
         return;
     }
+    node_watch_expire(c->node, s);
     if (s->flags & SESSION_DIRTY) {
         call_error(c, "EXECABORT Transaction discarded because of previous errors.");
-    } else if (watched_changed(c)) {
+    } else if (s->flags & SESSION_STALE) {
         call_null_array(c);
     } else {
+        node_wrap_begin(c->node, count_writes(s) > 1);
         run_queued(c);
+        node_wrap_end(c->node);
     }
-    session_discard(s);
+    node_discard(c->node, s);
 }

@@ -401,8 +401,6 @@ static void admin_errors_are_the_servers(void **state) {
         {"CLUSTER BUMPEPOCH", "+BUMPED 4\r\n"},
         {"CLUSTER BUMPEPOCH", "+STILL 4\r\n"},
         {"SELECT 1", "-ERR SELECT is not allowed in cluster mode\r\n"},
-        {"CLIENT REPLY OFF",
-         "-ERR this node always replies: CLIENT REPLY OFF and SKIP are refused\r\n"},
     };
     driver_expect_rows(&d, 0, rows, COUNT_OF(rows));
     driver_stop(&d);
