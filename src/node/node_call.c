@@ -151,14 +151,46 @@ bool call_set_client_name(node_call *c, kw_slice name) {
     return true;
 }
 
-keyspace_entry *call_find_key(node_call *c, kw_slice key) {
+bool call_read_in_range(node_call *c, size_t index, int64_t min, int64_t max, const char *message,
+                        int64_t *ret) {
+    int64_t value;
+    if (!number_read_integer(c->argv[index], &value)) {
+        call_error(c, message ? message : "ERR value is not an integer or out of range");
+        return false;
+    }
+    if (value < min || value > max) {
+        if (message) {
+            call_error(c, message);
+        } else {
+            call_errorf(c, "ERR value is out of range, value must between %lld and %lld",
+                        (long long)min, (long long)max);
+        }
+        return false;
+    }
+    *ret = value;
+    return true;
+}
+
+static keyspace_entry *look(node_call *c, kw_slice key) {
     bool own = node_view_self(c->node->view)->primary || c->session == c->node->primary_link;
     return own ? keyspace_find(c->node->keys, key, c->now_ms)
                : keyspace_peek(c->node->keys, key, c->now_ms);
 }
 
+keyspace_entry *call_find_key(node_call *c, kw_slice key) {
+    keyspace_entry *e = look(c, key);
+    if (e) {
+        e->used_ms = c->now_ms;
+    }
+    return e;
+}
+
 keyspace_entry *call_find(node_call *c, size_t index) {
     return call_find_key(c, c->argv[index]);
+}
+
+keyspace_entry *call_look(node_call *c, size_t index) {
+    return look(c, c->argv[index]);
 }
 
 void call_wrong_type(node_call *c) {
@@ -182,6 +214,7 @@ void call_propagate(node_call *c, const kw_slice *argv, size_t argc) {
 void call_run(node_call *c) {
     uint64_t version = c->node->keys->version;
     c->propagated = false;
+    c->node->keys->now_ms = c->now_ms;
     c->command->run(c);
     node_push_called(c);
     if ((c->command->flags & NODE_WRITES) && !c->propagated && c->node->keys->version != version) {

@@ -68,6 +68,9 @@ void call_resp3(node_call *c, const char *resp3);
 
 /* argv[index] as the servers read integers; false (and an error was given) if it is none. */
 bool call_read_integer(node_call *c, size_t index, int64_t *ret);
+/* The same in min..max; message NULL: the servers' usual ones. */
+bool call_read_in_range(node_call *c, size_t index, int64_t min, int64_t max, const char *message,
+                        int64_t *ret);
 static inline bool call_argument_is(const node_call *c, size_t index, const char *word) {
     return index < c->argc && slice_is_nocase(c->argv[index], word);
 }
@@ -84,6 +87,8 @@ static inline int call_shown(const node_call *c, size_t index) {
  * replica: there it goes when the primary says so. */
 keyspace_entry *call_find_key(node_call *c, kw_slice key);
 keyspace_entry *call_find(node_call *c, size_t index);
+/* The same, but the key does not count as used: EXISTS, TTL, OBJECT ... */
+keyspace_entry *call_look(node_call *c, size_t index);
 /* The same if its value is of that kind (NULL: a string) or it is missing (*ret NULL); else false,
  * and WRONGTYPE was answered. */
 KW_CHECKED bool call_find_kind(node_call *c, size_t index, const value_kind *kind,

@@ -1,5 +1,10 @@
 #include "node/node_keyspace.h"
 
+#include "node/node_number.h"
+
+/* A server keeps a string up to this length in its object: "embstr". */
+#define EMBEDDED_STRING_MAX 44
+
 keyspace *keyspace_new(const mem *m, uint64_t seed) {
     keyspace *ks = mem_calloc(m, 1, sizeof *ks);
     if (!ks) {
@@ -86,6 +91,7 @@ static keyspace_entry *add_entry(keyspace *ks, kw_slice key) {
         memcpy(e->key, key.data, key.len);
     }
     e->key_len = key.len;
+    e->used_ms = ks->now_ms;
     if (!map_set(&ks->entries, key, e, NULL)) {
         mem_free(ks->mem, e);
         return NULL;
@@ -193,6 +199,7 @@ bool keyspace_set(keyspace *ks, kw_slice key, kw_slice value, uint64_t expire_ms
         memmove(e->value, value.data, value.len);
     }
     e->value_len = value.len;
+    e->encoding = NULL;
     change_entry(ks, e, expire_ms, added ? KEY_ADDED : KEY_CHANGED);
     return true;
 }
@@ -216,7 +223,13 @@ bool keyspace_put(keyspace *ks, kw_slice key, const value_kind *kind, void *obje
 
 bool keyspace_copy(keyspace *ks, const keyspace_entry *from, kw_slice key) {
     if (!from->kind) {
-        return keyspace_set(ks, key, keyspace_value(from), from->expire_ms);
+        const char *encoding = from->encoding;
+        bool set = keyspace_set(ks, key, keyspace_value(from), from->expire_ms);
+        if (set) {
+            keyspace_entry *e = map_get(&ks->entries, key);
+            e->encoding = encoding;
+        }
+        return set;
     }
     void *object = from->kind->clone(ks->mem, from->object);
     if (!object) {
@@ -233,6 +246,23 @@ void keyspace_touch(keyspace *ks, keyspace_entry *e) {
     change_entry(ks, e, e->expire_ms, KEY_CHANGED);
 }
 
+const char *keyspace_encoding(const keyspace_entry *e) {
+    int64_t integer;
+    if (e->kind) {
+        return e->kind->encoding(e->object);
+    }
+    if (e->encoding) {
+        return e->encoding;
+    }
+    return number_read_integer(keyspace_value(e), &integer) ? "int"
+           : e->value_len <= EMBEDDED_STRING_MAX            ? "embstr"
+                                                            : "raw";
+}
+
+void keyspace_mark_text(keyspace_entry *e) {
+    e->encoding = e->value_len <= EMBEDDED_STRING_MAX ? "embstr" : "raw";
+}
+
 char *keyspace_resize(keyspace *ks, keyspace_entry *e, size_t len) {
     if (!make_room(ks, e, len)) {
         return NULL;
@@ -241,6 +271,7 @@ char *keyspace_resize(keyspace *ks, keyspace_entry *e, size_t len) {
         memset(e->value + e->value_len, 0, len - e->value_len);
     }
     e->value_len = len;
+    e->encoding = "raw";
     keyspace_touch(ks, e);
     return e->value;
 }

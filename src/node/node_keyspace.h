@@ -15,8 +15,10 @@ typedef struct keyspace_entry {
     list in_slot;
     uint64_t expire_ms;
     uint64_t version;       /* of the keyspace when it was last changed */
+    uint64_t used_ms;       /* when a command last looked at it */
     const value_kind *kind; /* NULL: a string */
     void *object;           /* of that kind */
+    const char *encoding;   /* of a string: "raw" or "embstr" if its bytes do not tell; or NULL */
     char *value;            /* of a string */
     size_t value_len;
     size_t value_capacity;
@@ -48,6 +50,7 @@ typedef struct keyspace_slot {
 typedef struct keyspace {
     const mem *mem;
     uint64_t version; /* grows with each change: for WATCH */
+    uint64_t now_ms;  /* of the command that runs: keys that it makes are used then */
     map entries;
     keyspace_slot *pages[SLOT_COUNT / KEYSPACE_PAGE_SLOTS]; /* NULL: no key was there ever */
     size_t expiring_count;
@@ -85,6 +88,12 @@ KW_CHECKED bool keyspace_set(keyspace *ks, kw_slice key, kw_slice value, uint64_
 /* The same with an object, which is taken over; on failure it stays the caller's. */
 KW_CHECKED bool keyspace_put(keyspace *ks, kw_slice key, const value_kind *kind, void *object,
                              uint64_t expire_ms);
+/* As OBJECT ENCODING tells it. */
+const char *keyspace_encoding(const keyspace_entry *e);
+
+/* The string is not to be told as an integer, even if it reads as one. */
+void keyspace_mark_text(keyspace_entry *e);
+
 /* Sets `key` to a copy of the value and the expiry of `from`. */
 KW_CHECKED bool keyspace_copy(keyspace *ks, const keyspace_entry *from, kw_slice key);
 /* Its object was changed by its own functions. */

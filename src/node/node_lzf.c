@@ -81,8 +81,7 @@ static void put_copy(packer *p, size_t from) {
 
 /* True if the bytes at `from`, not the first of all, are worth a copy. */
 static bool is_match(const packer *p, size_t from) {
-    return from > 0 && p->at - from <= BACK_MAX && p->at + 4 < p->len &&
-           memcmp(p->in + from, p->in + p->at, 3) == 0;
+    return from > 0 && p->at - from <= BACK_MAX && memcmp(p->in + from, p->in + p->at, 3) == 0;
 }
 
 static bool pack(packer *p) {

@@ -1,8 +1,7 @@
 #include "node/node_call.h"
 #include "node/node_glob.h"
 #include "node/node_handlers.h"
-
-#include <stdio.h>
+#include "node/node_scan.h"
 
 void serve_del(node_call *c) {
     int64_t removed = 0;
@@ -19,17 +18,21 @@ void serve_del(node_call *c) {
 void serve_exists(node_call *c) {
     int64_t found = 0;
     for (size_t i = 1; i < c->argc; i++) {
-        found += call_find(c, i) != NULL;
+        found += call_look(c, i) != NULL;
     }
     call_integer(c, found);
 }
 
 void serve_touch(node_call *c) {
-    serve_exists(c);
+    int64_t found = 0;
+    for (size_t i = 1; i < c->argc; i++) {
+        found += call_find(c, i) != NULL;
+    }
+    call_integer(c, found);
 }
 
 void serve_type(node_call *c) {
-    const keyspace_entry *e = call_find(c, 1);
+    const keyspace_entry *e = call_look(c, 1);
     call_status(c, !e ? "none" : e->kind ? e->kind->name : "string");
 }
 
@@ -203,7 +206,7 @@ void serve_pexpireat(node_call *c) {
 }
 
 static void answer_expiry(node_call *c, uint64_t base_ms, bool seconds) {
-    const keyspace_entry *e = call_find(c, 1);
+    const keyspace_entry *e = call_look(c, 1);
     if (!e || e->expire_ms == 0) {
         call_integer(c, e ? -1 : -2);
         return;
@@ -290,36 +293,6 @@ void serve_keys(node_call *c) {
     }
 }
 
-typedef struct scan_options {
-    kw_slice pattern;
-    int64_t count;
-    kw_slice type; /* empty: all */
-} scan_options;
-
-static bool read_scan_options(node_call *c, scan_options *ret) {
-    *ret = (scan_options){SLICE_LITERAL("*"), 10, SLICE_LITERAL("")};
-    for (size_t i = 2; i < c->argc; i += 2) {
-        bool has_value = i + 1 < c->argc;
-        if (has_value && call_argument_is(c, i, "count")) {
-            if (!call_read_integer(c, i + 1, &ret->count)) {
-                return false;
-            }
-            if (ret->count < 1) {
-                call_syntax_error(c);
-                return false;
-            }
-        } else if (has_value && call_argument_is(c, i, "match")) {
-            ret->pattern = c->argv[i + 1];
-        } else if (has_value && call_argument_is(c, i, "type")) {
-            ret->type = c->argv[i + 1];
-        } else {
-            call_syntax_error(c);
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool scan_shows(const keyspace_entry *e, const scan_options *options, uint64_t now_ms) {
     const char *type = e->kind ? e->kind->name : "string";
     return (options->type.len == 0 || slice_is_nocase(options->type, type)) &&
@@ -331,11 +304,7 @@ static bool scan_shows(const keyspace_entry *e, const scan_options *options, uin
 void serve_scan(node_call *c) {
     uint64_t cursor;
     scan_options options;
-    if (!slice_to_u64(c->argv[1], &cursor)) {
-        call_error(c, "ERR invalid cursor");
-        return;
-    }
-    if (!read_scan_options(c, &options)) {
+    if (!scan_read_cursor(c, 1, &cursor) || !scan_read_options(c, 2, true, &options)) {
         return;
     }
     const keyspace *ks = c->node->keys;
@@ -343,7 +312,7 @@ void serve_scan(node_call *c) {
     int last = first;
     size_t seen = 0;
     size_t shown = 0;
-    for (; last < SLOT_COUNT && seen < (uint64_t)options.count; last++) {
+    for (; last < SLOT_COUNT && seen < options.count; last++) {
         for (keyspace_entry *e = keyspace_first(ks, last); e; e = keyspace_next(ks, last, e)) {
             shown += scan_shows(e, &options, c->now_ms);
             seen++;
@@ -352,11 +321,7 @@ void serve_scan(node_call *c) {
     while (last < SLOT_COUNT && keyspace_slot_count(ks, last) == 0) {
         last++;
     }
-    char text[24];
-    call_array(c, 2);
-    (void)snprintf(text, sizeof text, "%d", last % SLOT_COUNT); /* five digits fit */
-    call_text(c, text);
-    call_array(c, shown);
+    scan_answer_head(c, (uint64_t)last % SLOT_COUNT, shown);
     for (int slot = first; slot < last && shown > 0; slot++) {
         for (keyspace_entry *e = keyspace_first(ks, slot); e; e = keyspace_next(ks, slot, e)) {
             if (scan_shows(e, &options, c->now_ms)) {

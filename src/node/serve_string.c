@@ -456,6 +456,7 @@ void serve_incrbyfloat(node_call *c) {
     char text[NUMBER_TEXT_SIZE];
     kw_slice sum = slice_of(text, number_write_float(value, text));
     if (store(c, c->argv[1], sum, e ? e->expire_ms : 0)) {
+        keyspace_mark_text(call_find(c, 1));
         call_bulk(c, sum);
     }
 }
