@@ -199,6 +199,9 @@ static kw_status act(void *arg, const fleet_act *a, uint64_t now) {
     case ACT_PAUSE:
     case ACT_RESUME:
         return pause_node(lab, a, now);
+    case ACT_ADD:
+    case ACT_REMOVE:
+        break;
     }
     return KW_ERR_INVALID;
 }

@@ -8,7 +8,7 @@
 
 static const char *state_of(const control_call *c, uint16_t index) {
     if (!fleet_node(c->fleet, index)) {
-        return "dead";
+        return fleet_view(c->fleet)->peers[index].known ? "dead" : "removed";
     }
     return fleet_is_paused(c->fleet, index) ? "paused" : "alive";
 }
@@ -167,6 +167,56 @@ static void run_resume(control_call *c) {
     }
 }
 
+/* [REPLICA-OF node] [PORT port] [ALONE] */
+static bool read_addition(control_call *c, fleet_act *a) {
+    uint64_t port = 0;
+    while (control_has_more(c)) {
+        bool last = c->at + 1 == c->call->argc;
+        if (control_takes(c, "alone")) {
+            a->alone = true;
+        } else if (!last && control_takes(c, "replica-of")) {
+            if (!control_read_living_node(c, &a->primary)) {
+                return false;
+            }
+        } else if (!last && control_takes(c, "port")) {
+            if (!control_read_number(c, "a port", UINT16_MAX, &port)) {
+                return false;
+            }
+        } else {
+            control_fail(c, "LAB ADD takes REPLICA-OF node, PORT port, ALONE");
+            return false;
+        }
+    }
+    a->port = (uint16_t)port;
+    return true;
+}
+
+static void run_add(control_call *c) {
+    uint16_t added = NODE_NOBODY;
+    fleet_act a = {.kind = ACT_ADD, .primary = NODE_NOBODY, .ret_node = &added};
+    if (!read_addition(c, &a)) {
+        return;
+    }
+    kw_status status = fleet_act_do(c->fleet, c->me, &a, c->now_us);
+    if (status == KW_OK) {
+        call_integer(c->call, added);
+    } else {
+        control_answer(c, status, "no node is added: a replica's primary must be one");
+    }
+}
+
+static void run_remove(control_call *c) {
+    uint16_t index;
+    if (!control_read_node(c, &index)) {
+        return;
+    }
+    if (fleet_view(c->fleet)->peers[index].slot_count > 0) {
+        control_fail(c, "node %u owns slots: LAB SLOT MOVE them first", index);
+        return;
+    }
+    act(c, ACT_REMOVE, index, 0, "the node stays: it must have no replicas");
+}
+
 /* --------------------------------------------------------------------------------- failover */
 
 /* The replica meant: itself, or a primary's first that lives. */
@@ -209,6 +259,34 @@ static void run_failover_after(control_call *c) {
     call_ok(c->call);
 }
 
+static void run_node_timeout(control_call *c) {
+    uint64_t ms;
+    if (control_read_number(c, "the time in ms", INT32_MAX, &ms)) {
+        fleet_set_node_timeout(c->fleet, ms);
+        call_ok(c->call);
+    }
+}
+
+static void run_elections(control_call *c) {
+    bool strict = control_takes(c, "strict");
+    if (!strict && !control_takes(c, "lenient")) {
+        control_fail(c, "elections are STRICT or LENIENT");
+        return;
+    }
+    fleet_set_strict_elections(c->fleet, strict);
+    call_ok(c->call);
+}
+
+static void run_paused_are(control_call *c) {
+    bool dead = control_takes(c, "dead");
+    if (!dead && !control_takes(c, "slow")) {
+        control_fail(c, "paused nodes are DEAD or SLOW for the others");
+        return;
+    }
+    fleet_set_pause_is_failure(c->fleet, dead);
+    call_ok(c->call);
+}
+
 static void run_replication_delay(control_call *c) {
     uint64_t ms;
     if (control_read_number(c, "the delay in ms", UINT32_MAX, &ms)) {
@@ -228,9 +306,19 @@ const control_row control_node_rows[] = {
     {"RESTART", "node [PORT port]", "kills a node and starts it again", run_restart, 1, 3},
     {"PAUSE", "node", "as SIGSTOP: it accepts connections, and answers nothing", run_pause, 1, 1},
     {"RESUME", "node", "as SIGCONT", run_resume, 1, 1},
+    {"ADD", "[REPLICA-OF node] [PORT port] [ALONE]",
+     "adds a node, a primary without slots or a replica; ALONE: it is yet to be met; its index",
+     run_add, 0, 5},
+    {"REMOVE", "node", "a node without slots ends, and all others forget it", run_remove, 1, 1},
     {"FAILOVER", "node", "a replica (a primary's first one) takes over now", run_failover, 1, 1},
     {"FAILOVER-AFTER", "ms|NEVER", "how long after a primary's end its replica takes over",
      run_failover_after, 1, 1},
+    {"NODE-TIMEOUT", "ms", "as cluster-node-timeout of all nodes", run_node_timeout, 1, 1},
+    {"ELECTIONS", "STRICT|LENIENT",
+     "whether a majority is needed; LENIENT (at first): tests of few nodes see failovers, too",
+     run_elections, 1, 1},
+    {"PAUSED", "DEAD|SLOW", "what paused nodes are for the others; SLOW at first", run_paused_are,
+     1, 1},
     {"REPLICATION DELAY", "ms", "how late writes reach the replicas", run_replication_delay, 1, 1},
     {"SYNC", NULL, "all that is on its way arrives now: writes at replicas, news at views",
      run_sync, 0, 0},

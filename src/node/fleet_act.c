@@ -13,7 +13,7 @@ static kw_status run(node_fleet *f, const fleet_act *act, uint64_t now_us) {
 
 kw_status fleet_act_do(node_fleet *f, uint16_t me, const fleet_act *act, uint64_t now_us) {
     fleet_acts *acts = &fleet_lab(f)->acts;
-    if (act->node != me) {
+    if (act->node != me || act->kind == ACT_ADD) {
         return run(f, act, now_us);
     }
     if (acts->deferred_count == FLEET_ACTS_DEFERRED_MAX) {
@@ -44,6 +44,29 @@ static kw_status start(node_fleet *f, const fleet_act *act, uint64_t now_us) {
     return fleet_revive(f, act->node, now_us);
 }
 
+/* A port above all others. */
+static uint16_t spare_port(const node_fleet *f) {
+    uint32_t port = 1;
+    for (uint16_t i = 0; i < fleet_count(f); i++) {
+        uint32_t next = fleet_view(f)->peers[i].port + 1u;
+        port = next > port ? next : port;
+    }
+    return port <= UINT16_MAX ? (uint16_t)port : 1;
+}
+
+static kw_status add(node_fleet *f, const fleet_act *act, uint64_t now_us) {
+    const fleet_addition addition = {
+        .port = act->port ? act->port : spare_port(f),
+        .alone = act->alone,
+        .primary = act->primary,
+    };
+    return fleet_add_node(f, &addition, now_us, act->ret_node);
+}
+
+static kw_status kill_if_alive(node_fleet *f, uint16_t index, uint64_t now_us) {
+    return fleet_node(f, index) ? fleet_kill(f, index, now_us) : KW_OK;
+}
+
 kw_status fleet_act_alone(node_fleet *f, const fleet_act *act, uint64_t now_us) {
     kw_status status = KW_OK;
     switch (act->kind) {
@@ -55,12 +78,17 @@ kw_status fleet_act_alone(node_fleet *f, const fleet_act *act, uint64_t now_us) 
     case ACT_START:
         return start(f, act, now_us);
     case ACT_RESTART:
-        status = fleet_node(f, act->node) ? fleet_kill(f, act->node, now_us) : KW_OK;
+        status = kill_if_alive(f, act->node, now_us);
         return status == KW_OK ? start(f, act, now_us) : status;
     case ACT_PAUSE:
         return fleet_pause(f, act->node, true);
     case ACT_RESUME:
         return fleet_pause(f, act->node, false);
+    case ACT_ADD:
+        return add(f, act, now_us);
+    case ACT_REMOVE:
+        status = kill_if_alive(f, act->node, now_us);
+        return status == KW_OK ? fleet_remove_node(f, act->node) : status;
     }
     return KW_ERR_INVALID;
 }

@@ -16,13 +16,18 @@ typedef enum fleet_act_kind {
     ACT_START,   /* a dead node, at `port` */
     ACT_RESTART, /* ACT_KILL if it lives, then ACT_START */
     ACT_PAUSE,
-    ACT_RESUME
+    ACT_RESUME,
+    ACT_ADD,   /* a new node, at `port` */
+    ACT_REMOVE /* kills it if it lives, and all others forget it */
 } fleet_act_kind;
 
 typedef struct fleet_act {
     fleet_act_kind kind;
     uint16_t node;
-    uint16_t port; /* 0: the one it had */
+    uint16_t port;      /* 0: the one it had; of a new one, any that is free */
+    uint16_t primary;   /* whose replica a new one is; NODE_NOBODY: a primary without slots */
+    bool alone;         /* a new one knows nobody, and nobody it */
+    uint16_t *ret_node; /* takes the index of a new one */
 } fleet_act;
 
 /* Runs each act in place of fleet_act_alone, which it calls when the sockets are ready for it. */

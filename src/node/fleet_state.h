@@ -9,7 +9,6 @@
 #include "node/node_gossip.h"
 
 #define NEVER UINT64_MAX
-#define FLEET_PEERS_MAX 2048
 
 /* Something said that has not arrived yet. */
 typedef struct fleet_letter {

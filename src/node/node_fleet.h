@@ -8,6 +8,8 @@
 #include "node/node.h"
 #include "node/node_lab.h"
 
+#define FLEET_PEERS_MAX 2048 /* nodes of one fleet, those that were removed among them */
+
 typedef struct node_fleet node_fleet;
 
 typedef struct fleet_config {

@@ -310,6 +310,90 @@ static void newest_entries_are_shown_when_there_is_a_limit(void **state) {
     driver_stop(&d);
 }
 
+static void nodes_are_added_and_removed(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    driver_expect(&d, 0, "LAB ADD", ":6\r\n");
+    driver_expect(&d, 0, "LAB ADD PORT 7100 REPLICA-OF 2", ":7\r\n");
+    assert_true(says(&d, 1, "CLUSTER NODES", "10.0.0.1:7100@"));
+    driver_expect(&d, 0, "LAB SLOT MOVE key:{b} 6", "+OK\r\n");
+    driver_expect(&d, 0, "GET {b}x", "-MOVED 3300 10.0.0.1:7006\r\n");
+    driver_expect(&d, 0, "LAB REMOVE 6", "-ERR node 6 owns slots: LAB SLOT MOVE them first\r\n");
+    driver_expect(&d, 0, "LAB SLOT MOVE key:{b} 0", "+OK\r\n");
+    driver_expect(&d, 0, "LAB REMOVE 6", "+OK\r\n");
+    assert_false(says(&d, 1, "CLUSTER NODES", "10.0.0.1:7006@"));
+    assert_true(says(&d, 0, "LAB NODES", "removed"));
+    driver_expect(&d, 0, "LAB ADD ALONE PORT 7200", ":8\r\n");
+    assert_false(says(&d, 0, "CLUSTER NODES", "10.0.0.1:7200@"));
+    driver_expect(&d, 0, "CLUSTER MEET 10.0.0.1 7200", "+OK\r\n");
+    assert_true(says(&d, 1, "CLUSTER NODES", "10.0.0.1:7200@"));
+    driver_expect(&d, 0, "LAB ADD REPLICA-OF 3",
+                  "-ERR no node is added: a replica's primary must be one: that cannot be done "
+                  "now; LAB NODES and LAB SLOT SHOW tell the state\r\n");
+    driver_stop(&d);
+}
+
+static void views_lag_and_clusters_part(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    driver_expect(&d, 0, "LAB VIEW DELAY 1 300", "+OK\r\n");
+    driver_expect(&d, 0, "LAB SLOT BEGIN 3300 2", "+OK\r\n");
+    driver_expect(&d, 0, "LAB SLOT END 3300", "+OK\r\n");
+    driver_expect(&d, 0, "GET {b}x", "-MOVED 3300 10.0.0.1:7002\r\n");
+    driver_expect(&d, 1, "GET {b}x", "-MOVED 3300 10.0.0.1:7000\r\n");
+    driver_wait_ms(&d, 300);
+    driver_expect(&d, 1, "GET {b}x", "-MOVED 3300 10.0.0.1:7002\r\n");
+
+    driver_expect(&d, 0, "LAB PARTITION 0 3", "+OK\r\n");
+    driver_wait_ms(&d, 3000);
+    driver_expect(&d, 0, "SET {b}x 1", "-CLUSTERDOWN The cluster is down\r\n");
+    driver_expect(&d, 0, "LAB HEAL", "+OK\r\n");
+    driver_wait_ms(&d, 1000);
+    driver_expect(&d, 0, "SET {b}x 1", "-MOVED 3300 10.0.0.1:7002\r\n");
+    driver_stop(&d);
+}
+
+static void hosts_are_named_as_told(void **state) {
+    (void)state;
+    static const driver_row rows[] = {
+        {"LAB ENDPOINT ALL HOSTNAME", "+OK\r\n"},
+        {"GET {a}x", "-MOVED 15495 ?:7002\r\n"},
+        {"LAB HOSTNAME 2 two.example", "+OK\r\n"},
+        {"GET {a}x", "-MOVED 15495 two.example:7002\r\n"},
+        {"LAB HOSTNAME 2 NONE", "+OK\r\n"},
+        {"GET {a}x", "-MOVED 15495 ?:7002\r\n"},
+        {"LAB ENDPOINT 0 UNKNOWN", "+OK\r\n"},
+        {"GET {a}x", "-MOVED 15495 :7002\r\n"},
+        {"LAB HOST 2 10.9.9.9", "+OK\r\n"},
+        {"LAB ENDPOINT me IP", "+OK\r\n"},
+        {"GET {a}x", "-MOVED 15495 10.9.9.9:7002\r\n"},
+        {"LAB HOST 2 REAL", "+OK\r\n"},
+        {"GET {a}x", "-MOVED 15495 10.0.0.1:7002\r\n"},
+        {"LAB ENDPOINT 0 NAME", "-ERR an endpoint's type is IP, HOSTNAME or UNKNOWN\r\n"},
+    };
+    static const struct {
+        const char *line;
+        const char *part; /* of CLUSTER SLOTS */
+    } views[] = {
+        {"LAB HOST 0 NULL", "*4\r\n$-1\r\n:7000\r\n"},
+        {"LAB HOST 0 ?", "*4\r\n$1\r\n?\r\n:7000\r\n"},
+        {"LAB HOST 0 REAL", "*4\r\n$8\r\n10.0.0.1\r\n:7000\r\n"},
+        {"LAB HOST 0 EMPTY", "*4\r\n$0\r\n\r\n:7000\r\n"},
+    };
+    node_driver d;
+    begin(&d);
+    driver_expect_rows(&d, 0, rows, COUNT_OF(rows));
+    for (size_t i = 0; i < COUNT_OF(views); i++) {
+        driver_expect(&d, 0, views[i].line, "+OK\r\n");
+        if (!says(&d, 0, "CLUSTER SLOTS", views[i].part)) {
+            fail_msg("%s: %s", views[i].line, d.text);
+        }
+    }
+    driver_stop(&d);
+}
+
 static void time_stands_still_and_leaps(void **state) {
     (void)state;
     node_driver d;
@@ -417,6 +501,9 @@ int main(void) {
         cmocka_unit_test(rules_are_shown_as_they_are_given),
         cmocka_unit_test(log_is_read_with_filters),
         cmocka_unit_test(newest_entries_are_shown_when_there_is_a_limit),
+        cmocka_unit_test(nodes_are_added_and_removed),
+        cmocka_unit_test(views_lag_and_clusters_part),
+        cmocka_unit_test(hosts_are_named_as_told),
         cmocka_unit_test(time_stands_still_and_leaps),
         cmocka_unit_test(failover_comes_with_the_time_that_leaps),
         cmocka_unit_test(events_tell_the_story),
