@@ -93,12 +93,26 @@ uint16_t listener_port(const listener *s) {
     return s->port;
 }
 
-int listener_accept(listener *s) {
+int listener_accept(listener *s, net_address *ret_peer, int *ret_errno) {
+    struct sockaddr_storage peer = {0};
+    socklen_t len = sizeof peer;
     int fd = -1;
+    int error = 0;
     do {
-        fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+        fd = accept4(s->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        error = fd < 0 ? errno : 0;
+    } while (error == EINTR || error == ECONNABORTED);
+    *ret_errno = error == EAGAIN || error == EWOULDBLOCK ? 0 : error;
+    if (fd >= 0 && ret_peer && !sockaddr_to((struct sockaddr *)&peer, ret_peer)) {
+        *ret_peer = (net_address){.family = NET_UNIX}; /* whose peers have no name */
+    }
     return fd;
+}
+
+void listener_refuse(int fd, const char *text) {
+    ssize_t sent = send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)sent; /* whoever does not get it sees the end all the same */
+    close(fd);
 }
 
 void listener_want_accept(listener *s, bool want) {

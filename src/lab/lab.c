@@ -1,4 +1,4 @@
-#include "io/loop.h"
+#include "lab/lab_connection.h"
 #include "lab/lab_options.h"
 #include "lab/lab_server.h"
 
@@ -14,7 +14,6 @@
 #define EVENTS_PER_TURN 256
 #define WAIT_MS_MAX 60000
 #define WAIT_US_MAX (WAIT_MS_MAX * 1000ull)
-#define HOST "127.0.0.1"
 
 /* Something that another thread wants done in the lab's; it waits for it on its own stack. */
 typedef struct request {
@@ -36,6 +35,7 @@ struct kw_lab {
     kw_lab_options options;
     loop *loop;
     node_fleet *fleet;
+    lab_net net;
     lab_server *servers;
     uint16_t count;
     tls_context *tls;  /* NULL: no node speaks it */
@@ -79,8 +79,10 @@ static void run_requests(kw_lab *lab) {
 
 static int timeout_ms(const kw_lab *lab) {
     (void)now_us(lab); /* the clock is read */
-    uint64_t wait_us =
+    uint64_t fleet_us =
         node_clock_until(&fleet_lab(lab->fleet)->clock, fleet_deadline_us(lab->fleet));
+    uint64_t net_us = lab_net_wait_us(&lab->net);
+    uint64_t wait_us = fleet_us < net_us ? fleet_us : net_us;
     return wait_us == 0 ? 0 : wait_us < WAIT_US_MAX ? (int)(wait_us / 1000 + 1) : WAIT_MS_MAX;
 }
 
@@ -93,8 +95,8 @@ static void dispatch(kw_lab *lab, const loop_event *event) {
     case LAB_OWNER_WAKER:
         run_requests(lab);
         break;
-    case LAB_OWNER_SERVER:
-        lab_server_accept(event->owner, now);
+    case LAB_OWNER_PORT:
+        lab_port_accept(event->owner, now);
         break;
     case LAB_OWNER_CONNECTION:
         lab_connection_handle(event->owner, event->ready, now);
@@ -121,6 +123,7 @@ static void *run_lab(void *arg) {
             resume_ready(lab);
         }
         fleet_tick(lab->fleet, now_us(lab));
+        lab_net_check(&lab->net, now_us(lab));
         resume_ready(lab);
     }
     return NULL;
@@ -152,16 +155,18 @@ static kw_status end_node(kw_lab *lab, const fleet_act *a, uint64_t now) {
     return fleet_act_alone(lab->fleet, a, now);
 }
 
+/* port 0: the same as before. */
 static kw_status start_node(kw_lab *lab, const fleet_act *a, uint64_t now) {
     lab_server *s = &lab->servers[a->node];
-    uint16_t port = s->port;
+    lab_port *port = lab_server_main_port(s);
+    uint16_t before = port->number;
     if (fleet_node(lab->fleet, a->node)) {
         return KW_ERR_INVALID;
     }
-    s->port = a->port ? a->port : s->port;
+    port->number = a->port ? a->port : before;
     kw_status status = lab_server_listen(s, NULL);
     if (status != KW_OK) {
-        s->port = port;
+        port->number = before;
         return status;
     }
     status = fleet_act_alone(lab->fleet, a, now);
@@ -217,7 +222,7 @@ static kw_status fail(kw_error *err, kw_status status, const char *message) {
     return status;
 }
 
-static kw_status open_sockets(kw_lab *lab, kw_error *err) {
+static kw_status make_servers(kw_lab *lab, kw_error *err) {
     lab->waker.kind = LAB_OWNER_WAKER;
     lab->waker.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     int error = errno;
@@ -227,46 +232,61 @@ static kw_status open_sockets(kw_lab *lab, kw_error *err) {
     if (!lab->waker.token) {
         return fail(err, error == ENOMEM ? KW_ERR_NOMEM : KW_ERR_CONNECTION, strerror(error));
     }
+    bool ready =
+        lab_net_init(&lab->net, lab->mem, lab->loop, lab->tls, &lab->options.output_limits);
     lab->servers = mem_calloc(lab->mem, lab->count, sizeof *lab->servers);
-    if (!lab->servers) {
+    if (!ready || !lab->servers) {
         return fail(err, KW_ERR_NOMEM, "out of memory");
     }
     for (uint16_t i = 0; i < lab->count; i++) {
-        list_init(&lab->servers[i].connections);
-    }
-    for (uint16_t i = 0; i < lab->count; i++) {
-        lab_server *s = &lab->servers[i];
-        s->kind = LAB_OWNER_SERVER;
-        s->mem = lab->mem;
-        s->loop = lab->loop;
-        s->index = i;
-        if (lab->options.port != 0 && lab->options.port + i > UINT16_MAX) {
-            return fail(err, KW_ERR_INVALID, "the nodes' ports would go beyond 65535");
-        }
-        s->port = lab->options.port ? (uint16_t)(lab->options.port + i) : 0;
-        kw_status status = lab_server_listen(s, err);
-        if (status != KW_OK) {
-            return status;
-        }
+        lab_server_init(&lab->servers[i], &lab->net, i);
     }
     return KW_OK;
 }
 
+/* A node's port when the first one's is `first`; 0: a free one. */
+static kw_status number_port(lab_port *port, uint16_t first, kw_error *err) {
+    if (first != 0 && first + port->server->index > UINT16_MAX) {
+        return fail(err, KW_ERR_INVALID, "the nodes' ports would go beyond 65535");
+    }
+    lab_port_want(port, first ? (uint16_t)(first + port->server->index) : 0);
+    return KW_OK;
+}
+
+static kw_status open_ports(kw_lab *lab, kw_error *err) {
+    const kw_lab_options *options = &lab->options;
+    kw_status status = KW_OK;
+    for (uint16_t i = 0; status == KW_OK && i < lab->count; i++) {
+        lab_server *s = &lab->servers[i];
+        if (options->tls != KW_LAB_TLS_ONLY) {
+            status = number_port(&s->plain, options->port, err);
+        }
+        if (status == KW_OK && options->tls != KW_LAB_TLS_OFF) {
+            bool only = options->tls == KW_LAB_TLS_ONLY;
+            status = number_port(&s->tls, only ? options->port : options->tls_port, err);
+        }
+        status = status == KW_OK ? lab_server_listen(s, err) : status;
+    }
+    return status;
+}
+
 static kw_status make_fleet(kw_lab *lab, kw_error *err) {
-    uint16_t *ports = mem_calloc(lab->mem, lab->count, sizeof *ports);
+    uint16_t *ports = mem_calloc(lab->mem, 2 * (size_t)lab->count, sizeof *ports);
     if (!ports) {
         return fail(err, KW_ERR_NOMEM, "out of memory");
     }
     for (uint16_t i = 0; i < lab->count; i++) {
-        ports[i] = lab->servers[i].port;
+        ports[i] = lab_port_number(&lab->servers[i].plain);
+        ports[lab->count + i] = lab_port_number(&lab->servers[i].tls);
     }
     const fleet_config config = {
         .mem = lab->mem,
         .seed = loop_random_seed(),
         .primary_count = (uint16_t)lab->options.primaries,
         .replica_count = (uint16_t)lab->options.replicas,
-        .host = HOST,
+        .host = LAB_HOST,
         .ports = ports,
+        .tls_ports = ports + lab->count,
         .failover_ms = lab->options.failover_ms,
         .log_capacity = NODE_LOG_CAPACITY,
         .control = lab->options.control,
@@ -281,9 +301,7 @@ static kw_status make_fleet(kw_lab *lab, kw_error *err) {
         return fail(err, status, "out of memory");
     }
     fleet_set_owner(lab->fleet, &owner);
-    for (uint16_t i = 0; i < lab->count; i++) {
-        lab->servers[i].fleet = lab->fleet;
-    }
+    lab->net.fleet = lab->fleet;
     return KW_OK;
 }
 
@@ -293,7 +311,8 @@ static char *write_url(const kw_lab *lab, bool tls) {
     buffer_init(&text, lab->mem, 0);
     bool ok = buffer_append_text(&text, tls ? "rediss://" : "redis://");
     for (uint16_t i = 0; ok && i < lab->count && i < LIMIT_SEEDS; i++) {
-        ok = buffer_printf(&text, "%s" HOST ":%u", i ? "," : "", lab->servers[i].port);
+        ok = buffer_printf(&text, "%s" LAB_HOST ":%u", i ? "," : "",
+                           lab_port_number(tls ? &lab->servers[i].tls : &lab->servers[i].plain));
     }
     kw_slice url = buffer_slice(&text);
     char *copy = ok ? mem_strndup(lab->mem, url.data, url.len) : NULL;
@@ -368,7 +387,8 @@ kw_status kw_lab_start(const kw_lab_options *options, kw_lab **ret, kw_error *er
     pthread_cond_init(&lab->answered, NULL);
     kw_status status = loop_new(lab->mem, &lab->loop);
     status = status == KW_OK ? make_tls(lab, err) : fail(err, status, "no event loop");
-    status = status == KW_OK ? open_sockets(lab, err) : status;
+    status = status == KW_OK ? make_servers(lab, err) : status;
+    status = status == KW_OK ? open_ports(lab, err) : status;
     status = status == KW_OK ? make_fleet(lab, err) : status;
     status = status == KW_OK ? write_urls(lab, err) : status;
     status = status == KW_OK ? start_thread(lab, err) : status;
@@ -400,6 +420,7 @@ void kw_lab_stop(kw_lab *lab) {
         lab_server_shut(&lab->servers[i]);
     }
     mem_free(lab->mem, lab->servers);
+    lab_net_done(&lab->net);
     fleet_free(lab->fleet);
     if (lab->waker.fd >= 0) {
         loop_remove(lab->loop, lab->waker.token);
@@ -445,7 +466,10 @@ static kw_status describe_node(kw_lab *lab, void *arg) {
     kw_lab_node *ret = q->ret;
     memset(ret, 0, sizeof *ret);
     memcpy(ret->id, peer->id, sizeof ret->id);
-    (void)snprintf(ret->endpoint, sizeof ret->endpoint, HOST ":%u", peer->port); /* fits */
+    lab_server *s = &lab->servers[q->node];
+    (void)snprintf(ret->endpoint, sizeof ret->endpoint, LAB_HOST ":%u",
+                   lab_server_main_port(s)->number); /* fits */
+    ret->tls_port = lab_port_number(&s->tls);
     ret->primary = peer->primary;
     ret->primary_index = peer->primary ? -1 : peer->primary_of;
     ret->alive = n != NULL;

@@ -10,6 +10,7 @@ void lab_options_init(kw_lab_options *options) {
         .failover_ms = 500,
         .full_coverage = true,
         .control = true,
+        .output_limits = lab_output_limits_default,
     };
 }
 

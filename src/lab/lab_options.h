@@ -2,6 +2,8 @@
 #ifndef LAB_LAB_OPTIONS_H
 #define LAB_LAB_OPTIONS_H
 
+#include "lab/lab_net.h"
+
 #include <keyway/lab.h>
 
 #define LAB_PRIMARIES_MAX 128
@@ -26,6 +28,7 @@ struct kw_lab_options {
     char tls_cert_file[LAB_PATH_SIZE]; /* empty: none */
     char tls_key_file[LAB_PATH_SIZE];
     char tls_ca_file[LAB_PATH_SIZE];
+    lab_output_limits output_limits; /* others than the default only in a test that is in a hurry */
 };
 
 void lab_options_init(kw_lab_options *options);

@@ -1,169 +1,156 @@
 #include "lab/lab_server.h"
 
-#include <unistd.h>
+#include "io/sockaddr.h"
+#include "lab/lab_connection.h"
 
-#define READ_BYTES (16 * 1024)
-#define READS_PER_TURN 16 /* then it is another connection's turn */
-#define WRITES_PER_TURN 64
-#define UNSENT_BYTES_MAX (1024 * 1024) /* a client that does not read is not read from */
-#define KEPT_BYTES (64 * 1024)         /* of an empty buffer */
-#define IN_BYTES_MAX (LIMIT_COMMAND_BYTES + READ_BYTES)
+#define ACCEPTS_PER_TURN 1000 /* as many as redis-server */
+#define CLIENTS_MAX 10000     /* maxclients */
+#define TOO_MANY "-ERR max number of clients + cluster connections reached\r\n"
 
-kw_status lab_server_listen(lab_server *s, kw_error *err) {
-    const net_address address = {.family = NET_IPV4, .port = s->port, .ip = {127, 0, 0, 1}};
-    kw_status status = listener_new(s->loop, s->mem, &address, s, &s->listener, err);
+static void init_port(lab_port *port, lab_server *s, bool tls) {
+    *port = (lab_port){.kind = LAB_OWNER_PORT, .server = s, .tls = tls};
+    list_init(&port->in_starved);
+}
+
+void lab_server_init(lab_server *s, lab_net *net, uint16_t index) {
+    *s = (lab_server){.net = net, .index = index};
+    init_port(&s->plain, s, false);
+    init_port(&s->tls, s, true);
+    list_init(&s->connections);
+}
+
+void lab_port_want(lab_port *port, uint16_t number) {
+    port->wanted = true;
+    port->number = number;
+}
+
+static kw_status open_port(lab_port *port, kw_error *err) {
+    const lab_net *net = port->server->net;
+    const net_address address = {.family = NET_IPV4, .port = port->number, .ip = {127, 0, 0, 1}};
+    if (!port->wanted) {
+        return KW_OK;
+    }
+    kw_status status = listener_new(net->loop, net->mem, &address, port, &port->listener, err);
     if (status == KW_OK) {
-        s->port = listener_port(s->listener);
+        port->number = listener_port(port->listener);
     }
     return status;
 }
 
-static buffer *out_of(lab_connection *c) {
-    return &c->session->out;
+static void close_port(lab_port *port) {
+    listener_free(port->listener);
+    port->listener = NULL;
+    list_remove(&port->in_starved);
 }
 
-static void free_connection(lab_connection *c, bool reset) {
-    node *n = fleet_node(c->server->fleet, c->server->index);
-    if (reset) {
-        stream_reset(c->stream);
-    } else {
-        stream_free(c->stream);
+kw_status lab_server_listen(lab_server *s, kw_error *err) {
+    kw_status status = open_port(&s->plain, err);
+    if (status != KW_OK) {
+        return status;
     }
-    node_session_free(n, c->session);
-    list_remove(&c->in_server);
-    buffer_done(&c->in);
-    mem_free(c->server->mem, c);
+    status = open_port(&s->tls, err);
+    if (status != KW_OK) {
+        close_port(&s->plain);
+    }
+    return status;
 }
 
 void lab_server_shut(lab_server *s) {
     LIST_FOR_EACH(at, after, &s->connections) {
-        free_connection(LIST_ENTRY(at, lab_connection, in_server), true);
+        lab_connection_close(LIST_ENTRY(at, lab_connection, in_server), true);
     }
-    listener_free(s->listener);
-    s->listener = NULL;
+    close_port(&s->plain);
+    close_port(&s->tls);
 }
 
-static lab_connection *new_connection(lab_server *s, node *n, int fd, uint64_t now_us) {
-    lab_connection *c = mem_calloc(s->mem, 1, sizeof *c);
-    if (!c) {
-        return NULL;
-    }
-    c->kind = LAB_OWNER_CONNECTION;
-    c->server = s;
-    c->session = node_session_new(n, "127.0.0.1:0", now_us);
-    if (!c->session || stream_adopt(s->loop, s->mem, fd, NULL, c, &c->stream) != KW_OK) {
-        node_session_free(n, c->session);
-        mem_free(s->mem, c);
-        return NULL;
-    }
-    c->session->owner = c;
-    buffer_init(&c->in, s->mem, IN_BYTES_MAX);
-    list_push_back(&s->connections, &c->in_server);
-    return c;
+/* --------------------------------------------------------------------------------- accepting */
+
+/* The links to the other nodes are counted, as by the servers: two for each. */
+static bool has_room(const lab_server *s) {
+    size_t links = 2 * ((size_t)fleet_count(s->net->fleet) - 1);
+    return s->connection_count + links < CLIENTS_MAX;
 }
 
-void lab_server_accept(lab_server *s, uint64_t now_us) {
-    node *n = fleet_node(s->fleet, s->index);
-    while (n && s->listener && !fleet_is_paused(s->fleet, s->index)) {
-        int fd = listener_accept(s->listener);
+static void take(lab_port *port, int fd, const net_address *peer, uint64_t now_us) {
+    lab_server *s = port->server;
+    char address[SESSION_ADDRESS_SIZE];
+    if (!has_room(s)) {
+        listener_refuse(fd, port->tls ? "" : TOO_MANY);
+        return;
+    }
+    sockaddr_text(peer, address, sizeof address);
+    if (!lab_connection_open(s, fd, port->tls, address, now_us)) {
+        listener_refuse(fd, "");
+    }
+}
+
+/* The loop would tell of those who wait without end. */
+static void starve(lab_port *port, int error) {
+    lab_net *net = port->server->net;
+    node_lab *lab = fleet_lab(net->fleet);
+    listener_want_accept(port->listener, false);
+    list_push_back(&net->starved, &port->in_starved);
+    if (port->told) {
+        return;
+    }
+    port->told = true;
+    node_events_add(&lab->events, lab->now_us, EVENT_CLIENT_REFUSED, port->server->index,
+                    "clients wait for a connection: %s", strerror(error));
+}
+
+void lab_port_accept(lab_port *port, uint64_t now_us) {
+    const lab_server *s = port->server;
+    const node_fleet *f = s->net->fleet;
+    for (int i = 0; i < ACCEPTS_PER_TURN && port->listener; i++) {
+        net_address peer = {.family = NET_IPV4};
+        int error = 0;
+        if (!fleet_node(f, s->index) || fleet_is_paused(f, s->index)) {
+            return;
+        }
+        int fd = listener_accept(port->listener, &peer, &error);
+        if (fd < 0 && error) {
+            starve(port, error);
+        }
         if (fd < 0) {
             return;
         }
-        if (!new_connection(s, n, fd, now_us)) {
-            close(fd);
+        port->told = false;
+        take(port, fd, &peer, now_us);
+    }
+}
+
+void lab_ports_retry(lab_net *net, uint64_t now_us) {
+    list retried;
+    list_init(&retried);
+    list_append_all(&retried, &net->starved);
+    LIST_FOR_EACH(at, after, &retried) {
+        lab_port *port = LIST_ENTRY(at, lab_port, in_starved);
+        list_remove(at);
+        if (!fleet_is_paused(net->fleet, port->server->index)) {
+            listener_want_accept(port->listener, true);
+            lab_port_accept(port, now_us);
         }
     }
 }
 
-/* Sends what may go; true if all of that went out. */
-static bool flush(lab_connection *c, uint64_t now_us) {
-    kw_slice bytes = session_sendable(c->session, now_us);
-    for (int i = 0; bytes.len > 0; i++) {
-        size_t sent = i < WRITES_PER_TURN ? stream_write(c->stream, &bytes, 1) : 0;
-        session_sent(c->session, sent, now_us);
-        if (sent < bytes.len) {
-            return false;
-        }
-        bytes = session_sendable(c->session, now_us);
-    }
-    if (buffer_len(out_of(c)) == 0) {
-        buffer_clear(out_of(c), KEPT_BYTES);
-    }
-    return true;
-}
+/* ------------------------------------------------------------------------------------ pausing */
 
-/* Runs what has come in, as long as the replies find room; false: the connection is over. */
-static bool serve(lab_connection *c, uint64_t now_us) {
-    node *n = fleet_node(c->server->fleet, c->server->index);
-    bool sent;
-    bool again;
-    do {
-        size_t before = buffer_len(&c->in);
-        bool was_full = buffer_len(out_of(c)) >= UNSENT_BYTES_MAX || c->session->holds;
-        node_receive(n, c->session, &c->in, now_us, UNSENT_BYTES_MAX);
-        sent = flush(c, now_us);
-        bool reads = !c->session->holds && (was_full || buffer_len(&c->in) < before);
-        again = sent && buffer_len(&c->in) > 0 && reads;
-    } while (again);
-    if (buffer_len(&c->in) == 0) {
-        buffer_clear(&c->in, KEPT_BYTES);
-    }
-    bool closing = (c->session->flags & SESSION_CLOSING) != 0;
-    if ((c->session->flags & SESSION_FAILED) || session_is_over(c->session)) {
-        return false;
-    }
-    stream_want_write(c->stream, !sent);
-    stream_want_read(c->stream, !closing && buffer_len(out_of(c)) < UNSENT_BYTES_MAX);
-    return true;
-}
-
-/* Takes in what has arrived; false: memory is short, or the command is too long. */
-static bool read_input(lab_connection *c) {
-    for (int i = 0; i < READS_PER_TURN; i++) {
-        char *to = buffer_reserve(&c->in, READ_BYTES);
-        if (!to) {
-            return false;
-        }
-        size_t len = stream_read(c->stream, to, buffer_room(&c->in));
-        buffer_commit(&c->in, len);
-        if (len == 0) {
-            break;
-        }
-    }
-    return true;
-}
-
-void lab_connection_handle(lab_connection *c, unsigned ready, uint64_t now_us) {
-    if (fleet_is_paused(c->server->fleet, c->server->index)) {
-        return; /* the stream is not watched; this event was under way */
-    }
-    bool alive = stream_handle(c->stream, ready) != STREAM_ENDED;
-    bool reads = alive && buffer_len(out_of(c)) < UNSENT_BYTES_MAX;
-    alive = alive && (!reads || read_input(c));
-    alive = alive && serve(c, now_us) && stream_get_state(c->stream) != STREAM_ENDED;
-    if (!alive) {
-        free_connection(c, false);
-    }
-}
-
-void lab_connection_resume(lab_connection *c, uint64_t now_us) {
-    if (!fleet_is_paused(c->server->fleet, c->server->index) && !serve(c, now_us)) {
-        free_connection(c, false);
+static void pause_port(lab_port *port, bool paused) {
+    if (port->listener) {
+        listener_want_accept(port->listener, !paused);
+        list_remove(&port->in_starved);
     }
 }
 
 void lab_server_pause(lab_server *s, bool paused, uint64_t now_us) {
-    if (!s->listener) {
-        return;
-    }
-    listener_want_accept(s->listener, !paused);
+    pause_port(&s->plain, paused);
+    pause_port(&s->tls, paused);
     LIST_FOR_EACH(at, after, &s->connections) {
         lab_connection *c = LIST_ENTRY(at, lab_connection, in_server);
         if (paused) {
-            stream_want_read(c->stream, false);
-            stream_want_write(c->stream, false);
-        } else if (!serve(c, now_us)) {
-            free_connection(c, false);
+            lab_connection_pause(c);
+        } else {
+            lab_connection_resume(c, now_us);
         }
     }
 }

@@ -1,49 +1,55 @@
-/* One node's sockets: its listener and its connections, each with a session of the node. Owns the
- * sockets and the bytes that wait; belongs to the lab's thread. */
+/* One node's sockets: a port for plain connections, one for TLS, either or both, and the
+ * connections that came by them. Owns all of these; belongs to the lab's thread. */
 #ifndef LAB_LAB_SERVER_H
 #define LAB_LAB_SERVER_H
 
 #include "io/listener.h"
-#include "io/stream.h"
-#include "node/node_fleet.h"
+#include "lab/lab_net.h"
 
-/* What a loop event may belong to; the first member of each. */
-typedef enum lab_owner_kind {
-    LAB_OWNER_WAKER,
-    LAB_OWNER_SERVER,
-    LAB_OWNER_CONNECTION
-} lab_owner_kind;
+struct lab_server;
+
+typedef struct lab_port {
+    lab_owner_kind kind;
+    list in_starved; /* lab_net.starved */
+    struct lab_server *server;
+    listener *listener; /* NULL: closed */
+    uint16_t number;    /* kept while it is closed; 0: it has never been open */
+    bool wanted;        /* while the node lives */
+    bool told;          /* that it could not accept */
+    bool tls;
+} lab_port;
 
 typedef struct lab_server {
-    lab_owner_kind kind;
-    const mem *mem;
-    loop *loop;
-    node_fleet *fleet;
+    lab_net *net;
     uint16_t index; /* of its node in the fleet */
-    uint16_t port;
-    listener *listener; /* NULL while the node is dead */
+    lab_port plain;
+    lab_port tls;
     list connections;
+    size_t connection_count;
 } lab_server;
 
-typedef struct lab_connection {
-    lab_owner_kind kind;
-    list in_server;
-    lab_server *server;
-    stream *stream;
-    node_session *session;
-    buffer in;
-} lab_connection;
+/* Which ports it shall have, by number; 0 takes a free one. */
+void lab_server_init(lab_server *s, lab_net *net, uint16_t index);
+void lab_port_want(lab_port *port, uint16_t number);
 
-/* Begins to listen; s->port 0 is replaced by the port taken. */
+/* Opens the ports that are wanted. On failure none is open. */
 KW_CHECKED kw_status lab_server_listen(lab_server *s, kw_error *err);
-/* Resets all connections and closes the port, as the end of a process does. */
+/* Resets all connections and closes the ports, as the end of a process does. */
 void lab_server_shut(lab_server *s);
 /* Stops taking connections and bytes, or goes on. */
 void lab_server_pause(lab_server *s, bool paused, uint64_t now_us);
 
-void lab_server_accept(lab_server *s, uint64_t now_us);
-void lab_connection_handle(lab_connection *c, unsigned ready, uint64_t now_us);
-/* Its session was handed out as ready: sends what waits, and reads on. */
-void lab_connection_resume(lab_connection *c, uint64_t now_us);
+static inline uint16_t lab_port_number(const lab_port *port) {
+    return port->wanted ? port->number : 0;
+}
+
+/* The one that counts as the node's port: the plain one if there is one. */
+static inline lab_port *lab_server_main_port(lab_server *s) {
+    return s->plain.wanted ? &s->plain : &s->tls;
+}
+
+void lab_port_accept(lab_port *port, uint64_t now_us);
+/* Has those accept again that could not for want of descriptors. */
+void lab_ports_retry(lab_net *net, uint64_t now_us);
 
 #endif

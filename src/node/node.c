@@ -25,6 +25,7 @@ static node_session *new_session(const node *n, const char *address, uint64_t no
     s->used_us = now_us;
     s->last_command = "NULL";
     s->flags = n->config.password ? 0 : SESSION_AUTHENTICATED;
+    s->fd = -1;
     slice_copy(s->address, sizeof s->address, slice_text(address));
     return s;
 }
@@ -179,6 +180,9 @@ void node_replace_keys(node *n, keyspace *keys, uint64_t offset) {
 node_session *node_session_new(node *n, const char *address, uint64_t now_us) {
     node_session *s = new_session(n, address, now_us);
     if (s) {
+        const node_peer *me = node_view_self(n->view);
+        (void)snprintf(s->local_address, sizeof s->local_address, "%s:%u", me->host,
+                       me->port); /* fits */
         s->id = n->next_session_id++;
         list_push_back(&n->sessions, &s->in_node);
         n->connection_count++;

@@ -62,6 +62,8 @@ const char *node_event_name(node_event_kind kind) {
         [EVENT_TIME] = "time",
         [EVENT_CLIENT_CONNECTED] = "client-connected",
         [EVENT_CLIENT_GONE] = "client-gone",
+        [EVENT_CLIENT_REFUSED] = "client-refused",
+        [EVENT_CLIENT_CUT] = "client-cut",
         [EVENT_SETTING] = "setting",
     };
     return names[kind];

@@ -26,7 +26,9 @@ typedef enum node_event_kind {
     EVENT_TIME, /* frozen, advanced, resumed */
     EVENT_CLIENT_CONNECTED,
     EVENT_CLIENT_GONE,
-    EVENT_SETTING /* any other change by control */
+    EVENT_CLIENT_REFUSED, /* no room for another one */
+    EVENT_CLIENT_CUT,     /* it does not read what it is sent */
+    EVENT_SETTING         /* any other change by control */
 } node_event_kind;
 
 typedef struct node_event {

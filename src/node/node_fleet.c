@@ -227,6 +227,7 @@ static void name_peer(node_fleet *f, uint16_t index, node_peer *peer) {
     fleet_make_id(f, peer->id);
     slice_copy(peer->host, sizeof peer->host, slice_text(f->config.host));
     peer->port = f->config.ports[index];
+    peer->tls_port = f->config.tls_ports ? f->config.tls_ports[index] : 0;
     peer->config_epoch = index + 1u;
     peer->known = true;
     peer->primary = index < f->config.primary_count;
@@ -276,6 +277,7 @@ static kw_status start_node(node_fleet *f, node_view *view, keyspace *keys, uint
         node_settings_put_number(settings, SETTING_CLUSTER_REQUIRE_FULL_COVERAGE,
                                  f->config.full_coverage_required);
         node_settings_put_number(settings, SETTING_PORT, node_view_self(view)->port);
+        node_settings_put_number(settings, SETTING_TLS_PORT, node_view_self(view)->tls_port);
     }
     return status;
 }
@@ -385,6 +387,7 @@ kw_status fleet_new(const fleet_config *config, uint64_t now_us, node_fleet **re
         return status;
     }
     f->config.ports = NULL; /* the caller's */
+    f->config.tls_ports = NULL;
     *ret = f;
     return KW_OK;
 }
@@ -741,11 +744,16 @@ void fleet_set_failover_ms(node_fleet *f, int failover_ms) {
     fleet_set_node_timeout(f, default_timeout_ms(failover_ms));
 }
 
+/* Nodes that speak only TLS have no other port. */
+static void set_main_port(node_peer *peer, uint16_t port) {
+    *(peer->port ? &peer->port : &peer->tls_port) = port;
+}
+
 void fleet_set_port(node_fleet *f, uint16_t index, uint16_t port) {
-    f->observer->peers[index].port = port;
+    set_main_port(&f->observer->peers[index], port);
     for (uint16_t i = 0; i < f->count; i++) {
         if (fleet_listens(f->members[i])) {
-            f->members[i]->node->view->peers[index].port = port;
+            set_main_port(&f->members[i]->node->view->peers[index], port);
         }
     }
 }

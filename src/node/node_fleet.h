@@ -19,7 +19,8 @@ typedef struct fleet_config {
     uint16_t replica_count; /* of each primary */
     const char *host;
     const uint16_t *ports; /* of all nodes: the primaries, then the first's replicas, and so on */
-    int failover_ms;       /* negative: never by itself; FAIL is marked all the same */
+    const uint16_t *tls_ports; /* NULL, or of each node: 0: it has none */
+    int failover_ms;           /* negative: never by itself; FAIL is marked all the same */
     bool full_coverage_required;
     const char *user;     /* NULL: `default`; both are borrowed for the fleet's life */
     const char *password; /* NULL: none is asked for */

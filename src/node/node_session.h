@@ -62,7 +62,9 @@ typedef struct node_session {
     uint64_t since_us;
     uint64_t used_us;
     const char *last_command;
-    char address[SESSION_ADDRESS_SIZE]; /* of the peer, for CLIENT LIST */
+    int fd;                             /* for CLIENT LIST, as the two that follow; -1: none */
+    char address[SESSION_ADDRESS_SIZE]; /* of the peer */
+    char local_address[SESSION_ADDRESS_SIZE];
     char name[SESSION_NAME_SIZE];
     char lib_name[SESSION_NAME_SIZE];
     char lib_version[SESSION_NAME_SIZE];

@@ -78,8 +78,9 @@ KW_CHECKED bool node_view_add_peer(node_view *v, const node_peer *peer);
 uint16_t node_view_find(const node_view *v, kw_slice id);
 uint32_t node_view_known_count(const node_view *v);
 static inline uint16_t node_peer_bus_port(const node_peer *p) {
+    uint16_t port = p->port ? p->port : p->tls_port;
     uint16_t by_port =
-        p->port <= UINT16_MAX - 10000 ? (uint16_t)(p->port + 10000) : (uint16_t)(p->port - 10000);
+        port <= UINT16_MAX - 10000 ? (uint16_t)(port + 10000) : (uint16_t)(port - 10000);
     return p->bus_port ? p->bus_port : by_port;
 }
 

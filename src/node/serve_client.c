@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #define FLAGS_SIZE 16
-#define LOCAL_ADDRESS_SIZE (NODE_HOST_SIZE + 8)
 
 void serve_client_id(node_call *c) {
     call_integer(c, (int64_t)c->session->id);
@@ -103,25 +102,18 @@ static const char *user_of(const node_call *c) {
     return c->node->config.user ? c->node->config.user : "default";
 }
 
-static void name_local_address(const node_call *c, char dst[LOCAL_ADDRESS_SIZE]) {
-    const node_peer *me = node_view_self(c->node->view);
-    (void)snprintf(dst, LOCAL_ADDRESS_SIZE, "%s:%u", me->host, me->port); /* it fits */
-}
-
 static bool describe_client(node_call *c, const node_session *s, buffer *out) {
     char flags[FLAGS_SIZE];
-    char local[LOCAL_ADDRESS_SIZE];
     describe_flags(s, flags);
-    name_local_address(c, local);
     int multi = s->flags & SESSION_MULTI ? (int)s->queue_count : -1;
     long long redirect =
         tracker_has(s->tracker, TRACKING_ON) ? (long long)s->tracker->redirect : -1;
     return buffer_printf(
         out,
-        "id=%llu addr=%s laddr=%s fd=8 name=%s age=%llu idle=%llu flags=%s db=0 sub=%zu psub=%zu "
+        "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 sub=%zu psub=%zu "
         "ssub=%zu multi=%d qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=%llu rbs=0 rbp=0 obl=0 oll=0 "
         "omem=0 tot-mem=0 events=r cmd=%s user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s\n",
-        (unsigned long long)s->id, s->address, local, s->name,
+        (unsigned long long)s->id, s->address, s->local_address, s->fd, s->name,
         (unsigned long long)((c->now_us - s->since_us) / 1000000),
         (unsigned long long)((c->now_us - s->used_us) / 1000000), flags,
         subscriber_count(s->subscriber, CHANNEL_PLAIN),
@@ -267,11 +259,9 @@ static bool read_kill_option(node_call *c, size_t i, kill_filter *filter) {
 }
 
 static bool is_meant(const node_call *c, const node_session *s, const kill_filter *filter) {
-    char local[LOCAL_ADDRESS_SIZE];
-    name_local_address(c, local);
     return is_there(s) && !filter->nobody &&
            (!filter->address.data || slice_is(filter->address, s->address)) &&
-           (!filter->local_address.data || slice_is(filter->local_address, local)) &&
+           (!filter->local_address.data || slice_is(filter->local_address, s->local_address)) &&
            is_of_type(s, filter->type) && (filter->id == 0 || (uint64_t)filter->id == s->id) &&
            !(filter->skip_me && s == c->session);
 }

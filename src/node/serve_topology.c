@@ -124,11 +124,13 @@ static const char *health_of(const node_peer *peer, uint64_t offset) {
 static void answer_shard_node(node_call *c, uint16_t index) {
     const node_peer *peer = &c->node->view->peers[index];
     uint64_t offset = offset_of(c, index);
-    call_map(c, 7u + (peer->tls_port != 0) + (peer->hostname[0] != '\0'));
+    call_map(c, 6u + (peer->port != 0) + (peer->tls_port != 0) + (peer->hostname[0] != '\0'));
     call_text(c, "id");
     call_text(c, peer->id);
-    call_text(c, "port");
-    call_integer(c, peer->port);
+    if (peer->port) {
+        call_text(c, "port");
+        call_integer(c, peer->port);
+    }
     if (peer->tls_port) {
         call_text(c, "tls-port");
         call_integer(c, peer->tls_port);
@@ -232,7 +234,7 @@ static bool describe_peer(const node_call *c, uint16_t index, buffer *b) {
     unsigned long long ping_ms = silent ? peer->silent_since_us / 1000 : 0;
     unsigned long long pong_ms = silent ? ping_ms : alone ? 0 : c->now_ms;
     uint64_t epoch = primary->known ? primary->config_epoch : 0;
-    return buffer_printf(b, "%s %s:%u@%u%s%s ", peer->id, peer->host, peer->port,
+    return buffer_printf(b, "%s %s:%u@%u%s%s ", peer->id, peer->host, call_port(c, peer),
                          node_peer_bus_port(peer), peer->hostname[0] ? "," : "", peer->hostname) &&
            describe_flags(peer, me, b) &&
            buffer_printf(b, " %s %llu %llu %llu %s",

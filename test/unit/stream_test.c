@@ -48,7 +48,7 @@ static void open_pair(pair *p, const net_address *address, const stream_options 
     int fd = -1;
     for (int i = 0; i < TEST_ROUNDS && (fd < 0 || stream_get_state(p->near) != STREAM_OPEN); i++) {
         turn(p->loop, TEST_ROUND_MS);
-        fd = fd < 0 ? listener_accept(p->listener) : fd;
+        fd = fd < 0 ? test_accept(p->listener) : fd;
     }
     assert_int_equal(stream_get_state(p->near), STREAM_OPEN);
     assert_true(fd >= 0);

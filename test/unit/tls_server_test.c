@@ -296,7 +296,7 @@ static void turn(peers *p) {
         }
     }
     if (!p->server) {
-        int fd = listener_accept(p->listener);
+        int fd = test_accept(p->listener);
         stream_options options = {.tls = made};
         if (fd >= 0) {
             assert_int_equal(

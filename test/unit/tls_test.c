@@ -401,7 +401,7 @@ static void peers_turn(peers *p) {
         }
     }
     if (p->server_fd < 0) {
-        p->server_fd = listener_accept(p->listener);
+        p->server_fd = test_accept(p->listener);
         if (p->server_fd >= 0) {
             SSL_set_fd(p->server, p->server_fd);
         }
@@ -533,7 +533,7 @@ static void peer_that_speaks_no_tls_is_told_so(void **state) {
                 stream_handle(p.client, events[e].ready);
             }
         }
-        fd = listener_accept(p.listener);
+        fd = test_accept(p.listener);
     }
     assert_true(fd >= 0);
     p.server_fd = fd;

@@ -1,6 +1,7 @@
 #include "unit/support/test_net.h"
 
 #include "io/sockaddr.h"
+#include "unit/support/unit.h"
 
 #include <unistd.h>
 
@@ -22,4 +23,11 @@ bool test_has_ipv6(void) {
         close(fd);
     }
     return has;
+}
+
+int test_accept(listener *s) {
+    int error = 0;
+    int fd = listener_accept(s, NULL, &error);
+    assert_int_equal(error, 0);
+    return fd;
 }
