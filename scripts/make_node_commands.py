@@ -76,7 +76,7 @@ def tables(connection):
 
 
 def main():
-    with tempfile.TemporaryDirectory() as home, running_server(home) as connection:
+    with tempfile.TemporaryDirectory() as home, running_server(home, "--cluster-enabled", "yes") as connection:
         made = tables(connection)
     for name, text in made.items():
         path = os.path.join(root, "src/node", name)

@@ -100,13 +100,13 @@ void fleet_introduce(node_fleet *f, uint16_t a, uint16_t b) {
     }
 }
 
-/* True if somebody whom i knows, and who knows i, tells it of p. */
+/* True if somebody whom i knows tells it of p. */
 static bool is_told_of(const node_fleet *f, uint16_t i, uint16_t p) {
     const node_view *view = f->members[i]->node->view;
     for (uint16_t k = 0; k < f->count; k++) {
         if (k != i && k != p && view->peers[k].known && fleet_reaches(f, k, i)) {
             const node_peer *peers = f->members[k]->node->view->peers;
-            if (peers[i].known && peers[p].known && !peers[p].no_address) {
+            if (peers[p].known && !peers[p].no_address) {
                 return true;
             }
         }
@@ -177,8 +177,7 @@ static void spread(node_fleet *f, uint16_t sender) {
     node_view_tell(view, &news);
     node_view_hear(f->observer, &news);
     for (uint16_t i = 0; i < f->count; i++) {
-        if (i != sender && view->peers[i].known && fleet_listens(f->members[i]) &&
-            fleet_reaches(f, sender, i)) {
+        if (i != sender && fleet_listens(f->members[i]) && fleet_reaches(f, sender, i)) {
             send(f, f->members[i], &news);
         }
     }

@@ -135,11 +135,71 @@ static void fixes_an_open_slot(void **state) {
     kw_lab_stop(lab);
 }
 
+static void removes_and_adds_a_node(void **state) {
+    (void)state;
+    kw_lab *lab = start_lab();
+    kw_lab_node node;
+    int port = port_of(lab, 0);
+    assert_true(kw_lab_node_at(lab, 5, &node));
+    shell("timeout 20 redis-cli --cluster del-node 127.0.0.1:%d %s", port, node.id);
+    shell("timeout 20 redis-cli -p %d CLUSTER NODES | wc -l", port);
+    expect_in_output("6\n"); /* five, and the line that redis-cli adds */
+    shell("timeout 20 redis-cli --cluster add-node 127.0.0.1:%d 127.0.0.1:%d", port_of(lab, 5),
+          port);
+    shell("timeout 60 redis-cli --cluster rebalance 127.0.0.1:%d --cluster-use-empty-masters "
+          "--cluster-pipeline 100",
+          port);
+    assert_true(kw_lab_node_at(lab, 5, &node));
+    assert_true(node.primary);
+    assert_in_range(node.slot_count, 4000, 4200);
+    shell("timeout 20 redis-cli --cluster check 127.0.0.1:%d", port);
+    expect_in_output("All nodes agree about slots configuration");
+    expect_in_output("All 16384 slots covered");
+    kw_lab_stop(lab);
+}
+
+static void creates_a_cluster_of_nodes_that_were_reset(void **state) {
+    (void)state;
+    kw_lab *lab = start_lab();
+    kw_lab_node node;
+    for (int i = 0; i < 6; i++) {
+        shell("timeout 20 redis-cli -p %d CLUSTER RESET HARD", port_of(lab, i));
+        expect_in_output("OK");
+    }
+    shell("timeout 60 redis-cli --cluster create 127.0.0.1:%d 127.0.0.1:%d 127.0.0.1:%d "
+          "127.0.0.1:%d 127.0.0.1:%d 127.0.0.1:%d --cluster-replicas 1 --cluster-yes",
+          port_of(lab, 5), port_of(lab, 4), port_of(lab, 3), port_of(lab, 2), port_of(lab, 1),
+          port_of(lab, 0));
+    expect_in_output("All 16384 slots covered");
+    assert_true(kw_lab_node_at(lab, 5, &node));
+    assert_true(node.primary);
+    assert_int_equal(node.slot_count, 5461);
+    shell("timeout 20 redis-cli -c -p %d SET a x", port_of(lab, 0));
+    expect_in_output("OK");
+    kw_lab_stop(lab);
+}
+
+static void calls_every_node_and_sets_their_timeout(void **state) {
+    (void)state;
+    kw_lab *lab = start_lab();
+    shell("timeout 20 redis-cli --cluster set-timeout 127.0.0.1:%d 3000", port_of(lab, 0));
+    expect_in_output("6 OK, 0 ERR");
+    shell("timeout 20 redis-cli --cluster call 127.0.0.1:%d CONFIG GET cluster-node-timeout",
+          port_of(lab, 0));
+    expect_in_output("3000");
+    kw_lab_stop(lab);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(follows_redirects),  cmocka_unit_test(follows_ask),
-        cmocka_unit_test(checks_the_cluster), cmocka_unit_test(reshards_with_keys),
+        cmocka_unit_test(follows_redirects),
+        cmocka_unit_test(follows_ask),
+        cmocka_unit_test(checks_the_cluster),
+        cmocka_unit_test(reshards_with_keys),
         cmocka_unit_test(fixes_an_open_slot),
+        cmocka_unit_test(removes_and_adds_a_node),
+        cmocka_unit_test(creates_a_cluster_of_nodes_that_were_reset),
+        cmocka_unit_test(calls_every_node_and_sets_their_timeout),
     };
     return cmocka_run_group_tests_name("lab_redis_cli", tests, NULL, NULL);
 }
