@@ -6,6 +6,7 @@
 #include <keyway/lab.h>
 
 #include <ctype.h>
+#include <errno.h>
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
@@ -21,7 +22,13 @@ enum {
     OPTION_NO_COVERAGE,
     OPTION_QUIET,
     OPTION_JSON,
-    OPTION_UNTIL_EOF
+    OPTION_UNTIL_EOF,
+    OPTION_TLS,
+    OPTION_TLS_PORT,
+    OPTION_TLS_CERT,
+    OPTION_TLS_KEY,
+    OPTION_TLS_CA,
+    OPTION_TLS_WRITE
 };
 enum { PORT_DEFAULT = 7000, WATCH_MS = 20, LAST_WORDS_MS = 200 };
 
@@ -33,6 +40,12 @@ static const option_row rows[] = {
     {OPTION_FAILOVER, "failover-ms", "MS",
      "how long after its primary's death a replica takes over (500)"},
     {OPTION_NO_COVERAGE, "no-full-coverage", NULL, "a slot without owner stops only itself"},
+    {OPTION_TLS, "tls", NULL, "speak TLS only; without a certificate, one is made"},
+    {OPTION_TLS_PORT, "tls-port", "PORT", "TLS beside plain: of the first node; 0 takes free ones"},
+    {OPTION_TLS_CERT, "tls-cert", "FILE", "the nodes' certificate, PEM"},
+    {OPTION_TLS_KEY, "tls-key", "FILE", "its key, if not in the same file"},
+    {OPTION_TLS_CA, "tls-ca", "FILE", "clients must show a certificate signed by this one"},
+    {OPTION_TLS_WRITE, "tls-write-cert", "FILE", "write what clients must trust, PEM"},
     {OPTION_JSON, "json", NULL, "the URL and each event as one line of JSON"},
     {OPTION_QUIET, "quiet", NULL, "nothing but the URL"},
     {OPTION_UNTIL_EOF, "until-eof", NULL, "also end when standard input does"},
@@ -60,7 +73,14 @@ typedef struct settings {
     uint64_t replicas;
     uint64_t port;
     uint64_t failover_ms;
+    uint64_t tls_port;
     char *auth; /* as given */
+    const char *tls_cert;
+    const char *tls_key;
+    const char *tls_ca;
+    const char *tls_write;
+    bool tls;
+    bool tls_beside;
     bool no_full_coverage;
     bool until_eof;
     feed_mode mode;
@@ -89,6 +109,41 @@ static kw_status apply_auth(kw_lab_options *o, char *auth) {
     return status;
 }
 
+static bool wants_tls(const settings *s) {
+    return s->tls || s->tls_beside || s->tls_cert || s->tls_ca || s->tls_write;
+}
+
+static kw_status apply_tls(kw_lab_options *o, const settings *s) {
+    if (!wants_tls(s)) {
+        return KW_OK;
+    }
+    kw_status status =
+        kw_lab_options_set_tls(o, s->tls_beside ? KW_LAB_TLS_BESIDE : KW_LAB_TLS_ONLY);
+    kw_lab_options_set_tls_port(o, (uint16_t)s->tls_port);
+    if (status == KW_OK && s->tls_cert) {
+        status = kw_lab_options_set_tls_files(o, s->tls_cert, s->tls_key);
+    }
+    if (status == KW_OK && s->tls_ca) {
+        status = kw_lab_options_set_tls_clients(o, KW_LAB_TLS_CLIENTS_REQUIRED, s->tls_ca);
+    }
+    return status;
+}
+
+static bool write_certificate(const run_state *r, const char *file) {
+    const char *pem = kw_lab_tls_certificate(r->lab);
+    FILE *to = file ? fopen(file, "w") : NULL;
+    bool good = !file || (to && fputs(pem, to) >= 0);
+    int error = errno;
+    if (to && fclose(to) != 0) {
+        good = false;
+        error = errno;
+    }
+    if (!good) {
+        complain("cannot write the certificate to %s: %s", file, strerror(error));
+    }
+    return good;
+}
+
 static exit_status start(run_state *r, const settings *s) {
     kw_lab_options *o = NULL;
     kw_error err = {.slot = -1};
@@ -104,10 +159,14 @@ static exit_status start(run_state *r, const settings *s) {
         return option_usage_error(&options, "--auth takes at most 127 bytes each of user and "
                                             "password");
     }
+    if (apply_tls(o, s) != KW_OK) {
+        kw_lab_options_free(o);
+        return option_usage_error(&options, "the name of a TLS file is too long");
+    }
     kw_status status = kw_lab_start(o, &r->lab, &err);
     kw_lab_options_free(o);
     if (status == KW_OK) {
-        return STATUS_OK;
+        return write_certificate(r, s->tls_write) ? STATUS_OK : STATUS_NO_REPLY;
     }
     if (status == KW_ERR_CONNECTION && s->port != 0) {
         complain(
@@ -135,24 +194,35 @@ static void write_credentials(out *o, const char *auth) {
     out_char(o, '@');
 }
 
-/* The URL is one that works: user and password are in it. */
-static void print_url(run_state *r, const char *auth) {
-    const char *url = kw_lab_url(r->lab);
+/* One that works: user and password are in it. */
+static void write_url(out *o, const char *url, const char *auth) {
     const char *host = strstr(url, "://") + 3;
-    out o;
-    out_init(&o, -1);
-    out_bytes(&o, url, (size_t)(host - url));
+    out_bytes(o, url, (size_t)(host - url));
     if (auth) {
-        write_credentials(&o, auth);
+        write_credentials(o, auth);
     }
-    out_bytes(&o, host, strlen(host) + 1);
-    feed_ready(&r->feed, out_slice(&o).data);
-    out_done(&o);
+    out_bytes(o, host, strlen(host) + 1);
+}
+
+static void print_urls(run_state *r, const char *auth) {
+    const char *tls_url = kw_lab_tls_url(r->lab);
+    bool both = tls_url && !slice_is(slice_text(tls_url), kw_lab_url(r->lab));
+    out plain;
+    out tls;
+    out_init(&plain, -1);
+    out_init(&tls, -1);
+    write_url(&plain, kw_lab_url(r->lab), auth);
+    if (both) {
+        write_url(&tls, tls_url, auth);
+    }
+    feed_ready(&r->feed, out_slice(&plain).data, both ? out_slice(&tls).data : NULL);
+    out_done(&plain);
+    out_done(&tls);
 }
 
 static void introduce(run_state *r, const char *auth) {
     kw_lab_node node;
-    print_url(r, auth);
+    print_urls(r, auth);
     uint64_t now_us = r->feed.started_us;
     for (int i = 0; kw_lab_node_at(r->lab, i, &node); i++) {
         char text[128];
@@ -168,7 +238,9 @@ static void introduce(run_state *r, const char *auth) {
     }
     if (isatty(STDOUT_FILENO) && r->feed.mode == FEED_TEXT) {
         const char *port = strrchr(r->seen[0].endpoint, ':') + 1;
-        complain("Ctrl-C ends the lab; `redis-cli -c -p %s` talks to it", port);
+        bool tls = slice_starts_with(slice_text(kw_lab_url(r->lab)), "rediss");
+        complain("Ctrl-C ends the lab; `redis-cli -c%s -p %s` talks to it",
+                 tls ? " --tls --insecure" : "", port);
     }
 }
 
@@ -240,63 +312,106 @@ static void run(run_state *r, bool until_eof) {
 
 /* ---------------------------------------------------------------------------------- the command */
 
-static exit_status check_ports(const settings *s) {
+static bool take_number(const char *name, const char *value, uint64_t min, uint64_t max,
+                        uint64_t *ret) {
+    return option_number(&options, name, value, min, max, ret);
+}
+
+/* The options that say how the nodes speak; false: it is none of these. */
+static bool take_tls_option(settings *s, int id, const char *value, bool *ret_good) {
+    switch (id) {
+    case OPTION_TLS:
+        s->tls = true;
+        return true;
+    case OPTION_TLS_PORT:
+        s->tls_beside = true;
+        *ret_good = take_number("tls-port", value, 0, UINT16_MAX, &s->tls_port);
+        return true;
+    case OPTION_TLS_CERT:
+        s->tls_cert = value;
+        return true;
+    case OPTION_TLS_KEY:
+        s->tls_key = value;
+        return true;
+    case OPTION_TLS_CA:
+        s->tls_ca = value;
+        return true;
+    case OPTION_TLS_WRITE:
+        s->tls_write = value;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* False: it is wrong, and that has been said. */
+static bool take_option(settings *s, int id, char *value) {
+    bool good = true;
+    if (take_tls_option(s, id, value, &good)) {
+        return good;
+    }
+    switch (id) {
+    case OPTION_MASTERS:
+        return take_number("masters", value, 1, 128, &s->masters);
+    case OPTION_REPLICAS:
+        return take_number("replicas", value, 0, 8, &s->replicas);
+    case 'p':
+        return take_number("port", value, 0, UINT16_MAX, &s->port);
+    case OPTION_AUTH:
+        s->auth = value;
+        return true;
+    case OPTION_FAILOVER:
+        return take_number("failover-ms", value, 0, INT32_MAX, &s->failover_ms);
+    case OPTION_NO_COVERAGE:
+        s->no_full_coverage = true;
+        return true;
+    case OPTION_JSON:
+        s->mode = FEED_JSON;
+        return true;
+    case OPTION_QUIET:
+        s->mode = FEED_QUIET;
+        return true;
+    case OPTION_UNTIL_EOF:
+        s->until_eof = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static exit_status check(const settings *s) {
+    if (s->tls_key && !s->tls_cert) {
+        return option_usage_error(&options, "--tls-key is the key of a --tls-cert");
+    }
     uint64_t count = s->masters * (1 + s->replicas);
     uint64_t highest = UINT16_MAX - count + 1;
-    if (s->port <= highest) {
-        return STATUS_OK;
+    if (s->port > highest || s->tls_port > highest) {
+        char what[96];
+        snprintf(what, sizeof what, "%llu nodes need as many ports: --%s is at most %llu",
+                 (unsigned long long)count, s->port > highest ? "port" : "tls-port",
+                 (unsigned long long)highest);
+        return option_usage_error(&options, what);
     }
-    char what[96];
-    snprintf(what, sizeof what, "%llu nodes need as many ports: --port is at most %llu",
-             (unsigned long long)count, (unsigned long long)highest);
-    return option_usage_error(&options, what);
+    if (s->port && s->tls_port && s->port < s->tls_port + count && s->tls_port < s->port + count) {
+        return option_usage_error(&options, "the ports from --port and --tls-port overlap");
+    }
+    return STATUS_OK;
 }
 
 static exit_status parse(int argc, char **argv, settings *s, bool *ret_done) {
     const char *value = NULL;
     int id;
     while ((id = option_next(&options, argc, argv, &value)) != OPTION_END) {
-        bool good = true;
-        switch (id) {
-        case OPTION_MASTERS:
-            good = option_number(&options, "masters", value, 1, 128, &s->masters);
-            break;
-        case OPTION_REPLICAS:
-            good = option_number(&options, "replicas", value, 0, 8, &s->replicas);
-            break;
-        case 'p':
-            good = option_number(&options, "port", value, 0, UINT16_MAX, &s->port);
-            break;
-        case OPTION_AUTH:
-            s->auth = optarg;
-            break;
-        case OPTION_FAILOVER:
-            good = option_number(&options, "failover-ms", value, 0, INT32_MAX, &s->failover_ms);
-            break;
-        case OPTION_NO_COVERAGE:
-            s->no_full_coverage = true;
-            break;
-        case OPTION_JSON:
-            s->mode = FEED_JSON;
-            break;
-        case OPTION_QUIET:
-            s->mode = FEED_QUIET;
-            break;
-        case OPTION_UNTIL_EOF:
-            s->until_eof = true;
-            break;
-        case OPTION_HELP:
+        if (id == OPTION_HELP) {
             option_help(&options);
             *ret_done = true;
             return STATUS_OK;
-        default:
-            good = false;
         }
-        if (!good) {
+        if (id == OPTION_WRONG || !take_option(s, id, optarg)) {
             return STATUS_USAGE;
         }
     }
-    return optind < argc ? option_usage_error(&options, "lab takes no arguments") : check_ports(s);
+    return optind < argc ? option_usage_error(&options, "lab takes no arguments") : check(s);
 }
 
 exit_status cmd_lab(int argc, char **argv) {

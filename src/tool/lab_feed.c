@@ -56,14 +56,22 @@ static void push_line(lab_feed *f) {
     buffer_clear(&f->scratch.bytes, KEPT_BYTES);
 }
 
-void feed_ready(lab_feed *f, const char *url) {
+void feed_ready(lab_feed *f, const char *url, const char *tls_url) {
+    out *o = &f->scratch;
     pthread_mutex_lock(&f->mutex);
     if (f->mode == FEED_JSON) {
-        out_text(&f->scratch, "{\"time_us\":0,\"event\":\"ready\",\"url\":");
-        json_text(&f->scratch, url);
-        out_text(&f->scratch, "}\n");
+        out_text(o, "{\"time_us\":0,\"event\":\"ready\",\"url\":");
+        json_text(o, url);
+        if (tls_url) {
+            out_text(o, ",\"tls_url\":");
+            json_text(o, tls_url);
+        }
+        out_text(o, "}\n");
     } else {
-        out_printf(&f->scratch, "%s\n", url);
+        out_printf(o, "%s\n", url);
+    }
+    if (tls_url && f->mode == FEED_TEXT) {
+        make_line(f, 0, -1, "", tls_url);
     }
     push_line(f);
     pthread_mutex_unlock(&f->mutex);

@@ -25,8 +25,9 @@ typedef struct lab_feed {
 void feed_init(lab_feed *f, int fd, feed_mode mode, uint64_t now_us);
 void feed_done(lab_feed *f);
 
-/* The first line: the URL alone, or as JSON. */
-void feed_ready(lab_feed *f, const char *url);
+/* The first line: the URL alone, or as JSON; with the one for TLS (may be NULL) beside it, or as
+ * an event of its own. */
+void feed_ready(lab_feed *f, const char *url, const char *tls_url);
 
 /* One line: since start_us, which node (negative: none), the event's name (for JSON), its text. */
 void feed_event(lab_feed *f, uint64_t now_us, int node, const char *name, const char *text);

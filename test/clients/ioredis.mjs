@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Redis from 'ioredis';
 
-import { Lab, eventually, run } from './lab.mjs';
+import { Lab, Load, eventually, run } from './lab.mjs';
 
 async function callNode({ host, port }, words) {
   const node = new Redis(port, host, { lazyConnect: true, retryStrategy: () => null });
@@ -51,6 +51,7 @@ async function moved(lab, client) {
   assert.equal(await client.get('a'), 'before');
   assert.equal(await client.set('a', 'after'), 'OK');
   assert.equal(await lab.node(0, 'GET', 'a'), 'after');
+  assert.equal(await lab.logCount('KEY', 'a', 'OUTCOME', 'MOVED'), 1);
 }
 
 async function ask(lab, client) {
@@ -66,6 +67,9 @@ async function ask(lab, client) {
   assert.equal(await client.get('{a}new'), 'x');
   assert.equal(await lab.node(2, 'CLUSTER', 'COUNTKEYSINSLOT', 15495), 5);
   assert.equal(await lab.node(0, 'CLUSTER', 'COUNTKEYSINSLOT', 15495), 6);
+  const asked = await lab.logCount('NODE', 2, 'KEY', '{a}*', 'OUTCOME', 'ASK');
+  assert.equal(asked, 7); // five that have moved, and a new one twice
+  assert.equal(await lab.logCount('NODE', 0, 'COMMAND', 'asking'), asked);
   await lab.moveKeys(2, 0, ...numbers(5).map((i) => `{a}${i + 5}`));
   await lab.endMove(15495, 2, 0);
   for (const i of numbers(10)) {
@@ -78,7 +82,7 @@ async function tryagain(lab, client) {
   await lab.beginMove(15495, 2, 0);
   await lab.moveKeys(2, 0, '{a}1');
   const reply = client.mget('{a}1', '{a}2'); // is repeated until the slot is whole again
-  await sleep(150);
+  await eventually(async () => await lab.logCount('COMMAND', 'mget', 'OUTCOME', 'TRYAGAIN') > 1);
   await lab.moveKeys(2, 0, '{a}2');
   await lab.endMove(15495, 2, 0);
   assert.deepEqual(await reply, ['1', '2']);
@@ -91,6 +95,39 @@ async function manual_failover(lab, client) {
   assert.equal(await client.get('a'), 'before');
   assert.equal(await client.set('a', 'after'), 'OK');
   assert.equal(await lab.node(5, 'GET', 'a'), 'after');
+}
+
+async function failover(lab, client) {
+  const load = new Load((key, number) => client.set(key, number));
+  await load.waitFor(300);
+  assert.equal(await lab.command('KILL', 1), 'OK');
+  await eventually(async () => (await lab.node(4, 'ROLE'))[0] === 'master');
+  await load.waitFor(300);
+  assert.equal(await lab.command('START', 1), 'OK'); // comes back as a replica
+  await load.waitFor(300);
+  await load.check((key) => client.get(key));
+  assert.equal((await lab.node(1, 'ROLE'))[0], 'slave');
+  assert.ok(await lab.logCount('NODE', 4, 'COMMAND', 'set', 'OUTCOME', 'served') > 0);
+}
+
+async function slot_moves(lab, client) {
+  const load = new Load((key, number) => client.set(key, number));
+  await load.waitFor(200);
+  for (let first = 0; first < 16384; first += 1024) {
+    assert.equal(await lab.command('SLOT', 'MOVE', `${first}-${first + 1023}`, (first / 1024) % 3), 'OK');
+    await load.waitFor(20);
+  }
+  await load.check((key) => client.get(key));
+  assert.deepEqual(load.failures, []);
+  assert.ok(await lab.logCount('COMMAND', 'set', 'OUTCOME', 'MOVED') > 0);
+}
+
+async function lost_connection(lab, client) {
+  await client.set('a', 1);
+  for (const action of [['DROP-BEFORE'], ['CUT', 3]]) {
+    await lab.command('FAULT', 'ADD', 'COMMAND', 'get', 'COUNT', 1, ...action);
+    assert.equal(await client.get('a'), '1'); // tried again by itself
+  }
 }
 
 async function pipeline(lab, client) {
@@ -190,6 +227,9 @@ await run({
   ask: withLab(ask),
   tryagain: withLab(tryagain),
   manual_failover: withLab(manual_failover),
+  failover: withLab(failover, { lab: ['--failover-ms', '300'] }),
+  slot_moves: withLab(slot_moves),
+  lost_connection: withLab(lost_connection),
   pipeline: withLab(pipeline),
   transaction: withLab(transaction),
   pubsub: withLab(pubsub),

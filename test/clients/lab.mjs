@@ -31,6 +31,16 @@ export class Lab {
     assert.equal(status, 0);
   }
 
+  // LAB ..., by node 0: a test kills others.
+  command(...words) {
+    return this.node(0, 'LAB', ...words);
+  }
+
+  // How many commands its nodes received that fit the filters of LAB LOG.
+  logCount(...filters) {
+    return this.command('LOG', 'COUNT', ...filters);
+  }
+
   async id(index) {
     return String(await this.node(index, 'CLUSTER', 'MYID'));
   }
@@ -49,6 +59,50 @@ export class Lab {
     const id = await this.id(target);
     await this.node(target, 'CLUSTER', 'SETSLOT', slot, 'NODE', id);
     await this.node(source, 'CLUSTER', 'SETSLOT', slot, 'NODE', id);
+  }
+}
+
+// Writes all the time, and knows what each key may hold afterwards.
+export class Load {
+  constructor(write) {
+    this.write = write; // (key, number): resolves when it is acknowledged
+    this.acknowledged = new Map(); // key: the last value that was
+    this.possible = new Map(); // key: values tried since then
+    this.count = 0;
+    this.failures = [];
+    this.stopped = false;
+    this.done = this.run();
+  }
+
+  async run() {
+    for (let number = 1; !this.stopped; number++) {
+      const key = `key:${number % 100}`;
+      try {
+        await this.write(key, number);
+        this.acknowledged.set(key, number);
+        this.possible.set(key, []);
+        this.count++;
+      } catch (error) {
+        this.possible.get(key)?.push(number);
+        this.failures.push(String(error));
+        await sleep(10);
+      }
+    }
+  }
+
+  async waitFor(count) {
+    const goal = this.count + count;
+    await eventually(() => this.count >= goal, 30000);
+  }
+
+  // Stops, and reads each key back.
+  async check(read) {
+    this.stopped = true;
+    await this.done;
+    assert.equal(this.acknowledged.size, 100);
+    for (const [key, value] of this.acknowledged) {
+      assert.ok([value, ...this.possible.get(key)].includes(Number(await read(key))), key);
+    }
   }
 }
 

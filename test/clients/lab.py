@@ -2,6 +2,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
@@ -43,6 +44,10 @@ class Lab:
                 pass
         raise AssertionError("no node answers")
 
+    def log_count(self, *filters):
+        """How many commands its nodes received that fit the filters of LAB LOG."""
+        return self.command("LOG", "COUNT", *filters)
+
     def id(self, index):
         return self.node(index).execute_command("CLUSTER", "MYID")
 
@@ -52,6 +57,53 @@ class Lab:
             if first <= slot <= last:
                 return self.nodes.index((primary[0], primary[1]))
         return None
+
+
+class Load:
+    """Writes all the time, and knows what each key may hold afterwards."""
+
+    def __init__(self, write, errors):
+        self.write = write
+        self.errors = errors
+        self.acknowledged = {}  # key: the last value that was
+        self.possible = {}  # key: values tried since then
+        self.count = 0
+        self.failed = 0
+        self.stopped = False
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        number = 0
+        while not self.stopped:
+            number += 1
+            key = f"key:{number % 100}"
+            try:
+                self.write(key, number)
+                self.acknowledged[key] = number
+                self.possible[key] = set()
+                self.count += 1
+            except self.errors:
+                self.possible.setdefault(key, set()).add(number)
+                self.failed += 1
+                time.sleep(0.01)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped = True
+        self.thread.join()
+
+    def wait_for(self, count):
+        """So many more that are acknowledged."""
+        goal = self.count + count
+        eventually(lambda: self.count >= goal, 30)
+
+    def check(self, read):
+        assert len(self.acknowledged) == 100
+        for key, value in self.acknowledged.items():
+            assert int(read(key)) in {value} | self.possible[key], key
 
 
 def eventually(condition, seconds=10):

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, createCluster } from 'redis';
 
-import { Lab, eventually, run } from './lab.mjs';
+import { Lab, Load, eventually, run } from './lab.mjs';
 
 async function callNode({ host, port }, words) {
   const node = createClient({ socket: { host, port, reconnectStrategy: false } });
@@ -53,6 +53,7 @@ async function moved(lab, client) {
   assert.equal(await client.get('a'), 'before');
   assert.equal(await client.set('a', 'after'), 'OK');
   assert.equal(await lab.node(0, 'GET', 'a'), 'after');
+  assert.equal(await lab.logCount('KEY', 'a', 'OUTCOME', 'MOVED'), 1);
 }
 
 async function ask(lab, client) {
@@ -68,6 +69,9 @@ async function ask(lab, client) {
   assert.equal(await client.get('{a}new'), 'x');
   assert.equal(await lab.node(2, 'CLUSTER', 'COUNTKEYSINSLOT', 15495), 5);
   assert.equal(await lab.node(0, 'CLUSTER', 'COUNTKEYSINSLOT', 15495), 6);
+  const asked = await lab.logCount('NODE', 2, 'KEY', '{a}*', 'OUTCOME', 'ASK');
+  assert.equal(asked, 7); // five that have moved, and a new one twice
+  assert.equal(await lab.logCount('NODE', 0, 'COMMAND', 'asking'), asked);
   await lab.moveKeys(2, 0, ...keysOf(5, 5));
   await lab.endMove(15495, 2, 0);
   for (const [i, key] of keysOf(0, 10).entries()) {
@@ -93,6 +97,41 @@ async function manual_failover(lab, client) {
   assert.equal(await client.get('a'), 'before');
   assert.equal(await client.set('a', 'after'), 'OK');
   assert.equal(await lab.node(5, 'GET', 'a'), 'after');
+}
+
+async function failover(lab, client) {
+  const load = new Load((key, number) => client.set(key, number));
+  await load.waitFor(300);
+  assert.equal(await lab.command('KILL', 1), 'OK');
+  await eventually(async () => (await lab.node(4, 'ROLE'))[0] === 'master');
+  // It looks for the new primary only when somebody answers MOVED: what it has for the dead node
+  // waits until that one is back, as a replica.
+  assert.equal(await lab.command('START', 1), 'OK');
+  await load.waitFor(300);
+  await load.check((key) => client.get(key));
+  assert.equal((await lab.node(1, 'ROLE'))[0], 'slave');
+  assert.ok(await lab.logCount('NODE', 4, 'COMMAND', 'set', 'OUTCOME', 'served') > 0);
+}
+
+async function slot_moves(lab, client) {
+  const load = new Load((key, number) => client.set(key, number));
+  await load.waitFor(200);
+  for (let first = 0; first < 16384; first += 1024) {
+    assert.equal(await lab.command('SLOT', 'MOVE', `${first}-${first + 1023}`, (first / 1024) % 3), 'OK');
+    await load.waitFor(20);
+  }
+  await load.check((key) => client.get(key));
+  assert.deepEqual(load.failures, []);
+  assert.ok(await lab.logCount('COMMAND', 'set', 'OUTCOME', 'MOVED') > 0);
+}
+
+async function lost_connection(lab, client) {
+  await client.set('a', 1);
+  for (const action of [['DROP-BEFORE'], ['CUT', 3]]) {
+    await lab.command('FAULT', 'ADD', 'COMMAND', 'get', 'COUNT', 1, ...action);
+    await assert.rejects(client.get('a'), /closed/); // is left to the caller
+    assert.equal(await client.get('a'), '1');
+  }
 }
 
 async function pipeline(lab, client) {
@@ -142,10 +181,14 @@ async function shard_pubsub(lab, client) {
   assert.equal(await client.sPublish('a', 'one'), 1);
   await eventually(() => heard.length === 1);
   await lab.beginMove(15495, 2, 0);
-  await lab.endMove(15495, 2, 0); // its subscription ends; the client subscribes at the new owner
-  await eventually(async () => (await client.sPublish('a', 'two')) === 1);
-  await eventually(() => heard.includes('two'));
-  assert.deepEqual(heard, ['one', 'two']);
+  assert.equal(await client.sPublish('a', 'two'), 1);
+  await eventually(() => heard.length === 2);
+  await lab.endMove(15495, 2, 0); // that ends the subscription, and the client leaves it at that
+  await eventually(async () => (await client.sPublish('a', 'three')) === 0);
+  assert.deepEqual(await lab.node(2, 'PUBSUB', 'SHARDNUMSUB', 'a'), ['a', 0]);
+  await client.sSubscribe('a', (text) => heard.push(text));
+  assert.equal(await client.sPublish('a', 'four'), 1);
+  await eventually(() => heard.includes('four'));
 }
 
 async function scan(lab, client) {
@@ -189,6 +232,9 @@ await run({
   ask: withLab(ask),
   tryagain: withLab(tryagain),
   manual_failover: withLab(manual_failover),
+  failover: withLab(failover, { lab: ['--failover-ms', '300'] }),
+  slot_moves: withLab(slot_moves),
+  lost_connection: withLab(lost_connection),
   pipeline: withLab(pipeline),
   transaction: withLab(transaction),
   pubsub: withLab(pubsub),

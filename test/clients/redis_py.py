@@ -6,7 +6,7 @@ import redis
 from redis.cluster import RedisCluster
 from redis.crc import key_slot
 
-from lab import Lab, eventually, run
+from lab import Lab, Load, eventually, run
 
 logging.disable()  # it logs each redirect that it follows
 
@@ -63,6 +63,7 @@ def moved():
         assert client.set("a", "after")
         assert client.get_node_from_key("a").port == lab.nodes[0][1]
         assert lab.node(0).get("a") == "after"
+        assert lab.log_count("KEY", "a", "OUTCOME", "MOVED") == 1
 
 
 def ask():
@@ -77,6 +78,9 @@ def ask():
         assert lab.node(2).execute_command("CLUSTER", "COUNTKEYSINSLOT", 15495) == 5
         assert lab.node(0).execute_command("CLUSTER", "COUNTKEYSINSLOT", 15495) == 6
         assert client.get_node_from_key("a").port == lab.nodes[2][1]  # ASK changes no map
+        asked = lab.log_count("NODE", 2, "KEY", "{a}*", "OUTCOME", "ASK")
+        assert asked == 7  # five that have moved, and a new one twice
+        assert lab.log_count("NODE", 0, "COMMAND", "asking") == asked
         move_keys(lab, 2, 0, *[f"{{a}}{i}" for i in range(5, 10)])
         end_move(lab, 15495, 2, 0)
         assert [client.get(f"{{a}}{i}") for i in range(10)] == [str(i) for i in range(10)]
@@ -94,6 +98,7 @@ def tryagain():
         except redis.exceptions.TryAgainError:
             pass  # it gives up after a few tries, and says so
         timer.join()
+        assert lab.log_count("COMMAND", "mget", "OUTCOME", "TRYAGAIN") > 0
         assert client.mget("{a}1", "{a}2") == ["1", "2"]
 
 
@@ -106,6 +111,45 @@ def manual_failover():
         assert client.set("a", "after")
         assert client.get("a") == "after"
         assert client.get_node_from_key("a").port == lab.nodes[5][1]
+
+
+LOST = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.ClusterDownError,
+        redis.exceptions.RedisClusterException)
+
+
+def failover():
+    with Lab("--failover-ms", "300") as lab, connect(lab) as client:
+        with Load(client.set, LOST) as load:
+            load.wait_for(300)
+            assert lab.command("KILL", 1) == "OK"
+            eventually(lambda: lab.node(4).execute_command("ROLE")[0] == "master")
+            load.wait_for(300)
+            assert lab.command("START", 1) == "OK"  # comes back as a replica
+            load.wait_for(300)
+        load.check(client.get)
+        assert lab.node(1).execute_command("ROLE")[0] == "slave"
+        assert lab.log_count("NODE", 4, "COMMAND", "set", "OUTCOME", "served") > 0
+
+
+def slot_moves():
+    with Lab() as lab, connect(lab) as client:
+        with Load(client.set, ()) as load:  # no write fails
+            load.wait_for(200)
+            for first in range(0, 16384, 1024):
+                assert lab.command("SLOT", "MOVE", f"{first}-{first + 1023}", first // 1024 % 3) == "OK"
+                load.wait_for(20)
+        load.check(client.get)
+        assert lab.log_count("COMMAND", "set", "OUTCOME", "MOVED") > 0
+
+
+def lost_connection():
+    with Lab() as lab, connect(lab) as client:
+        assert client.set("a", 1)
+        lab.command("FAULT", "ADD", "COMMAND", "get", "COUNT", 1, "DROP-BEFORE")
+        assert client.get("a") == "1"  # tried again by itself
+        lab.command("FAULT", "ADD", "COMMAND", "get", "COUNT", 1, "CUT", 3)
+        assert client.get("a") == "1"
+        assert lab.log_count("COMMAND", "get", "OUTCOME", "served") >= 2
 
 
 def pipeline():
@@ -181,4 +225,5 @@ def blocking_pop():
         assert client.blpop("q", timeout=0.05) is None
 
 
-run([basics, moved, ask, tryagain, manual_failover, pipeline, pubsub, scan, replica_reads, types, blocking_pop])
+run([basics, moved, ask, tryagain, manual_failover, failover, slot_moves,
+     lost_connection, pipeline, pubsub, scan, replica_reads, types, blocking_pop])
