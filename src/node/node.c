@@ -106,7 +106,7 @@ static void note_change(void *arg, const keyspace_entry *e, keyspace_change chan
         node_propagate(n, argv, 2);
     }
     if (change != KEY_REMOVED && change != KEY_EXPIRED) {
-        node_block_touch(n);
+        node_block_touch(n, keyspace_key(e));
     }
     node_watch_changed(n, e, change);
     node_push_changed(n, e);
@@ -128,7 +128,7 @@ kw_status node_new(const node_config *config, node_view *view, keyspace *keys, u
     list_init(&n->own_ready);
     n->ready = config->ready ? config->ready : &n->own_ready;
     list_init(&n->shaped);
-    node_blocked_init(&n->blocked);
+    node_blocked_init(&n->blocked, n->mem, prng_next(&n->random));
     node_push_init(&n->push, n->mem, prng_next(&n->random));
     relation_init(&n->watched, n->mem, prng_next(&n->random), WATCHED_MAX, WATCHED_BYTES_MAX);
     buffer_init(&n->muted, n->mem, 0);
@@ -158,6 +158,7 @@ kw_status node_new(const node_config *config, node_view *view, keyspace *keys, u
 void node_free(node *n) {
     if (n) {
         assert(list_empty(&n->sessions));
+        node_blocked_done(&n->blocked, n->mem);
         free_session(n, n->primary_link);
         node_push_done(&n->push);
         relation_done(&n->watched);
@@ -331,7 +332,7 @@ static void take_keys(const node *n, const node_command *command, const kw_slice
     }
 }
 
-static void answer_redirect(node_call *c, redirect_verdict verdict, int slot, uint16_t target) {
+void call_refuse(node_call *c, redirect_verdict verdict, int slot, uint16_t target) {
     switch (verdict) {
     case REDIRECT_SERVE:
         return;
@@ -399,7 +400,7 @@ bool call_is_served_here(node_call *c) {
     if (verdict == REDIRECT_SERVE) {
         return true;
     }
-    answer_redirect(c, verdict, slot, target);
+    call_refuse(c, verdict, slot, target);
     return false;
 }
 
@@ -650,6 +651,7 @@ static void run_one(node *n, node_session *s, const kw_slice *argv, size_t argc,
         node_view_judge(n->view);
         n->config.peers.announce(n->config.peers.arg, n->view->self);
     }
+    s->write_offset = n->offset;
     node_serve_blocked(n);
     if (outermost) {
         node_push_end(n);

@@ -1,42 +1,59 @@
-/* Commands that wait: for a key that another client fills, for replicas, for the time to pass. A
- * waiting session keeps a copy of its command, which is run again when one of its keys is touched,
- * first come first served. Owned by a node. */
+/* Commands that wait: for a key that another client fills, for replicas that catch up, for the time
+ * to pass. A waiting session keeps a copy of its command, which is run again when what it waits for
+ * happens, first come first served; waiters are found by key. Owned by a node. */
 #ifndef NODE_NODE_BLOCK_H
 #define NODE_NODE_BLOCK_H
 
 #include "base/buffer.h"
 #include "base/list.h"
+#include "base/map.h"
 
 #define BLOCK_NEVER UINT64_MAX
 
 struct node;
 struct node_call;
 struct node_session;
+struct session_block;
 
-/* All that waits at one node, in the order in which it came. */
+/* All that waits at one node. */
 typedef struct node_blocked {
-    list sessions;
+    list sessions; /* in the order in which they came */
     size_t count;
-    bool touched; /* a key changed since the waiting commands were last tried */
+    size_t replica_wait_count;        /* of these, those that wait for replicas */
+    map keys;                         /* that somebody waits for */
+    list ready;                       /* of these, those that were touched, in that order */
+    struct session_block **deadlines; /* a heap: the earliest is the first */
+    size_t deadline_count;
+    size_t deadline_capacity;
 } node_blocked;
 
-void node_blocked_init(node_blocked *b);
+void node_blocked_init(node_blocked *b, const mem *m, uint64_t seed);
+/* No session waits any more. */
+void node_blocked_done(node_blocked *b, const mem *m);
 
-/* Parks the call's command until one of its keys is touched, or until deadline_us (BLOCK_NEVER),
- * when `expire` gives the reply. A command that runs again and has nothing to give calls it once
- * more and keeps its place. Not to be called inside EXEC (call->in_exec). */
-void call_block(struct node_call *c, uint64_t deadline_us, void (*expire)(struct node_call *c));
+/* Parks the call's command until one of the keys argv[first] .. argv[first + count - 1] is touched,
+ * or until deadline_us (BLOCK_NEVER), when `expire` gives the reply. A command that runs again
+ * (c->retried) and finds nothing in c->ready_key calls it once more and keeps its place. Not to be
+ * called inside EXEC (c->in_exec). */
+void call_block(struct node_call *c, size_t first_key, size_t key_count, uint64_t deadline_us,
+                void (*expire)(struct node_call *c));
+/* The same until a replica has got further. */
+void call_block_for_replicas(struct node_call *c, uint64_t deadline_us,
+                             void (*expire)(struct node_call *c));
 
 /* A key has got a value that somebody may wait for. */
-void node_block_touch(struct node *n);
-/* Runs what waits for a touched key; after each command. */
+void node_block_touch(struct node *n, kw_slice key);
+/* Runs what waits for touched keys; after each command. */
 void node_serve_blocked(struct node *n);
-/* Who waits for keys of a slot that is no longer served here is told where it is; after each change
- * of the view. */
+/* Runs what waits for replicas; after one has got further. */
+void node_serve_replica_waits(struct node *n);
+/* Who waits for keys of a slot that is no longer served here is told where it is, and all waiting
+ * ends when the node has become a replica; after each change of the view. */
 void node_redirect_blocked(struct node *n);
 /* Ends the waiting of those whose deadline has come. */
 void node_expire_blocked(struct node *n);
 uint64_t node_block_deadline_us(const struct node *n);
+
 /* CLIENT UNBLOCK: ends a session's waiting as if its time were over, or with `error` (not NULL).
  * False: it does not wait. */
 bool node_end_waiting(struct node *n, struct node_session *s, const char *error);

@@ -73,11 +73,18 @@ static void replicate(void *arg, uint16_t self, const kw_slice *argv, size_t arg
     }
 }
 
-static void apply_due(member *m, uint64_t now_us) {
+static void apply_due(const node_fleet *f, member *m, uint64_t now_us) {
+    if (inbox_due_us(&m->inbox) > now_us) {
+        return;
+    }
     while (inbox_due_us(&m->inbox) <= now_us) {
         stream_record *record = inbox_take(&m->inbox);
         node_apply(m->node, record->argv, record->argc, record->run_us);
         inbox_done(&m->inbox, record);
+    }
+    node *source = m->source == NODE_NOBODY ? NULL : f->members[m->source]->node;
+    if (source && follows(f, m, m->source)) {
+        node_serve_replica_waits(source);
     }
 }
 
@@ -91,6 +98,7 @@ static void synchronise(node_fleet *f, member *m, uint16_t primary) {
         m->source = primary;
         m->source_life = f->members[primary]->life;
         inbox_clear(&m->inbox);
+        node_serve_replica_waits(from);
     }
 }
 
@@ -727,7 +735,7 @@ void fleet_tick(node_fleet *f, uint64_t now_us) {
     for (uint16_t i = 0; i < f->count; i++) {
         member *m = f->members[i];
         if (m->node && !m->paused) {
-            apply_due(m, now_us);
+            apply_due(f, m, now_us);
             if (all || node_deadline_us(m->node) <= now_us) {
                 node_tick(m->node, now_us);
             }
@@ -762,7 +770,7 @@ void fleet_sync(node_fleet *f, uint64_t now_us) {
     for (uint16_t i = 0; i < f->count; i++) {
         member *m = f->members[i];
         if (m->node && !m->paused) {
-            apply_due(m, UINT64_MAX - 1);
+            apply_due(f, m, UINT64_MAX - 1);
         }
     }
     fleet_tick(f, now_us);

@@ -63,6 +63,61 @@ bool number_read_float(kw_slice s, long double *ret) {
     return true;
 }
 
+static bool is_space(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* What strtod takes beside what base/number.h does. */
+static bool read_hexadecimal(kw_slice s, double *ret) {
+    char text[NUMBER_TEXT_BYTES];
+    if (s.len >= sizeof text || (!memchr(s.data, 'x', s.len) && !memchr(s.data, 'X', s.len))) {
+        return false;
+    }
+    slice_copy(text, sizeof text, s);
+    char *end;
+    *ret = strtod(text, &end);
+    return end == text + s.len;
+}
+
+static bool has_digit_above_zero(kw_slice s) {
+    size_t at = 0;
+    while (at < s.len && s.data[at] != 'e' && s.data[at] != 'E' && s.data[at] != 'p') {
+        if (s.data[at] >= '1' && s.data[at] <= '9') {
+            return true;
+        }
+        at++;
+    }
+    return false;
+}
+
+static bool read_any(kw_slice s, double *ret) {
+    return s.len > 0 && (number_parse(s, ret) || read_hexadecimal(s, ret)) && !isnan(*ret);
+}
+
+bool number_read_double(kw_slice s, double *ret) {
+    double value;
+    if (s.len == 0 || is_space(s.data[0]) || !read_any(s, &value)) {
+        return false;
+    }
+    bool too_large = isinf(value) && !memchr(s.data, 'n', s.len) && !memchr(s.data, 'N', s.len);
+    if (too_large || (value == 0 && has_digit_above_zero(s))) {
+        return false;
+    }
+    *ret = value;
+    return true;
+}
+
+bool number_read_bound(kw_slice s, double *ret) {
+    while (s.len > 0 && is_space(s.data[0])) {
+        s = slice_of(s.data + 1, s.len - 1);
+    }
+    if (s.len == 0) {
+        *ret = 0;
+        return true;
+    }
+    return read_any(s, ret);
+}
+
 size_t number_write_float(long double value, char dst[NUMBER_TEXT_SIZE]) {
     int written = snprintf(dst, NUMBER_TEXT_SIZE, "%.17Lf", value);
     size_t len = written < 0 ? 0 : (size_t)written;

@@ -61,6 +61,7 @@ typedef struct node_session {
     int resp;
     uint64_t since_us;
     uint64_t used_us;
+    uint64_t write_offset; /* of the node after the last command: what WAIT waits for */
     const char *last_command;
     int fd;                             /* for CLIENT LIST, as the two that follow; -1: none */
     char address[SESSION_ADDRESS_SIZE]; /* of the peer */

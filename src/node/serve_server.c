@@ -1,3 +1,5 @@
+#include "node/node_args.h"
+#include "node/node_block.h"
 #include "node/node_call.h"
 #include "node/node_handlers.h"
 
@@ -14,27 +16,30 @@ void serve_time(node_call *c) {
 
 static size_t replicas_up_to_date(const node_call *c) {
     const node *n = c->node;
-    return n->config.peers.replicas_at(n->config.peers.arg, n->view->self, n->offset);
+    return n->config.peers.replicas_at(n->config.peers.arg, n->view->self,
+                                       c->session->write_offset);
+}
+
+static void answer_replicas(node_call *c) {
+    call_integer(c, (int64_t)replicas_up_to_date(c));
 }
 
 void serve_wait(node_call *c) {
     int64_t wanted;
-    int64_t timeout_ms;
+    uint64_t deadline_us;
     if (!node_view_self(c->node->view)->primary) {
         call_error(c, "ERR WAIT cannot be used with replica instances. Please also note that since "
                       "Redis 4.0 if a replica is configured to be writable (which is not the "
                       "default) writes to replicas are just local and are not propagated.");
         return;
     }
-    if (!call_read_integer(c, 1, &wanted)) {
+    if (!call_read_integer(c, 1, &wanted) || !args_read_timeout_ms(c, 2, &deadline_us)) {
         return;
     }
-    if (!slice_to_i64(c->argv[2], &timeout_ms)) {
-        call_error(c, "ERR timeout is not an integer or out of range");
-    } else if (timeout_ms < 0) {
-        call_error(c, "ERR timeout is negative");
+    if (c->in_exec || wanted <= (int64_t)replicas_up_to_date(c)) {
+        answer_replicas(c);
     } else {
-        call_integer(c, (int64_t)replicas_up_to_date(c));
+        call_block_for_replicas(c, deadline_us, answer_replicas);
     }
 }
 
