@@ -1,6 +1,7 @@
 #include "lab/lab_connection.h"
 
 #include "lab/lab_server.h"
+#include "node/node_channels.h"
 
 #include <stdio.h>
 
@@ -11,7 +12,6 @@
 #define OUT_KEPT_BYTES (32 * 1024)
 #define HELD_BYTES_MAX (1024 * 1024)           /* of commands behind one that waits */
 #define IN_BYTES_MAX (2 * LIMIT_COMMAND_BYTES) /* as client-query-buffer-limit */
-#define KEEPALIVE_S 300                        /* tcp-keepalive */
 
 static buffer *out_of(const lab_connection *c) {
     return &c->session->out;
@@ -68,10 +68,13 @@ static void free_connection(lab_connection *c) {
 bool lab_connection_open(lab_server *s, int fd, bool tls, const char *address, uint64_t now_us) {
     lab_net *net = s->net;
     lab_connection *c = new_connection(s, fleet_node(net->fleet, s->index), address, now_us);
-    const stream_options options = {.keepalive_s = KEEPALIVE_S, .tls = tls ? net->tls : NULL};
     if (!c) {
         return false;
     }
+    const stream_options options = {
+        .keepalive_s = (uint32_t)node_settings_number(&node_of(c)->settings, SETTING_TCP_KEEPALIVE),
+        .tls = tls ? net->tls : NULL,
+    };
     if (stream_adopt(net->loop, net->mem, fd, &options, c, &c->stream) != KW_OK) {
         free_connection(c);
         return false;
@@ -171,17 +174,58 @@ static bool read_input(lab_connection *c, uint64_t now_us, bool *ret_sent) {
     return true;
 }
 
+/* ---------------------------------------------------------------------------- limits on output */
+
+static bool is_subscriber(const node_session *s) {
+    return subscriber_count(s->subscriber, CHANNEL_PLAIN) > 0 ||
+           subscriber_count(s->subscriber, CHANNEL_PATTERN) > 0 ||
+           subscriber_count(s->subscriber, CHANNEL_SHARD) > 0;
+}
+
+/* More waits than the soft limit, and has for as long as is allowed. */
+static bool is_past_soft(lab_connection *c, const output_limit *limit, uint64_t at_us) {
+    if (limit->soft_bytes == 0 || buffer_len(out_of(c)) <= limit->soft_bytes) {
+        c->soft_us = 0;
+        return false;
+    }
+    if (c->soft_us == 0) {
+        c->soft_us = at_us;
+    }
+    return at_us - c->soft_us > limit->soft_s * 1000000;
+}
+
+/* NULL, or why the client has to go: it waits for more than it may. */
+static const char *judge_output(lab_connection *c, uint64_t at_us) {
+    const lab_output_limits *own = &net_of(c)->limits;
+    size_t bytes = buffer_len(out_of(c));
+    output_limit limit = node_settings_output_limit(
+        &node_of(c)->settings, is_subscriber(c->session) ? OUTPUT_PUBSUB : OUTPUT_NORMAL);
+    if (bytes > own->hard_bytes || (limit.hard_bytes != 0 && bytes > limit.hard_bytes)) {
+        return "cut off: too much waits to be sent to it";
+    }
+    if (is_past_soft(c, &limit, at_us)) {
+        return "cut off: much has waited for long to be sent to it";
+    }
+    bool blocks = bytes >= own->full_bytes || (c->session->flags & SESSION_CLOSING);
+    return blocks && at_us - c->taken_us >= own->stall_us ? "cut off: it does not read" : NULL;
+}
+
+static void cut_off(lab_connection *c, const char *why) {
+    tell(c, EVENT_CLIENT_CUT, why);
+    lab_connection_close(c, false);
+}
+
 /* ------------------------------------------------------------------------------------- turns */
 
-static void note_waiting(lab_connection *c, bool waits) {
-    if (!waits) {
-        list_remove(&c->in_waiting);
-        c->taken_us = 0;
-        c->soft_us = 0;
-        return;
-    }
+static void stop_waiting(lab_connection *c) {
+    list_remove(&c->in_waiting);
+    c->taken_us = 0;
+    c->soft_us = 0;
+}
+
+static void wait_for_socket(lab_connection *c, uint64_t at_us) {
     if (c->taken_us == 0) {
-        c->taken_us = loop_now_us();
+        c->taken_us = at_us;
     }
     if (!list_linked(&c->in_waiting)) {
         list_push_back(&net_of(c)->waiting, &c->in_waiting);
@@ -201,7 +245,13 @@ static void settle(lab_connection *c, bool sent) {
     }
     stream_want_write(c->stream, !sent);
     stream_want_read(c->stream, wants_input(c));
-    note_waiting(c, !sent);
+    if (sent) {
+        stop_waiting(c);
+        return;
+    }
+    uint64_t at_us = loop_now_us();
+    wait_for_socket(c, at_us);
+    lab_connection_check(c, at_us);
 }
 
 void lab_connection_handle(lab_connection *c, unsigned ready, uint64_t now_us) {
@@ -230,15 +280,20 @@ void lab_connection_resume(lab_connection *c, uint64_t now_us) {
 void lab_connection_pause(lab_connection *c) {
     stream_want_read(c->stream, false);
     stream_want_write(c->stream, false);
-    note_waiting(c, false);
+    stop_waiting(c);
 }
 
 void lab_connection_check(lab_connection *c, uint64_t at_us) {
-    const lab_output_limits *limits = &net_of(c)->limits;
-    size_t bytes = buffer_len(out_of(c));
-    bool blocks = bytes >= limits->full_bytes || (c->session->flags & SESSION_CLOSING);
-    if (blocks && at_us - c->taken_us >= limits->stall_us) {
-        tell(c, EVENT_CLIENT_CUT, "cut off: it does not read");
+    const char *why = judge_output(c, at_us);
+    if (why) {
+        cut_off(c, why);
+    }
+}
+
+void lab_connection_check_idle(lab_connection *c, uint64_t idle_us, uint64_t now_us) {
+    const node_session *s = c->session;
+    bool exempt = (s->holds & HOLD_BLOCKED) || is_subscriber(s);
+    if (!exempt && now_us > s->used_us && now_us - s->used_us > idle_us) {
         lab_connection_close(c, false);
     }
 }

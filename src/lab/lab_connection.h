@@ -34,7 +34,10 @@ void lab_connection_resume(lab_connection *c, uint64_t now_us);
 /* It has waited for a while: has it stopped reading? at_us is by loop_now_us. */
 void lab_connection_check(lab_connection *c, uint64_t at_us);
 
-/* Its node was stopped, or goes on. */
+/* By the lab's clock: has it said nothing for too long? */
+void lab_connection_check_idle(lab_connection *c, uint64_t idle_us, uint64_t now_us);
+
+/* Its node is stopped. */
 void lab_connection_pause(lab_connection *c);
 
 #endif

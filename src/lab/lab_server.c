@@ -4,7 +4,6 @@
 #include "lab/lab_connection.h"
 
 #define ACCEPTS_PER_TURN 1000 /* as many as redis-server */
-#define CLIENTS_MAX 10000     /* maxclients */
 #define TOO_MANY "-ERR max number of clients + cluster connections reached\r\n"
 
 static void init_port(lab_port *port, lab_server *s, bool tls) {
@@ -65,10 +64,14 @@ void lab_server_shut(lab_server *s) {
 
 /* --------------------------------------------------------------------------------- accepting */
 
+static uint64_t setting_of(const lab_server *s, node_setting_id id) {
+    return (uint64_t)node_settings_number(&fleet_node(s->net->fleet, s->index)->settings, id);
+}
+
 /* The links to the other nodes are counted, as by the servers: two for each. */
 static bool has_room(const lab_server *s) {
-    size_t links = 2 * ((size_t)fleet_count(s->net->fleet) - 1);
-    return s->connection_count + links < CLIENTS_MAX;
+    size_t known = node_view_known_count(fleet_node(s->net->fleet, s->index)->view);
+    return s->connection_count + 2 * (known - 1) < setting_of(s, SETTING_MAXCLIENTS);
 }
 
 static void take(lab_port *port, int fd, const net_address *peer, uint64_t now_us) {
@@ -151,6 +154,19 @@ void lab_server_pause(lab_server *s, bool paused, uint64_t now_us) {
             lab_connection_pause(c);
         } else {
             lab_connection_resume(c, now_us);
+        }
+    }
+}
+
+void lab_server_check_idle(lab_server *s, uint64_t now_us) {
+    if (!fleet_node(s->net->fleet, s->index) || fleet_is_paused(s->net->fleet, s->index)) {
+        return;
+    }
+    uint64_t idle_s = setting_of(s, SETTING_TIMEOUT);
+    if (idle_s > 0) {
+        LIST_FOR_EACH(at, after, &s->connections) {
+            lab_connection_check_idle(LIST_ENTRY(at, lab_connection, in_server), idle_s * 1000000,
+                                      now_us);
         }
     }
 }

@@ -38,6 +38,8 @@ KW_CHECKED kw_status lab_server_listen(lab_server *s, kw_error *err);
 void lab_server_shut(lab_server *s);
 /* Stops taking connections and bytes, or goes on. */
 void lab_server_pause(lab_server *s, bool paused, uint64_t now_us);
+/* Closes connections that have said nothing for longer than the setting `timeout`. */
+void lab_server_check_idle(lab_server *s, uint64_t now_us);
 
 static inline uint16_t lab_port_number(const lab_port *port) {
     return port->wanted ? port->number : 0;

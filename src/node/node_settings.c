@@ -526,6 +526,14 @@ kw_status node_settings_change(node_settings *s, const kw_slice *pairs, size_t p
     return status;
 }
 
+output_limit node_settings_output_limit(const node_settings *s, output_class of_class) {
+    uint64_t limits[LIMIT_CLASSES][3] = {{0}};
+    const char *text = node_settings_text(s, SETTING_CLIENT_OUTPUT_BUFFER_LIMIT);
+    (void)read_limits(slice_text(text), limits); /* what we wrote ourselves is in order */
+    const uint64_t *limit = limits[of_class];
+    return (output_limit){limit[0], limit[1], limit[2]};
+}
+
 bool node_settings_notifies(const node_settings *s, char class_letter) {
     const char *text = node_settings_text(s, SETTING_NOTIFY_KEYSPACE_EVENTS);
     return strchr(text, class_letter) != NULL ||

@@ -55,6 +55,15 @@ typedef struct settings_refusal {
 KW_CHECKED kw_status node_settings_change(node_settings *s, const kw_slice *pairs,
                                           size_t pair_count, settings_refusal *ret_refusal);
 
+/* client-output-buffer-limit of a class of clients: 0 is no limit. */
+typedef enum output_class { OUTPUT_NORMAL, OUTPUT_REPLICA, OUTPUT_PUBSUB } output_class;
+typedef struct output_limit {
+    uint64_t hard_bytes;
+    uint64_t soft_bytes;
+    uint64_t soft_s;
+} output_limit;
+output_limit node_settings_output_limit(const node_settings *s, output_class of_class);
+
 /* True if notify-keyspace-events asks for this class; 'A' in it stands for "g$lshzxetd". */
 bool node_settings_notifies(const node_settings *s, char class_letter);
 
