@@ -53,6 +53,8 @@ struct node_fleet {
     bool restless;           /* something changed since the last round of gossip */
     uint64_t round_at_us;    /* when all tell all, if restless */
     uint64_t acquaint_at_us; /* a ban ends: who is forgotten may be heard of again */
+    slot_jobs jobs;
+    uint64_t job_step_us;    /* how long each phase of a job lasts */
     uint64_t failure_due_us; /* when failures are to be judged again */
     uint64_t lives;
     list ready;
@@ -76,6 +78,18 @@ static inline bool fleet_is_primary(const node *n) {
 /* True if the replica has run all that its primary has sent. */
 bool fleet_is_level(const node_fleet *f, uint16_t replica, uint16_t primary);
 void fleet_tell(node_fleet *f, node_event_kind kind, uint16_t index, const char *what);
+
+/* The replicas get a key and its value as from RESTORE. */
+void fleet_propagate_value(node *n, const keyspace_entry *e);
+
+/* ------------------------------------------------------------------------------ fleet_jobs.c */
+
+slot_jobs *fleet_slot_jobs(void *arg);
+void fleet_slot_job_begun(void *arg, slot_job *job, uint64_t now_us);
+void fleet_slot_job_end(void *arg, slot_job *job, job_phase phase, const char *message,
+                        uint64_t now_us);
+void fleet_step_slot_jobs(node_fleet *f);
+uint64_t fleet_slot_jobs_due_us(const node_fleet *f);
 
 /* ---------------------------------------------------------------------------- fleet_gossip.c */
 

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "node/node_block.h"
+#include "node/node_jobs.h"
 #include "node/node_keyspace.h"
 #include "node/node_push.h"
 #include "node/node_session.h"
@@ -47,6 +48,11 @@ typedef struct node_peers {
     void (*fail_over)(void *arg, uint16_t self, bool forced, uint64_t now_us);
     /* How many primaries have reported a peer as silent. */
     size_t (*failure_reports)(void *arg, uint16_t self, uint16_t peer);
+    /* The jobs that move slots from server to server; one that was added begins, or is ended. */
+    slot_jobs *(*jobs)(void *arg);
+    void (*job_begun)(void *arg, slot_job *job, uint64_t now_us);
+    void (*job_end)(void *arg, slot_job *job, job_phase phase, const char *message,
+                    uint64_t now_us);
     /* The command LAB; NULL: there is none. */
     void (*control)(void *arg, struct node_call *c);
 } node_peers;

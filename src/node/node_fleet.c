@@ -12,7 +12,8 @@
 #define EXPIRE_EVERY_US 100000
 #define GOSSIP_EVERY_US 1000000
 #define FAIL_AFTER_MS 250 /* when no failover time says otherwise */
-#define FIRST_OFFSET 14   /* after the first PING to the replicas */
+#define JOB_STEP_US 100000
+#define FIRST_OFFSET 14 /* after the first PING to the replicas */
 
 /* -------------------------------------------------------------------- what nodes ask for */
 
@@ -269,8 +270,8 @@ static kw_status start_node(node_fleet *f, node_view *view, keyspace *keys, uint
         .user = f->config.user,
         .password = f->config.password,
         .peers = {f, deliver, announce, replicas_at, replicate, publish, offset_of, fleet_meet,
-                  fleet_take_over_by_hand, fleet_failure_reports,
-                  f->config.control ? control : NULL},
+                  fleet_take_over_by_hand, fleet_failure_reports, fleet_slot_jobs,
+                  fleet_slot_job_begun, fleet_slot_job_end, f->config.control ? control : NULL},
         .ready = &f->ready,
         .lab = &f->lab,
     };
@@ -384,6 +385,8 @@ kw_status fleet_new(const fleet_config *config, uint64_t now_us, node_fleet **re
     f->round_at_us = now_us + GOSSIP_EVERY_US;
     f->acquaint_at_us = NEVER;
     f->failure_due_us = NEVER;
+    f->job_step_us = JOB_STEP_US;
+    slot_jobs_init(&f->jobs, f->mem);
     f->node_timeout_ms = default_timeout_ms(config->failover_ms);
     list_init(&f->ready);
     prng_init(&f->random, config->seed);
@@ -415,6 +418,7 @@ void fleet_free(node_fleet *f) {
     mem_free(f->mem, f->members);
     node_view_free(f->observer);
     node_lab_done(&f->lab);
+    slot_jobs_done(&f->jobs);
     mem_free(f->mem, f);
 }
 
@@ -652,9 +656,8 @@ kw_status fleet_migrate_begin(node_fleet *f, int slot, uint16_t target) {
     return KW_OK;
 }
 
-/* The replicas get a key and its value as from RESTORE; if memory is short they get it with the
- * next full synchronisation. */
-static void propagate_value(node *n, const keyspace_entry *e) {
+/* If memory is short they get it with the next full synchronisation. */
+void fleet_propagate_value(node *n, const keyspace_entry *e) {
     char expiry[24];
     buffer payload;
     buffer_init(&payload, n->mem, 0);
@@ -680,7 +683,7 @@ kw_status fleet_migrate_keys(node_fleet *f, int slot, size_t count, size_t *ret_
         if (!keyspace_copy(to->keys, e, keyspace_key(e))) {
             return KW_ERR_NOMEM;
         }
-        propagate_value(to, e);
+        fleet_propagate_value(to, e);
         const kw_slice removal[] = {SLICE_LITERAL("DEL"), keyspace_key(e)};
         node_propagate(from, removal, 2);
         keyspace_remove(from->keys, e);
@@ -728,6 +731,7 @@ static void gossip(node_fleet *f, uint64_t now_us) {
 void fleet_tick(node_fleet *f, uint64_t now_us) {
     f->lab.now_us = now_us > f->lab.now_us ? now_us : f->lab.now_us;
     gossip(f, now_us);
+    fleet_step_slot_jobs(f);
     bool all = f->expire_at_us <= now_us;
     if (all) {
         f->expire_at_us = now_us + EXPIRE_EVERY_US;
@@ -787,7 +791,7 @@ static uint64_t earliest(uint64_t a, uint64_t b) {
 uint64_t fleet_deadline_us(const node_fleet *f) {
     uint64_t at_us = earliest(f->expire_at_us, f->round_at_us);
     at_us = earliest(at_us, earliest(f->failure_due_us, f->acquaint_at_us));
-    at_us = earliest(at_us, fleet_mail_due_us(f));
+    at_us = earliest(at_us, earliest(fleet_mail_due_us(f), fleet_slot_jobs_due_us(f)));
     for (uint16_t i = 0; i < f->count; i++) {
         const member *m = f->members[i];
         if (m->node && !m->paused) {
