@@ -253,11 +253,12 @@ static uint64_t unix_epoch_us(void) {
 }
 
 kw_status kw_lab_start(const kw_lab_options *options, kw_lab **ret, kw_error *err) {
-    kw_lab *lab = mem_calloc(&mem_default, 1, sizeof *lab);
+    const mem *m = options ? options->mem : &mem_default;
+    kw_lab *lab = mem_calloc(m, 1, sizeof *lab);
     if (!lab) {
         return fail(err, KW_ERR_NOMEM, "out of memory");
     }
-    lab->mem = &mem_default;
+    lab->mem = m;
     lab->waker.fd = -1;
     lab->epoch_us = unix_epoch_us();
     lab_options_init(&lab->options);

@@ -11,6 +11,7 @@ void lab_options_init(kw_lab_options *options) {
         .full_coverage = true,
         .control = true,
         .output_limits = lab_output_limits_default,
+        .mem = &mem_default,
     };
 }
 

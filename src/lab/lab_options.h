@@ -28,7 +28,9 @@ struct kw_lab_options {
     char tls_cert_file[LAB_PATH_SIZE]; /* empty: none */
     char tls_key_file[LAB_PATH_SIZE];
     char tls_ca_file[LAB_PATH_SIZE];
-    lab_output_limits output_limits; /* others than the default only in a test that is in a hurry */
+    /* others than the defaults only in tests: */
+    lab_output_limits output_limits;
+    const mem *mem;
 };
 
 void lab_options_init(kw_lab_options *options);

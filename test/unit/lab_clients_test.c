@@ -1,0 +1,408 @@
+/* A lab's nodes and clients that behave badly, or are many. */
+#include "lab/lab_options.h"
+#include "unit/support/failing_mem.h"
+#include "unit/support/lab_peer.h"
+#include "unit/support/unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static kw_lab_options *options_of(int primaries, int replicas) {
+    kw_lab_options *options = NULL;
+    assert_int_equal(kw_lab_options_new(&options), KW_OK);
+    assert_int_equal(kw_lab_options_set_size(options, primaries, replicas), KW_OK);
+    return options;
+}
+
+/* The peer closes with a reset, as one that was killed does. */
+static void reset(int fd) {
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+    close(fd);
+}
+
+static void ten_thousand_connections_come_and_go(void **state) {
+    (void)state;
+    enum { TOTAL = 10000, AT_ONCE = 200 };
+    failing_mem t;
+    failing_mem_init(&t);
+    kw_lab_options *options = options_of(1, 0);
+    options->mem = &t.mem;
+    kw_lab *lab = lab_peer_start(options);
+    uint16_t port = lab_peer_port(lab, 0);
+    int fds[AT_ONCE];
+    size_t bytes_before = 0;
+    for (int done = 0; done < TOTAL; done += AT_ONCE) {
+        for (int i = 0; i < AT_ONCE; i++) {
+            fds[i] = lab_peer_connect(port);
+            assert_true(fds[i] >= 0);
+            if (i % 4 > 0) {
+                lab_peer_send(fds[i], i % 4 == 1 ? "PING\r\n" : "*2\r\n$3\r\nGET\r\n$1000\r\nk");
+            }
+        }
+        for (int i = 0; i < AT_ONCE; i++) {
+            if (i % 8 == 0) {
+                close(fds[i]); /* each of these keeps a port busy for a minute */
+            } else {
+                reset(fds[i]);
+            }
+        }
+        lab_peer_ask(port, "PING\r\n", "+PONG\r\n"); /* the others were dealt with before */
+        assert_true(kw_lab_owner(lab, 0) == 0);
+        if (done == 0) {
+            bytes_before = t.live_bytes;
+        }
+    }
+    assert_true(t.live_bytes <= bytes_before + 64 * 1024);
+    kw_lab_stop(lab);
+    assert_int_equal(t.live_count, 0);
+}
+
+static void half_a_command_costs_what_came_of_it(void **state) {
+    (void)state;
+    static const struct {
+        const char *wire;
+        size_t most_bytes;
+    } cases[] = {
+        {"*1000000\r\n$3\r\nSET\r\n", 4096},
+        {"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$500000000\r\n", 4096},
+        {"GET", 4096},
+        {"", 4096},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        enum { CLIENTS = 50 };
+        failing_mem t;
+        failing_mem_init(&t);
+        kw_lab_options *options = options_of(1, 0);
+        options->mem = &t.mem;
+        kw_lab *lab = lab_peer_start(options);
+        uint16_t port = lab_peer_port(lab, 0);
+        int fds[CLIENTS];
+        lab_peer_ask(port, "PING\r\n", "+PONG\r\n");
+        size_t before = t.live_bytes;
+        for (size_t j = 0; j < CLIENTS; j++) {
+            fds[j] = lab_peer_connect(port);
+            lab_peer_send(fds[j], "PING\r\n");
+            lab_peer_expect(fds[j], "+PONG\r\n");
+            lab_peer_send(fds[j], cases[i].wire);
+        }
+        lab_peer_ask(port, "PING\r\n", "+PONG\r\n");
+        assert_true(kw_lab_owner(lab, 0) == 0);
+        size_t each = (t.live_bytes - before) / CLIENTS;
+        if (each > cases[i].most_bytes) {
+            fail_msg("%s: %zu bytes a client", cases[i].wire, each);
+        }
+        for (size_t j = 0; j < CLIENTS; j++) {
+            reset(fds[j]);
+        }
+        kw_lab_stop(lab);
+        assert_int_equal(t.live_count, 0);
+    }
+}
+
+static void a_large_value_costs_about_twice_what_came(void **state) {
+    (void)state;
+    enum { VALUE = 8 * 1024 * 1024, PIECE = 64 * 1024 };
+    failing_mem t;
+    failing_mem_init(&t);
+    kw_lab_options *options = options_of(1, 0);
+    options->mem = &t.mem;
+    kw_lab *lab = lab_peer_start(options);
+    uint16_t port = lab_peer_port(lab, 0);
+    static char piece[PIECE];
+    memset(piece, 'x', sizeof piece);
+    lab_peer_ask(port, "PING\r\n", "+PONG\r\n");
+    size_t before = t.live_bytes;
+    int fd = lab_peer_connect(port);
+    lab_peer_send(fd, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000000\r\n");
+    for (size_t sent = 0; sent < VALUE; sent += PIECE) {
+        assert_int_equal(send(fd, piece, PIECE, MSG_NOSIGNAL), PIECE);
+    }
+    for (int i = 0; i < 1000 && t.live_bytes < before + VALUE; i++) {
+        lab_peer_ask(port, "PING\r\n", "+PONG\r\n");
+        assert_true(kw_lab_owner(lab, 0) == 0);
+    }
+    assert_in_range(t.live_bytes - before, VALUE, 2 * VALUE + 256 * 1024);
+    reset(fd);
+    kw_lab_stop(lab);
+    assert_int_equal(t.live_count, 0);
+}
+
+/* What the process has used of the processor, in milliseconds. */
+static long cpu_ms(void) {
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (long)(used.tv_sec * 1000 + used.tv_nsec / 1000000);
+}
+
+static rlim_t set_descriptor_limit(rlim_t count) {
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = count;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return before;
+}
+
+static void without_descriptors_clients_wait_and_nothing_spins(void **state) {
+    (void)state;
+    kw_lab *lab = lab_peer_start_size(1, 0);
+    uint16_t port = lab_peer_port(lab, 0);
+    int asking = lab_peer_connect(port);
+    lab_peer_send(asking, "PING\r\n");
+    lab_peer_expect(asking, "+PONG\r\n");
+    int highest = dup(asking);
+    assert_true(highest >= 0);
+    close(highest);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    int waiting = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(waiting, highest);
+    rlim_t before = set_descriptor_limit((rlim_t)waiting + 1); /* none is left for the node */
+    assert_int_equal(connect(waiting, (struct sockaddr *)&address, sizeof address), 0);
+    lab_peer_send(waiting, "PING\r\n");
+    long used_before = cpu_ms();
+    const struct timeval impatience = {.tv_usec = 500000};
+    assert_int_equal(setsockopt(waiting, SOL_SOCKET, SO_RCVTIMEO, &impatience, sizeof impatience),
+                     0);
+    char byte;
+    assert_int_equal(recv(waiting, &byte, 1, 0), -1);
+    long used = cpu_ms() - used_before;
+    lab_peer_send(asking, "PING\r\n"); /* the others are served */
+    lab_peer_expect(asking, "+PONG\r\n");
+    (void)set_descriptor_limit(before);
+    const struct timeval patience = {.tv_sec = 20};
+    assert_int_equal(setsockopt(waiting, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+    lab_peer_expect(waiting, "+PONG\r\n");
+    assert_true(used < 250);
+    close(waiting);
+    close(asking);
+    kw_lab_stop(lab);
+}
+
+static void clients_beyond_the_limit_are_told_so(void **state) {
+    (void)state;
+    kw_lab *lab = lab_peer_start_size(1, 1); /* the links between the nodes count as two */
+    uint16_t port = lab_peer_port(lab, 0);
+    int first = lab_peer_connect(port);
+    lab_peer_send(first, "CONFIG SET maxclients 4\r\n");
+    lab_peer_expect(first, "+OK\r\n");
+    int second = lab_peer_connect(port);
+    lab_peer_send(second, "PING\r\n");
+    lab_peer_expect(second, "+PONG\r\n");
+    int third = lab_peer_connect(port);
+    lab_peer_expect(third, "-ERR max number of clients + cluster connections reached\r\n");
+    assert_int_equal(lab_peer_drain(third), 0);
+    close(second);
+    close(third);
+    for (int i = 0; i < 1000; i++) { /* until the second one's end is seen */
+        int again = lab_peer_connect(port);
+        char got[64] = {0};
+        (void)!send(again, "PING\r\n", 6, MSG_NOSIGNAL);
+        ssize_t len = recv(again, got, sizeof got - 1, 0);
+        close(again);
+        if (len > 0 && strcmp(got, "+PONG\r\n") == 0) {
+            close(first);
+            kw_lab_stop(lab);
+            return;
+        }
+        usleep(10000);
+    }
+    fail_msg("%s", "nobody is let in again");
+}
+
+static void idle_clients_are_closed_after_the_timeout(void **state) {
+    (void)state;
+    kw_lab *lab = lab_peer_start_size(1, 0);
+    uint16_t port = lab_peer_port(lab, 0);
+    int idle = lab_peer_connect(port);
+    int listening = lab_peer_connect(port);
+    lab_peer_send(idle, "PING\r\n");
+    lab_peer_expect(idle, "+PONG\r\n");
+    lab_peer_send(listening, "SUBSCRIBE a\r\n");
+    lab_peer_expect(listening, "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    lab_peer_ask(port, "CONFIG SET timeout 100\r\n", "+OK\r\n");
+    lab_peer_ask(port, "LAB TIME ADVANCE 101000\r\n", ":");
+    assert_int_equal(lab_peer_drain(idle), 0);
+    lab_peer_send(listening, "PING\r\n"); /* who listens may be silent */
+    lab_peer_expect(listening, "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+    close(idle);
+    close(listening);
+    kw_lab_stop(lab);
+}
+
+/* Publishes until the subscriber is cut off. */
+static void publish_until_nobody_listens(uint16_t port) {
+    int fd = lab_peer_connect(port);
+    static char command[100 * 1024];
+    memset(command, 'x', sizeof command);
+    memcpy(command, "PUBLISH a ", 10);
+    memcpy(command + sizeof command - 2, "\r\n", 2);
+    /* an inline command may be 64 KiB long if it comes at once; an array has no such limit */
+    char header[64];
+    size_t value = sizeof command - 12;
+    int header_len =
+        snprintf(header, sizeof header, "*3\r\n$7\r\nPUBLISH\r\n$1\r\na\r\n$%zu\r\n", value);
+    for (int i = 0; i < 4000; i++) {
+        char reply[16] = {0};
+        assert_int_equal(send(fd, header, (size_t)header_len, MSG_NOSIGNAL), header_len);
+        assert_int_equal(send(fd, command + 10, value + 2, MSG_NOSIGNAL), (ssize_t)value + 2);
+        assert_int_equal(recv(fd, reply, 4, MSG_WAITALL), 4);
+        if (strcmp(reply, ":0\r\n") == 0) {
+            close(fd);
+            return;
+        }
+        assert_string_equal(reply, ":1\r\n");
+        if (i > 100) {
+            usleep(1000); /* the soft limit is one of time */
+        }
+    }
+    fail_msg("%s", "it is never cut off");
+}
+
+static void subscribers_that_do_not_read_are_cut_off(void **state) {
+    (void)state;
+    const char *limits[] = {"pubsub 1mb 0 0", "pubsub 0 1mb 1"};
+    for (size_t i = 0; i < COUNT_OF(limits); i++) {
+        kw_lab *lab = lab_peer_start_size(1, 0);
+        uint16_t port = lab_peer_port(lab, 0);
+        char command[128];
+        snprintf(command, sizeof command, "CONFIG SET client-output-buffer-limit \"%s\"\r\n",
+                 limits[i]);
+        lab_peer_ask(port, command, "+OK\r\n");
+        int fd = lab_peer_connect(port);
+        lab_peer_send(fd, "SUBSCRIBE a\r\n");
+        lab_peer_expect(fd, "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+        publish_until_nobody_listens(port);
+        assert_true(lab_peer_drain(fd) > 0);
+        close(fd);
+        kw_lab_stop(lab);
+    }
+}
+
+/* It asks for more than it may have waiting, and reads nothing. */
+static void a_client_that_stops_reading_is_cut_off(void **state) {
+    (void)state;
+    enum { FULL = 1024 * 1024, GETS = 2000 };
+    failing_mem t;
+    failing_mem_init(&t);
+    kw_lab_options *options = options_of(1, 0);
+    options->mem = &t.mem;
+    options->output_limits =
+        (lab_output_limits){.full_bytes = FULL, .hard_bytes = 100 * FULL, .stall_us = 300000};
+    kw_lab *lab = lab_peer_start(options);
+    uint16_t port = lab_peer_port(lab, 0);
+    lab_peer_ask(port, "SETRANGE k 99999 x\r\n", ":100000\r\n");
+    size_t before = t.live_bytes;
+    int fd = lab_peer_connect(port);
+    for (int i = 0; i < GETS; i++) {
+        lab_peer_send(fd, "GET k\r\n");
+    }
+    lab_peer_ask(port, "PING\r\n", "+PONG\r\n");
+    assert_true(kw_lab_owner(lab, 0) == 0);
+    assert_true(t.live_bytes - before < 3 * FULL);
+    usleep(1000000);
+    assert_true(lab_peer_drain(fd) < (size_t)GETS * 100000);
+    close(fd);
+    kw_lab_stop(lab);
+    assert_int_equal(t.live_count, 0);
+}
+
+static void clients_are_listed_by_their_addresses(void **state) {
+    (void)state;
+    kw_lab *lab = lab_peer_start_size(1, 0);
+    uint16_t port = lab_peer_port(lab, 0);
+    int fd = lab_peer_connect(port);
+    struct sockaddr_in mine;
+    socklen_t len = sizeof mine;
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&mine, &len), 0);
+    char expected[128];
+    snprintf(expected, sizeof expected,
+             "addr=127.0.0.1:%u laddr=127.0.0.1:%u fd=", ntohs(mine.sin_port), port);
+    lab_peer_send(fd, "CLIENT LIST\r\n");
+    char got[1024] = {0};
+    assert_true(recv(fd, got, sizeof got - 1, 0) > 0);
+    if (!strstr(got, expected) || strstr(got, "fd=-1")) {
+        fail_msg("%s is not in %s", expected, got);
+    }
+    close(fd);
+    kw_lab_stop(lab);
+}
+
+static void what_is_no_command_is_refused_and_ends_it(void **state) {
+    (void)state;
+    static const struct {
+        const char *wire;
+        const char *reply;
+    } cases[] = {
+        {"*abc\r\nPING\r\n", "-ERR Protocol error: invalid multibulk length\r\n"},
+        {"PING\r\n*1\r\n!\r\n", "+PONG\r\n-ERR Protocol error: expected '$', got '!'\r\n"},
+        {"*1\r\n$-1\r\nPING\r\n", "-ERR Protocol error: invalid bulk length\r\n"},
+        {"ECHO \"x\r\nPING\r\n", "-ERR Protocol error: unbalanced quotes in request\r\n"},
+        {"POST / HTTP/1.1\r\nHost: x\r\n\r\n", ""},
+    };
+    kw_lab *lab = lab_peer_start_size(1, 0);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        int fd = lab_peer_connect(lab_peer_port(lab, 0));
+        lab_peer_send(fd, cases[i].wire);
+        lab_peer_expect(fd, cases[i].reply);
+        assert_int_equal(lab_peer_drain(fd), 0);
+        close(fd);
+    }
+    kw_lab_stop(lab);
+}
+
+static void each_failed_allocation_of_the_start_is_survived(void **state) {
+    (void)state;
+    const kw_lab_tls kinds[] = {KW_LAB_TLS_OFF, KW_LAB_TLS_BESIDE};
+    for (size_t k = 0; k < COUNT_OF(kinds); k++) {
+        kw_status status = KW_ERR_NOMEM;
+        for (size_t call = 1; status != KW_OK && call < 1000; call++) {
+            failing_mem t;
+            kw_lab *lab = NULL;
+            kw_error err = {0};
+            kw_lab_options *options = options_of(2, 1);
+            failing_mem_init(&t);
+            failing_mem_fail_at(&t, call);
+            options->mem = &t.mem;
+            assert_int_equal(kw_lab_options_set_tls(options, kinds[k]), KW_OK);
+            status = kw_lab_start(options, &lab, &err);
+            kw_lab_options_free(options);
+            if (status == KW_OK) {
+                kw_lab_stop(lab);
+            } else {
+                assert_int_equal(status, KW_ERR_NOMEM);
+                assert_int_equal(err.status, KW_ERR_NOMEM);
+                assert_null(lab);
+            }
+            assert_int_equal(t.live_count, 0);
+        }
+        assert_int_equal(status, KW_OK);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ten_thousand_connections_come_and_go),
+        cmocka_unit_test(half_a_command_costs_what_came_of_it),
+        cmocka_unit_test(a_large_value_costs_about_twice_what_came),
+        cmocka_unit_test(without_descriptors_clients_wait_and_nothing_spins),
+        cmocka_unit_test(clients_beyond_the_limit_are_told_so),
+        cmocka_unit_test(idle_clients_are_closed_after_the_timeout),
+        cmocka_unit_test(subscribers_that_do_not_read_are_cut_off),
+        cmocka_unit_test(a_client_that_stops_reading_is_cut_off),
+        cmocka_unit_test(clients_are_listed_by_their_addresses),
+        cmocka_unit_test(what_is_no_command_is_refused_and_ends_it),
+        cmocka_unit_test(each_failed_allocation_of_the_start_is_survived),
+    };
+    return cmocka_run_group_tests_name("lab clients", tests, NULL, NULL);
+}
