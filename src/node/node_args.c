@@ -14,7 +14,7 @@ bool args_read_in_range(node_call *c, size_t index, int64_t min, int64_t max, co
         if (message) {
             call_error(c, message);
         } else {
-            call_errorf(c, "ERR value is out of range, must be between %lld and %lld",
+            call_errorf(c, "ERR value is out of range, value must between %lld and %lld",
                         (long long)min, (long long)max);
         }
         return false;

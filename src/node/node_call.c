@@ -151,26 +151,6 @@ bool call_set_client_name(node_call *c, kw_slice name) {
     return true;
 }
 
-bool call_read_in_range(node_call *c, size_t index, int64_t min, int64_t max, const char *message,
-                        int64_t *ret) {
-    int64_t value;
-    if (!number_read_integer(c->argv[index], &value)) {
-        call_error(c, message ? message : "ERR value is not an integer or out of range");
-        return false;
-    }
-    if (value < min || value > max) {
-        if (message) {
-            call_error(c, message);
-        } else {
-            call_errorf(c, "ERR value is out of range, value must between %lld and %lld",
-                        (long long)min, (long long)max);
-        }
-        return false;
-    }
-    *ret = value;
-    return true;
-}
-
 static keyspace_entry *look(node_call *c, kw_slice key) {
     bool own = node_view_self(c->node->view)->primary || c->session == c->node->primary_link;
     return own ? keyspace_find(c->node->keys, key, c->now_ms)

@@ -72,9 +72,6 @@ void call_resp3(node_call *c, const char *resp3);
 
 /* argv[index] as the servers read integers; false (and an error was given) if it is none. */
 bool call_read_integer(node_call *c, size_t index, int64_t *ret);
-/* The same in min..max; message NULL: the servers' usual ones. */
-bool call_read_in_range(node_call *c, size_t index, int64_t min, int64_t max, const char *message,
-                        int64_t *ret);
 static inline bool call_argument_is(const node_call *c, size_t index, const char *word) {
     return index < c->argc && slice_is_nocase(c->argv[index], word);
 }

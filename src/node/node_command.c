@@ -104,6 +104,11 @@ static const node_command commands[] = {
     {"append", serve_append, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"asking", serve_asking, 1, 0, 0, 0, 0, NULL, 0},
     {"auth", serve_auth, -2, NODE_NO_AUTH, 0, 0, 0, NULL, 0},
+    {"bitcount", serve_bitcount, -2, NODE_READS, 1, 1, 1, NULL, 0},
+    {"bitfield", serve_bitfield, -2, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"bitfield_ro", serve_bitfield_ro, -2, NODE_READS, 1, 1, 1, NULL, 0},
+    {"bitop", serve_bitop, -4, NODE_WRITES, 2, -1, 1, NULL, 0},
+    {"bitpos", serve_bitpos, -3, NODE_READS, 1, 1, 1, NULL, 0},
     {"blmove", serve_blmove, 6, NODE_WRITES, 1, 2, 1, NULL, 0},
     {"blmpop", serve_blmpop, -5, NODE_WRITES | NODE_COUNTED_KEYS, 3, 0, 1, NULL, 0},
     {"blpop", serve_blpop, -3, NODE_WRITES, 1, -2, 1, NULL, 0},
@@ -129,6 +134,7 @@ static const node_command commands[] = {
     {"flushall", serve_flush, -1, NODE_WRITES, 0, 0, 0, NULL, 0},
     {"flushdb", serve_flush, -1, NODE_WRITES, 0, 0, 0, NULL, 0},
     {"get", serve_get, 2, NODE_READS, 1, 1, 1, NULL, 0},
+    {"getbit", serve_getbit, 3, NODE_READS, 1, 1, 1, NULL, 0},
     {"getdel", serve_getdel, 2, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"getex", serve_getex, -2, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"getrange", serve_getrange, 4, NODE_READS, 1, 1, 1, NULL, 0},
@@ -155,6 +161,7 @@ static const node_command commands[] = {
     {"incrbyfloat", serve_incrbyfloat, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"info", serve_info, -1, 0, 0, 0, 0, NULL, 0},
     {"keys", serve_keys, 2, NODE_READS, 0, 0, 0, NULL, 0},
+    {"lcs", serve_lcs, -3, NODE_READS, 1, 2, 1, NULL, 0},
     {"lindex", serve_lindex, 3, NODE_READS, 1, 1, 1, NULL, 0},
     {"linsert", serve_linsert, 5, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"llen", serve_llen, 2, NODE_READS, 1, 1, 1, NULL, 0},
@@ -207,6 +214,7 @@ static const node_command commands[] = {
     {"sdiffstore", serve_sdiffstore, -3, NODE_WRITES, 1, -1, 1, NULL, 0},
     {"select", serve_select, 2, 0, 0, 0, 0, NULL, 0},
     {"set", serve_set, -3, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"setbit", serve_setbit, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"setex", serve_setex, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"setnx", serve_setnx, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"setrange", serve_setrange, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
@@ -217,6 +225,8 @@ static const node_command commands[] = {
     {"smembers", serve_smembers, 2, NODE_READS, 1, 1, 1, NULL, 0},
     {"smismember", serve_smismember, -3, NODE_READS, 1, 1, 1, NULL, 0},
     {"smove", serve_smove, 4, NODE_WRITES, 1, 2, 1, NULL, 0},
+    {"sort", serve_sort, -2, NODE_WRITES | NODE_STORE_WORD, 1, 1, 1, NULL, 0},
+    {"sort_ro", serve_sort_ro, -2, NODE_READS, 1, 1, 1, NULL, 0},
     {"spop", serve_spop, -2, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"spublish", serve_spublish, 3, NODE_CHANNEL | NODE_MAY_REPLICATE, 1, 1, 1, NULL, 0},
     {"srandmember", serve_srandmember, -2, NODE_READS, 1, 1, 1, NULL, 0},
@@ -330,6 +340,21 @@ static bool counted_keys(const node_command *command, const kw_slice *argv, size
     return true;
 }
 
+/* The key after the last STORE of SORT, whose other options may hold that word; 0: none. */
+static size_t stored_key(const kw_slice *argv, size_t argc) {
+    size_t found = 0;
+    for (size_t i = 2; i < argc; i++) {
+        if (slice_is_nocase(argv[i], "limit")) {
+            i += 2;
+        } else if (slice_is_nocase(argv[i], "get") || slice_is_nocase(argv[i], "by")) {
+            i++;
+        } else if (slice_is_nocase(argv[i], "store") && i + 1 < argc) {
+            found = i + 1;
+        }
+    }
+    return found;
+}
+
 bool node_command_keys(const node_command *command, const kw_slice *argv, size_t argc,
                        node_key_range *ret) {
     if (command->first_key == 0) {
@@ -354,7 +379,8 @@ bool node_command_keys(const node_command *command, const kw_slice *argv, size_t
     size_t last =
         command->last_key < 0 ? argc - (size_t)-command->last_key : (size_t)command->last_key;
     last = first + (last - first) / step * step;
-    *ret = (node_key_range){first, last, step, 0};
+    size_t extra = command->flags & NODE_STORE_WORD ? stored_key(argv, argc) : 0;
+    *ret = (node_key_range){first, last, step, extra};
     return true;
 }
 

@@ -263,6 +263,10 @@ void keyspace_mark_text(keyspace_entry *e) {
     e->encoding = e->value_len <= EMBEDDED_STRING_MAX ? "embstr" : "raw";
 }
 
+void keyspace_mark_raw(keyspace_entry *e) {
+    e->encoding = "raw";
+}
+
 char *keyspace_resize(keyspace *ks, keyspace_entry *e, size_t len) {
     if (!make_room(ks, e, len)) {
         return NULL;
@@ -271,7 +275,7 @@ char *keyspace_resize(keyspace *ks, keyspace_entry *e, size_t len) {
         memset(e->value + e->value_len, 0, len - e->value_len);
     }
     e->value_len = len;
-    e->encoding = "raw";
+    keyspace_mark_raw(e);
     keyspace_touch(ks, e);
     return e->value;
 }

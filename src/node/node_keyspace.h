@@ -93,6 +93,8 @@ const char *keyspace_encoding(const keyspace_entry *e);
 
 /* The string is not to be told as an integer, even if it reads as one. */
 void keyspace_mark_text(keyspace_entry *e);
+/* ... and is told as "raw", as what commands on parts of strings leave behind. */
+void keyspace_mark_raw(keyspace_entry *e);
 
 /* Sets `key` to a copy of the value and the expiry of `from`. */
 KW_CHECKED bool keyspace_copy(keyspace *ks, const keyspace_entry *from, kw_slice key);

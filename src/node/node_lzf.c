@@ -49,11 +49,23 @@ static void put_literal(packer *p) {
     }
 }
 
+/* As liblzf looks for it: where there is room for more than 16, the first 19 bytes are compared
+ * without regard to the limit, which is two bytes short of the end. */
 static size_t copy_length(const packer *p, size_t from) {
+    const unsigned char *old = p->in + from;
+    const unsigned char *now = p->in + p->at;
     size_t most = p->len - p->at - 2;
     most = most > COPY_MAX ? COPY_MAX : most;
     size_t count = 3;
-    while (count < most && p->in[from + count] == p->in[p->at + count]) {
+    if (most > 16) {
+        while (count < 19 && old[count] == now[count]) {
+            count++;
+        }
+        if (count < 19) {
+            return count;
+        }
+    }
+    while (count < most && old[count] == now[count]) {
         count++;
     }
     return count;

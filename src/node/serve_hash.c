@@ -1,3 +1,4 @@
+#include "node/node_args.h"
 #include "node/node_call.h"
 #include "node/node_handlers.h"
 #include "node/node_number.h"
@@ -372,7 +373,7 @@ static void answer_distinct(node_call *c, const value_hash *h, uint64_t count, b
 }
 
 static bool read_pick_options(node_call *c, int64_t *ret_count, bool *ret_with_values) {
-    if (!call_read_in_range(c, 2, -INT64_MAX, INT64_MAX, NULL, ret_count)) {
+    if (!args_read_in_range(c, 2, -INT64_MAX, INT64_MAX, NULL, ret_count)) {
         return false;
     }
     *ret_with_values = c->argc == 4;

@@ -1,3 +1,4 @@
+#include "node/node_args.h"
 #include "node/node_call.h"
 #include "node/node_handlers.h"
 #include "node/node_pick.h"
@@ -241,7 +242,7 @@ static void pop_count(node_call *c) {
     keyspace_entry *e;
     value_set *s;
     int64_t count;
-    if (!call_read_in_range(c, 2, 0, INT64_MAX, "ERR value is out of range, must be positive",
+    if (!args_read_in_range(c, 2, 0, INT64_MAX, "ERR value is out of range, must be positive",
                             &count) ||
         !find_set(c, 1, &e, &s)) {
         return;
@@ -305,7 +306,7 @@ void serve_srandmember(node_call *c) {
         call_syntax_error(c);
         return;
     }
-    if ((counted && !call_read_in_range(c, 2, -INT64_MAX, INT64_MAX, NULL, &count)) ||
+    if ((counted && !args_read_in_range(c, 2, -INT64_MAX, INT64_MAX, NULL, &count)) ||
         !find_set(c, 1, &e, &s)) {
         return;
     }
@@ -539,7 +540,7 @@ void serve_sdiffstore(node_call *c) {
 void serve_sintercard(node_call *c) {
     int64_t key_count;
     int64_t limit = 0;
-    if (!call_read_in_range(c, 1, 1, INT64_MAX, "ERR numkeys should be greater than 0",
+    if (!args_read_in_range(c, 1, 1, INT64_MAX, "ERR numkeys should be greater than 0",
                             &key_count)) {
         return;
     }
@@ -552,7 +553,7 @@ void serve_sintercard(node_call *c) {
             call_syntax_error(c);
             return;
         }
-        if (!call_read_in_range(c, i + 1, 0, INT64_MAX, "ERR LIMIT can't be negative", &limit)) {
+        if (!args_read_in_range(c, i + 1, 0, INT64_MAX, "ERR LIMIT can't be negative", &limit)) {
             return;
         }
     }
