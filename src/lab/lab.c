@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define EVENTS_PER_TURN 256
+#define EVENTS_TOLD_PER_TURN 1000
 #define WAIT_MS_MAX 60000
 #define WAIT_US_MAX (WAIT_MS_MAX * 1000ull)
 
@@ -50,8 +51,15 @@ static void run_requests(kw_lab *lab) {
     pthread_mutex_unlock(&lab->mutex);
 }
 
+static bool has_untold_events(const kw_lab *lab) {
+    return lab->on_event && node_events_next(&fleet_lab(lab->fleet)->events, lab->told_event);
+}
+
 static int timeout_ms(const kw_lab *lab) {
     (void)lab_now_us(lab); /* the clock is read */
+    if (has_untold_events(lab)) {
+        return 0;
+    }
     uint64_t fleet_us =
         node_clock_until(&fleet_lab(lab->fleet)->clock, fleet_deadline_us(lab->fleet));
     uint64_t net_us = lab_net_wait_us(&lab->net);
@@ -85,6 +93,23 @@ static void resume_ready(kw_lab *lab) {
     }
 }
 
+/* What happened since the last turn is told; what the listener does may go on in the next one. */
+static void tell_events(kw_lab *lab) {
+    const node_events *events = &fleet_lab(lab->fleet)->events;
+    for (int i = 0; has_untold_events(lab) && i < EVENTS_TOLD_PER_TURN; i++) {
+        const node_event copy = *node_events_next(events, lab->told_event);
+        const kw_lab_event event = {
+            .number = copy.number,
+            .time_ms = copy.time_us / 1000,
+            .name = node_event_name(copy.kind),
+            .node = copy.node == NODE_NOBODY ? -1 : copy.node,
+            .text = copy.text,
+        };
+        lab->told_event = copy.number;
+        lab->on_event(lab, &event, lab->event_arg);
+    }
+}
+
 static void *run_lab(void *arg) {
     kw_lab *lab = arg;
     loop_event events[EVENTS_PER_TURN];
@@ -98,6 +123,7 @@ static void *run_lab(void *arg) {
         fleet_tick(lab->fleet, lab_now_us(lab));
         lab_net_check(&lab->net, lab_now_us(lab));
         resume_ready(lab);
+        tell_events(lab);
     }
     return NULL;
 }
@@ -106,6 +132,9 @@ kw_status lab_ask(const kw_lab *asked, kw_status (*run)(kw_lab *lab, void *arg),
     kw_lab *lab = (kw_lab *)(uintptr_t)asked; /* questions leave the lab as it was */
     const uint64_t one = 1;
     request r = {.run = run, .arg = arg};
+    if (lab->started && pthread_equal(pthread_self(), lab->thread)) {
+        return run(lab, arg); /* a listener of events asks */
+    }
     pthread_mutex_lock(&lab->mutex);
     list_push_back(&lab->queue, &r.in_queue);
     ssize_t written = write(lab->waker.fd, &one, sizeof one);

@@ -128,8 +128,9 @@ static bool run(lab_connection *c, buffer *in, uint64_t now_us) {
     bool again = true;
     while (again) {
         size_t out_max = sent && full_bytes > SEND_EARLY_BYTES ? SEND_EARLY_BYTES : full_bytes;
+        bool held = c->session->holds != 0; /* what is sent may end that */
         node_receive(n, c->session, in, now_us, out_max);
-        bool stopped = buffer_len(out_of(c)) >= out_max;
+        bool stopped = held || buffer_len(out_of(c)) >= out_max;
         sent = flush(c, now_us);
         again = stopped && !c->session->holds && buffer_len(out_of(c)) < full_bytes;
     }

@@ -32,12 +32,16 @@ struct kw_lab {
     pthread_mutex_t mutex; /* guards queue and the requests' done */
     pthread_cond_t answered;
     list queue;
+    kw_lab_event_fn *on_event; /* NULL: nobody wants to hear */
+    void *event_arg;
+    uint64_t told_event; /* number of the last one told of, or that nobody wants */
 };
 
 /* By the lab's clock, which may stand still. */
 uint64_t lab_now_us(const kw_lab *lab);
 
-/* Has the lab's thread run something, and waits for it; returns what it returns. */
+/* Has the lab's thread run something, and waits for it; returns what it returns. In the lab's
+ * thread itself: at once. */
 kw_status lab_ask(const kw_lab *lab, kw_status (*run)(kw_lab *lab, void *arg), void *arg);
 
 #endif

@@ -205,20 +205,6 @@ static void run_add(control_call *c) {
     }
 }
 
-static void run_remove(control_call *c) {
-    uint16_t index;
-    if (!control_read_node(c, &index)) {
-        return;
-    }
-    if (fleet_view(c->fleet)->peers[index].slot_count > 0) {
-        control_fail(c, "node %u owns slots: LAB SLOT MOVE them first", index);
-        return;
-    }
-    act(c, ACT_REMOVE, index, 0, "the node stays: it must have no replicas");
-}
-
-/* --------------------------------------------------------------------------------- failover */
-
 /* The replica meant: itself, or a primary's first that lives. */
 static uint16_t replica_for(const control_call *c, uint16_t index) {
     const node_view *view = fleet_view(c->fleet);
@@ -233,6 +219,24 @@ static uint16_t replica_for(const control_call *c, uint16_t index) {
     }
     return NODE_NOBODY;
 }
+
+static void run_remove(control_call *c) {
+    uint16_t index;
+    if (!control_read_node(c, &index)) {
+        return;
+    }
+    if (fleet_view(c->fleet)->peers[index].slot_count > 0) {
+        control_fail(c, "node %u owns slots: LAB SLOT MOVE them first", index);
+        return;
+    }
+    if (fleet_view(c->fleet)->peers[index].primary && replica_for(c, index) != NODE_NOBODY) {
+        control_fail(c, "node %u has replicas: LAB REMOVE them first", index);
+        return;
+    }
+    act(c, ACT_REMOVE, index, 0, "the node stays");
+}
+
+/* --------------------------------------------------------------------------------- failover */
 
 static void run_failover(control_call *c) {
     uint16_t index;

@@ -175,8 +175,13 @@ static uint16_t find_node(const control_call *c, kw_slice text) {
     if (slice_is_nocase(text, "me")) {
         return c->me;
     }
-    if (slice_to_u64(text, &index) && index < count) {
+    bool by_index = text.len > 0 && text.data[0] == '#'; /* and by nothing else */
+    kw_slice digits = slice_of(text.data + by_index, text.len - by_index);
+    if (slice_to_u64(digits, &index) && index < count) {
         return (uint16_t)index;
+    }
+    if (by_index) {
+        return NODE_NOBODY;
     }
     if (slice_starts_with(text, "key:")) {
         return view->owner[slot_of_key(slice_of(text.data + 4, text.len - 4))];
