@@ -10,14 +10,17 @@
 #else
 #define SEEDS 300
 #endif
+#define TROUBLE_US (8 * SIM_S)
+
+static uint64_t command_total;
 
 static void wait_until_idle(sim *s) {
     uint64_t give_up_us = s->now_us + 10 * SIM_S;
-    while (s->open_count > 0 && s->now_us < give_up_us) {
+    while (sim_open_count(s) > 0 && s->now_us < give_up_us) {
         sim_run_until(s, s->now_us + 10 * SIM_MS);
     }
-    if (s->open_count > 0) {
-        sim_fail(s, "%zu commands never end", s->open_count);
+    if (sim_open_count(s) > 0) {
+        sim_fail(s, "%zu commands never end", sim_open_count(s));
     }
 }
 
@@ -29,116 +32,162 @@ static void all_succeed_since(sim *s, size_t first, const char *when) {
     }
 }
 
-static void read_all_keys(sim *s, const char *when) {
-    size_t first = s->command_count;
+static void read_all_keys(sim_client *k, const char *when) {
+    size_t first = k->s->command_count;
     for (unsigned key = 0; key < SIM_KEYS; key++) {
-        load_submit(s, SIM_GET, key, 5 * SIM_S);
-        load_submit(s, SIM_APPEND, key, 5 * SIM_S);
+        load_submit(k, SIM_GET, key, 5 * SIM_S);
+        load_submit(k, SIM_APPEND, key, 5 * SIM_S);
     }
-    wait_until_idle(s);
-    all_succeed_since(s, first, when);
+    wait_until_idle(k->s);
+    all_succeed_since(k->s, first, when);
 }
 
 static void trouble(sim *s) {
     s->troubles = (unsigned)prng_next(&s->prng) & (unsigned)prng_next(&s->prng);
     s->troubles |= 1u << prng_below(&s->prng, TROUBLE_COUNT);
-    s->load_at_us = s->now_us;
+    s->troubles &= s->allowed;
     s->trouble_at_us = s->now_us + prng_below(&s->prng, SIM_S);
-    sim_run_until(s, s->now_us + 8 * SIM_S);
+    for (unsigned i = 0; i < s->client_count; i++) {
+        s->clients[i].load_at_us = s->now_us;
+    }
+    sim_run_until(s, s->now_us + TROUBLE_US);
     if (sim_chance(s, 5)) {
-        sim_shutdown(s); /* in the middle of it */
+        sim_shutdown(&s->clients[0]); /* in the middle of it */
     }
     trouble_heal(s);
-    s->load_at_us = SIM_NEVER;
+    for (unsigned i = 0; i < s->client_count; i++) {
+        s->clients[i].load_at_us = SIM_NEVER;
+    }
     sim_run_until(s, s->now_us + 200 * SIM_MS); /* what had broken is noticed */
 }
 
 /* A hole in the client's map heals by asking, though no node gives a view. */
-static void heal_by_probing(sim *s) {
-    fault_rules *rules = &fleet_lab(s->fleet)->faults;
+static void heal_by_probing(sim_client *k) {
+    fault_rules *rules = &fleet_lab(k->s->fleet)->faults;
     fault_rule no_view;
     uint64_t id = 0;
     fault_rule_init(&no_view);
     no_view.action = FAULT_ERROR;
     no_view.text_len = slice_copy(no_view.text, sizeof no_view.text, SLICE_LITERAL("ERR no view"));
     (void)slice_copy(no_view.command, sizeof no_view.command, SLICE_LITERAL("cluster|slots"));
-    if (!s->config.require_full_coverage) { /* which waits for a whole map */
+    if (!k->config.require_full_coverage) { /* which waits for a whole map */
         assert_int_equal(fault_rules_add(rules, &no_view, &id), KW_OK);
     }
-    cluster_forget_slots(s->c, 0, SLOT_COUNT - 1, s->now_us);
-    truth_forgotten(s);
-    read_all_keys(s, "though only the client's map has a hole");
+    cluster_forget_slots(k->c, 0, SLOT_COUNT - 1, k->s->now_us);
+    truth_forgotten(k);
+    read_all_keys(k, "though only the client's map has a hole");
     fault_rules_clear(rules);
 }
 
-static void peace(sim *s) {
-    read_all_keys(s, "though the cluster is healthy again");
-    uint64_t accepted = cluster_refresh_accepted_count(s->c);
+static void refresh_by_hand(sim_client *k) {
+    sim *s = k->s;
+    uint64_t accepted = cluster_refresh_accepted_count(k->c);
     uint64_t give_up_us = s->now_us + 60 * SIM_S;
-    while (cluster_refresh_accepted_count(s->c) == accepted && s->now_us < give_up_us) {
-        s->refresh_by_hand = true;
-        cluster_refresh(s->c, s->now_us);
-        sim_drain(s);
+    while (cluster_refresh_accepted_count(k->c) == accepted && s->now_us < give_up_us) {
+        k->refresh_by_hand = true;
+        cluster_refresh(k->c, s->now_us);
+        sim_drain(k);
         sim_run_until(s, s->now_us + SIM_S);
     }
-    if (cluster_refresh_accepted_count(s->c) == accepted) {
+    if (cluster_refresh_accepted_count(k->c) == accepted) {
         sim_fail(s, "no view is accepted though the cluster is healthy");
     }
-    wait_until_idle(s);
-    uint64_t redirects = sim_count(s, KW_COUNT_MOVED) + sim_count(s, KW_COUNT_ASK);
-    read_all_keys(s, "after the refresh");
-    if (sim_count(s, KW_COUNT_MOVED) + sim_count(s, KW_COUNT_ASK) != redirects) {
-        sim_fail(s, "redirected after the refresh");
-    }
-    heal_by_probing(s);
 }
 
-static void idle(sim *s) {
-    sim_run_until(s, s->now_us + 70 * SIM_S);
-    unsigned most = s->node_count * s->config.connections_per_node;
-    if (net_open_links(s) > most) {
-        sim_fail(s, "%u connections are open to %u nodes", net_open_links(s), s->node_count);
+static void peace(sim_client *k) {
+    read_all_keys(k, "though the cluster is healthy again");
+    refresh_by_hand(k);
+    wait_until_idle(k->s);
+    uint64_t redirects = sim_count(k, KW_COUNT_MOVED) + sim_count(k, KW_COUNT_ASK);
+    read_all_keys(k, "after the refresh");
+    if (sim_count(k, KW_COUNT_MOVED) + sim_count(k, KW_COUNT_ASK) != redirects) {
+        sim_fail(k->s, "redirected after the refresh");
     }
-    for (int i = 0; i < 20 && sim_count(s, KW_COUNT_IN_FLIGHT) != 0; i++) {
+    heal_by_probing(k);
+}
+
+static void idle(sim_client *k) {
+    sim *s = k->s;
+    unsigned most = s->node_count * k->config.connections_per_node;
+    if (net_open_links(k) > most) {
+        sim_fail(s, "%u connections are open to %u nodes", net_open_links(k), s->node_count);
+    }
+    for (int i = 0; i < 20 && sim_count(k, KW_COUNT_IN_FLIGHT) != 0; i++) {
         sim_run_until(s, s->now_us + 10 * SIM_MS); /* a PING may be under way */
     }
-    if (sim_count(s, KW_COUNT_WAITING) != 0 || sim_count(s, KW_COUNT_IN_FLIGHT) != 0) {
+    if (sim_count(k, KW_COUNT_WAITING) != 0 || sim_count(k, KW_COUNT_IN_FLIGHT) != 0) {
         sim_fail(s, "something is left in a queue");
     }
-    if (s->mem.live_bytes > 4000000) {
-        sim_fail(s, "%zu bytes are held", s->mem.live_bytes);
+    if (k->mem.live_bytes > 1000000 + 100000u * most) {
+        sim_fail(s, "%zu bytes are held", k->mem.live_bytes);
     }
 }
 
-static void run(uint64_t seed, bool verbose) {
+static uint64_t run(uint64_t seed, unsigned allowed, bool verbose) {
     static sim s;
     sim_init(&s, seed);
+    s.allowed = allowed;
     s.verbose = verbose;
     trouble(&s);
     wait_until_idle(&s);
     s.patient = true;
-    if (!s.shut) {
-        peace(&s);
-        idle(&s);
+    for (unsigned i = 0; i < s.client_count; i++) {
+        if (!s.clients[i].shut) {
+            peace(&s.clients[i]);
+        }
     }
-    load_check(&s);
+    sim_run_until(&s, s.now_us + 70 * SIM_S);
+    for (unsigned i = 0; i < s.client_count; i++) {
+        if (!s.clients[i].shut) {
+            idle(&s.clients[i]);
+        }
+    }
+    history_check(&s);
+    command_total += s.command_count;
+    uint64_t hash = s.hash;
     sim_done(&s);
+    return hash;
+}
+
+static uint64_t number_of(const char *name, uint64_t otherwise) {
+    const char *text = getenv(name);
+    return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+/* KEYWAY_SIM_WITHOUT=drop,hang: what the adversary does not do. */
+static unsigned allowed_troubles(void) {
+    unsigned allowed = (1u << TROUBLE_COUNT) - 1;
+    const char *without = getenv("KEYWAY_SIM_WITHOUT");
+    char text[512];
+    snprintf(text, sizeof text, ",%s,", without ? without : "");
+    for (unsigned i = 0; i < TROUBLE_COUNT; i++) {
+        char name[32];
+        snprintf(name, sizeof name, ",%s,", trouble_name((sim_trouble)i));
+        if (strstr(text, name)) {
+            allowed &= ~(1u << i);
+        }
+    }
+    return allowed;
 }
 
 static void invariants_hold_for_every_seed(void **state) {
     (void)state;
-    const char *one = getenv("KEYWAY_SIM_SEED");
-    const char *count = getenv("KEYWAY_SIM_SEEDS");
-    const char *first = getenv("KEYWAY_SIM_FIRST");
-    if (one) {
-        run(strtoull(one, NULL, 10), true);
-        return;
-    }
-    uint64_t from = first ? strtoull(first, NULL, 10) : 1;
-    uint64_t seeds = count ? strtoull(count, NULL, 10) : SEEDS;
+    uint64_t one = number_of("KEYWAY_SIM_SEED", 0);
+    uint64_t from = one ? one : number_of("KEYWAY_SIM_FIRST", 1);
+    uint64_t seeds = one ? 1 : number_of("KEYWAY_SIM_SEEDS", SEEDS);
+    unsigned allowed = allowed_troubles();
+    uint64_t hash = 0;
     for (uint64_t seed = from; seed < from + seeds; seed++) {
-        run(seed, false);
+        hash = hash * 31 + run(seed, allowed, one != 0);
     }
+    printf("%llu seeds from %llu, %llu commands, trace %016llx\n", (unsigned long long)seeds,
+           (unsigned long long)from, (unsigned long long)command_total, (unsigned long long)hash);
+}
+
+static void a_seed_repeats_its_run(void **state) {
+    (void)state;
+    uint64_t seed = number_of("KEYWAY_SIM_SEED", 7);
+    assert_true(run(seed, allowed_troubles(), false) == run(seed, allowed_troubles(), false));
 }
 
 /* KEYWAY_MUTANT=NAME puts one fault into the brain. */
@@ -163,6 +212,9 @@ static void choose_mutant(const char *name) {
 
 int main(void) {
     choose_mutant(getenv("KEYWAY_MUTANT"));
-    const struct CMUnitTest tests[] = {cmocka_unit_test(invariants_hold_for_every_seed)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(invariants_hold_for_every_seed),
+        cmocka_unit_test(a_seed_repeats_its_run),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,9 +31,25 @@ bool sim_chance(sim *s, unsigned percent) {
     return prng_below(&s->prng, 100) < percent;
 }
 
-uint64_t sim_count(sim *s, kw_counter counter) {
+void sim_mark(sim *s, uint64_t what, uint64_t value) {
+    const uint64_t words[] = {what, value, s->now_us};
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        s->hash = (s->hash ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15);
+        s->hash ^= s->hash >> 29;
+    }
+}
+
+size_t sim_open_count(const sim *s) {
+    size_t count = 0;
+    for (unsigned i = 0; i < s->client_count; i++) {
+        count += s->clients[i].open_count;
+    }
+    return count;
+}
+
+uint64_t sim_count(sim_client *k, kw_counter counter) {
     kw_stats *stats = NULL;
-    assert_int_equal(cluster_stats_snapshot(s->c, &stats), KW_OK);
+    assert_int_equal(cluster_stats_snapshot(k->c, &stats), KW_OK);
     uint64_t value = stats->counters[counter];
     mem_free(stats->mem, stats->nodes);
     mem_free(stats->mem, stats);
@@ -43,8 +59,10 @@ uint64_t sim_count(sim *s, kw_counter counter) {
 /* --------------------------------------------------------------------- making */
 
 static void make_fleet(sim *s) {
-    s->primary_count = (uint16_t)prng_range(&s->prng, 2, 5);
+    bool many = sim_chance(s, 5);
     uint16_t replicas = (uint16_t)prng_range(&s->prng, 0, 2);
+    uint16_t most = many ? (uint16_t)(SIM_NODES_MAX / (1 + replicas)) : 5;
+    s->primary_count = (uint16_t)prng_range(&s->prng, 2, most);
     s->node_count = (uint16_t)(s->primary_count * (1 + replicas));
     for (uint16_t i = 0; i < s->node_count; i++) {
         s->ports[i] = (uint16_t)(7000 + i);
@@ -55,119 +73,131 @@ static void make_fleet(sim *s) {
                            .replica_count = replicas,
                            .host = "127.0.0.1",
                            .ports = s->ports,
-                           .password = s->config.password,
+                           .password = s->password,
                            .failover_ms = (int)prng_range(&s->prng, 200, FAILOVER_MS_MAX),
                            .full_coverage_required = sim_chance(s, 30)};
     assert_int_equal(fleet_new(&config, s->now_us, &s->fleet), KW_OK);
 }
 
-static void make_client(sim *s) {
+static void make_client(sim *s, unsigned index) {
+    sim_client *k = &s->clients[index];
+    cluster_config *config = &k->config;
     kw_error err;
+    k->s = s;
+    k->index = index;
+    k->burst_max = (unsigned)prng_range(&s->prng, 1, sim_chance(s, 10) ? 60 : 12);
+    k->large = sim_chance(s, 20);
+    k->load_at_us = SIM_NEVER;
+    failing_mem_init(&k->mem);
+    cluster_config_init(config);
     for (unsigned i = 0; i < 2; i++) {
         bool by_name = sim_chance(s, 50);
         assert_true(endpoint_make(slice_text(by_name ? "seed.test" : "127.0.0.1"),
-                                  s->ports[i % s->node_count], &s->seeds[i]));
+                                  s->ports[i % s->node_count], &k->seeds[i]));
     }
-    s->config.seeds = s->seeds;
-    s->config.seed_count = 2;
-    s->config.lib_name = "sim";
-    s->config.lib_version = "1";
-    s->config.resp = sim_chance(s, 80) ? 3 : 2;
-    s->config.connections_per_node = sim_chance(s, 70) ? 1 : 3;
-    s->config.resolve_literals = sim_chance(s, 20);
+    config->password = s->password;
+    config->seeds = k->seeds;
+    config->seed_count = 2;
+    config->lib_name = "sim";
+    config->lib_version = "1";
+    config->resp = sim_chance(s, 80) ? 3 : 2;
+    config->connections_per_node = sim_chance(s, 70) ? 1 : 3;
+    config->resolve_literals = sim_chance(s, 20);
     if (sim_chance(s, 20)) {
-        s->config.in_flight_max = 4;
+        config->in_flight_max = 4;
     }
     if (sim_chance(s, 20)) {
-        s->config.refresh_interval_us = 2 * SIM_S;
+        config->refresh_interval_us = 2 * SIM_S;
     }
-    s->config.uncovered = sim_chance(s, 10) ? UNCOVERED_FAIL : UNCOVERED_WAIT;
-    s->config.require_full_coverage = sim_chance(s, 10);
+    config->uncovered = sim_chance(s, 10) ? UNCOVERED_FAIL : UNCOVERED_WAIT;
+    config->require_full_coverage = sim_chance(s, 10);
     assert_int_equal(
-        cluster_new(&s->mem.mem, &s->config, prng_next(&s->prng), s->now_us, &s->c, &err), KW_OK);
-    cluster_watch_events(s->c, true);
+        cluster_new(&k->mem.mem, config, prng_next(&s->prng), s->now_us, &k->c, &err), KW_OK);
+    cluster_watch_events(k->c, true);
 }
 
 void sim_init(sim *s, uint64_t seed) {
     memset(s, 0, sizeof *s);
     s->seed = seed;
+    s->allowed = (1u << TROUBLE_COUNT) - 1;
     prng_init(&s->prng, seed);
     s->now_us = 1700000000 * SIM_S;
     s->latency_us = prng_range(&s->prng, 100, sim_chance(s, 10) ? 30000 : 3000);
-    s->burst_max = (unsigned)prng_range(&s->prng, 1, sim_chance(s, 10) ? 60 : 12);
-    s->large = sim_chance(s, 20);
-    cluster_config_init(&s->config);
-    s->config.password = sim_chance(s, 20) ? "secret" : NULL;
-    s->load_at_us = SIM_NEVER;
+    s->password = sim_chance(s, 20) ? "secret" : NULL;
     s->trouble_at_us = SIM_NEVER;
-    failing_mem_init(&s->mem);
     make_fleet(s);
-    make_client(s);
+    s->client_count = sim_chance(s, 40) ? 1 : (unsigned)prng_range(&s->prng, 2, SIM_CLIENTS_MAX);
+    for (unsigned i = 0; i < s->client_count; i++) {
+        make_client(s, i);
+    }
     truth_init(s);
 }
 
-void sim_shutdown(sim *s) {
-    cluster_shutdown(s->c, KW_ERR_CLOSED, s->now_us);
-    net_effects(s);
-    load_completions(s);
-    assert_int_equal(cluster_pending(s->c), 0);
-    assert_int_equal(net_open_links(s), 0);
-    s->load_at_us = SIM_NEVER;
-    s->shut = true;
+void sim_shutdown(sim_client *k) {
+    cluster_shutdown(k->c, KW_ERR_CLOSED, k->s->now_us);
+    net_effects(k);
+    load_completions(k);
+    assert_int_equal(cluster_pending(k->c), 0);
+    assert_int_equal(net_open_links(k), 0);
+    k->load_at_us = SIM_NEVER;
+    k->shut = true;
 }
 
 void sim_done(sim *s) {
-    sim_shutdown(s);
-    while (cluster_next_event(s->c)) {
+    for (unsigned i = 0; i < s->client_count; i++) {
+        sim_client *k = &s->clients[i];
+        sim_shutdown(k);
+        while (cluster_next_event(k->c)) {
+        }
+        cluster_free(k->c);
+        net_done(k);
+        if (k->mem.live_count != 0) {
+            sim_fail(s, "%zu pieces of memory are left", k->mem.live_count);
+        }
     }
-    cluster_free(s->c);
-    net_done(s);
     fleet_free(s->fleet);
     load_done(s);
-    if (s->mem.live_count != 0) {
-        sim_fail(s, "%zu pieces of memory are left", s->mem.live_count);
-    }
 }
 
 /* -------------------------------------------------------------------- running */
 
 /* Runs never start closer together than they may (ROUTING §4). */
-static void check_refresh_rate(sim *s) {
-    uint64_t gap_us = s->now_us - s->refresh_started_us;
-    uint64_t least_us = s->refresh_ended_well ? 1000 * SIM_MS : 400 * SIM_MS;
-    if (s->refresh_started_us != 0 && !s->refresh_by_hand && gap_us < least_us) {
-        sim_fail(s, "a refresh begins %llu us after the last", (unsigned long long)gap_us);
+static void check_refresh_rate(sim_client *k) {
+    uint64_t gap_us = k->s->now_us - k->refresh_started_us;
+    uint64_t least_us = k->refresh_ended_well ? 1000 * SIM_MS : 400 * SIM_MS;
+    if (k->refresh_started_us != 0 && !k->refresh_by_hand && gap_us < least_us) {
+        sim_fail(k->s, "a refresh begins %llu us after the last", (unsigned long long)gap_us);
     }
-    s->refresh_started_us = s->now_us;
-    s->refresh_ended_well = false;
-    s->refresh_by_hand = false;
+    k->refresh_started_us = k->s->now_us;
+    k->refresh_ended_well = false;
+    k->refresh_by_hand = false;
 }
 
-static void take_events(sim *s) {
+static void take_events(sim_client *k) {
     const kw_event *e;
-    while ((e = cluster_next_event(s->c))) {
-        s->events[e->type]++;
-        sim_log(s, "event: %s", e->text);
+    while ((e = cluster_next_event(k->c))) {
+        k->events[e->type]++;
+        sim_log(k->s, "event: %s", e->text);
         if (e->type == KW_EVENT_REFRESH_STARTED) {
-            check_refresh_rate(s);
+            check_refresh_rate(k);
         } else if (e->type == KW_EVENT_REFRESH_REFUSED) {
-            truth_view_refused(s, e->text);
+            truth_view_refused(k, e->text);
         } else if (e->type == KW_EVENT_REFRESH_ACCEPTED) {
-            truth_view_accepted(s);
-            s->refresh_ended_well = true;
+            truth_view_accepted(k);
+            k->refresh_ended_well = true;
         }
     }
 }
 
-void sim_drain(sim *s) {
-    net_effects(s);
-    load_completions(s);
-    take_events(s);
-    if (cluster_pending(s->c) != s->open_count) {
-        sim_fail(s, "%zu commands are open, not %zu", s->open_count, cluster_pending(s->c));
+void sim_drain(sim_client *k) {
+    net_effects(k);
+    load_completions(k);
+    take_events(k);
+    if (cluster_pending(k->c) != k->open_count) {
+        sim_fail(k->s, "%zu commands are open, not %zu", k->open_count, cluster_pending(k->c));
     }
-    if (s->open_count > 0 && cluster_deadline_us(s->c) == SIM_NEVER) {
-        sim_fail(s, "commands are open, and nothing is timed");
+    if (k->open_count > 0 && cluster_deadline_us(k->c) == SIM_NEVER) {
+        sim_fail(k->s, "commands are open, and nothing is timed");
     }
 }
 
@@ -181,14 +211,26 @@ static void note_gains(sim *s) {
     }
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
 static uint64_t next_us(sim *s) {
-    uint64_t at_us = cluster_deadline_us(s->c);
-    uint64_t others[] = {fleet_deadline_us(s->fleet), net_next_us(s), s->load_at_us,
-                         trouble_next_us(s)};
-    for (size_t i = 0; i < COUNT_OF(others); i++) {
-        at_us = others[i] < at_us ? others[i] : at_us;
+    uint64_t at_us = earlier(fleet_deadline_us(s->fleet), trouble_next_us(s));
+    for (unsigned i = 0; i < s->client_count; i++) {
+        const sim_client *k = &s->clients[i];
+        at_us = earlier(at_us, cluster_deadline_us(k->c));
+        at_us = earlier(at_us, earlier(net_next_us(k), k->load_at_us));
     }
     return at_us;
+}
+
+static void client_step(sim_client *k) {
+    if (cluster_deadline_us(k->c) <= k->s->now_us) {
+        cluster_tick(k->c, k->s->now_us);
+        sim_drain(k);
+    }
+    net_step(k);
 }
 
 void sim_run_until(sim *s, uint64_t until_us) {
@@ -204,16 +246,16 @@ void sim_run_until(sim *s, uint64_t until_us) {
         }
         s->now_us = at_us > s->now_us ? at_us : s->now_us;
         fleet_tick(s->fleet, s->now_us);
-        if (cluster_deadline_us(s->c) <= s->now_us) {
-            cluster_tick(s->c, s->now_us);
-            sim_drain(s);
+        for (unsigned i = 0; i < s->client_count; i++) {
+            client_step(&s->clients[i]);
         }
-        net_step(s);
         trouble_step(s);
         note_gains(s);
         truth_note(s);
-        load_step(s);
-        sim_drain(s);
+        for (unsigned i = 0; i < s->client_count; i++) {
+            load_step(&s->clients[i]);
+            sim_drain(&s->clients[i]);
+        }
     }
     s->now_us = until_us;
 }

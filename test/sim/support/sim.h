@@ -16,7 +16,8 @@
 
 #define SIM_NEVER UINT64_MAX
 #define SIM_LINKS 512
-#define SIM_NODES_MAX 16
+#define SIM_NODES_MAX 50
+#define SIM_CLIENTS_MAX 6
 #define SIM_KEYS 40
 #define SIM_RESOLVES 64
 #define FAILOVER_MS_MAX 1500
@@ -76,11 +77,14 @@ typedef enum sim_kind { SIM_APPEND, SIM_GET, SIM_MGET, SIM_ECHO, SIM_KINDS } sim
 typedef struct sim_command {
     uint8_t kind; /* sim_kind */
     uint8_t key;
+    uint8_t client;
     bool done;
     bool overtaken; /* refused for a while: those behind it may have been executed before it */
+    uint16_t node;  /* that was asked last */
     kw_status status;
     kw_outcome outcome;
     uint64_t submitted_us;
+    uint64_t ended_us;
     uint64_t timeout_us;
     kw_trace *trace; /* while it is out */
     char *value;     /* of GET */
@@ -102,6 +106,11 @@ typedef enum sim_trouble {
     TROUBLE_FORGET,
     TROUBLE_REFRESH,
     TROUBLE_MEMORY,
+    TROUBLE_ABANDON,
+    TROUBLE_ERRORS,
+    TROUBLE_LOOP,
+    TROUBLE_NAMES,
+    TROUBLE_LAG,
     TROUBLE_COUNT
 } sim_trouble;
 
@@ -111,7 +120,8 @@ typedef enum sim_repair_kind {
     REPAIR_UNPAUSE,
     REPAIR_UNFREEZE,
     REPAIR_MIGRATE,
-    REPAIR_HOLE
+    REPAIR_HOLE,
+    REPAIR_RULE /* a fault rule ends */
 } sim_repair_kind;
 
 /* What will be made good, and when. */
@@ -121,94 +131,129 @@ typedef struct sim_repair {
     uint16_t node;
     uint16_t other;
     int slot;
-    int last_slot;
+    uint64_t rule;
 } sim_repair;
 
 #define SIM_REPAIRS 32
 
-typedef struct sim {
-    uint64_t seed;
-    prng prng;
-    bool verbose;
-    bool shut; /* the client is closed */
-    uint64_t now_us;
+/* A primary's death, by which what it had executed after lost_from_us may be lost. */
+typedef struct sim_death {
+    uint16_t node;
+    uint64_t at_us;
+    uint64_t lost_from_us;
+} sim_death;
+
+#define SIM_DEATHS 256
+
+/* A client: the real brain, and its ends of the connections. */
+typedef struct sim_client {
+    struct sim *s;
+    unsigned index;
+    bool shut;
     failing_mem mem;
     cluster_config config;
     endpoint seeds[2];
     cluster *c;
-    node_fleet *fleet;
-    uint16_t node_count;
-    uint16_t primary_count;
-    uint16_t ports[SIM_NODES_MAX];
 
     sim_link links[SIM_LINKS];
     uint32_t link_top; /* indices in use lie below it */
     sim_server *ghosts;
     size_t ghost_count;
     sim_resolve resolves[SIM_RESOLVES];
-    uint64_t latency_us;
 
-    sim_command *commands;
-    size_t command_count;
     size_t open_count;
     uint64_t load_at_us; /* the next commands; SIM_NEVER: no more */
     unsigned burst_max;
-    bool patient; /* all commands get the usual timeout */
-    bool large;   /* some have long arguments */
+    bool large; /* some commands have long arguments */
 
-    unsigned troubles; /* a bit for each kind in use */
-    uint64_t trouble_at_us;
-    sim_repair repairs[SIM_REPAIRS];
-    bool locked[SIM_NODES_MAX];        /* by shard (its first primary): something is under way */
-    uint64_t gained_us[SIM_NODES_MAX]; /* when a node got slots last */
-    uint32_t slot_count[SIM_NODES_MAX];
-
-    sim_truth truth;
-
+    client_truth truth;
     uint64_t refresh_started_us;
     bool refresh_ended_well;
     bool refresh_by_hand;
     unsigned events[KW_EVENT_TYPE_COUNT];
+} sim_client;
+
+typedef struct sim {
+    uint64_t seed;
+    prng prng;
+    bool verbose;
+    uint64_t hash; /* of all that has passed: the same seed gives the same */
+    uint64_t now_us;
+    uint64_t latency_us;
+
+    node_fleet *fleet;
+    uint16_t node_count;
+    uint16_t primary_count;
+    const char *password;
+    uint16_t ports[SIM_NODES_MAX];
+    cluster_truth truth;
+
+    sim_client clients[SIM_CLIENTS_MAX];
+    unsigned client_count;
+    sim_command *commands; /* of all clients */
+    size_t command_count;
+    size_t command_capacity;
+    bool patient; /* all commands get the usual timeout */
+
+    unsigned allowed;  /* troubles that a run may choose from */
+    unsigned troubles; /* a bit for each kind in use */
+    uint64_t trouble_at_us;
+    sim_repair repairs[SIM_REPAIRS];
+    uint64_t names_fail_until_us;
+    uint64_t lag_us; /* of the replicas */
+    sim_death deaths[SIM_DEATHS];
+    size_t death_count;
+    bool locked[SIM_NODES_MAX];        /* by shard (its first primary): something is under way */
+    uint64_t gained_us[SIM_NODES_MAX]; /* when a node got slots last */
+    uint32_t slot_count[SIM_NODES_MAX];
 } sim;
 
 void sim_init(sim *s, uint64_t seed);
 void sim_done(sim *s);
-/* Nothing is accepted any more; what is open ends now. */
-void sim_shutdown(sim *s);
+/* The client accepts nothing any more; what is open ends now. */
+void sim_shutdown(sim_client *k);
 /* Lets time pass. */
 void sim_run_until(sim *s, uint64_t until_us);
 /* Takes what the brain gives, after a call of it from outside. */
-void sim_drain(sim *s);
+void sim_drain(sim_client *k);
 /* Ends the test, and names the seed. */
 void sim_fail(sim *s, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
 void sim_log(sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-uint64_t sim_count(sim *s, kw_counter counter);
+/* Something has happened that a repetition must repeat. */
+void sim_mark(sim *s, uint64_t what, uint64_t value);
+uint64_t sim_count(sim_client *k, kw_counter counter);
+size_t sim_open_count(const sim *s);
 /* With `percent` likelihood. */
 bool sim_chance(sim *s, unsigned percent);
 
 /* sim_net.c */
-void net_effects(sim *s);
-uint64_t net_next_us(const sim *s);
-void net_step(sim *s);
+void net_effects(sim_client *k);
+uint64_t net_next_us(const sim_client *k);
+void net_step(sim_client *k);
 /* The node is about to be killed, or all its connections break. */
-void net_node_gone(sim *s, uint16_t index);
-void net_drop(sim *s, uint32_t link);
+void net_node_gone(sim_client *k, uint16_t index);
+void net_drop(sim_client *k, uint32_t link);
 /* Nothing hangs or is slow any more. */
-void net_heal(sim *s);
-void net_done(sim *s);
-unsigned net_open_links(const sim *s);
+void net_heal(sim_client *k);
+void net_done(sim_client *k);
+unsigned net_open_links(const sim_client *k);
 
 /* sim_load.c */
-void load_step(sim *s);
-void load_submit(sim *s, sim_kind kind, unsigned key, uint64_t timeout_us);
-void load_completions(sim *s);
-/* Compares what the client was told with what the nodes hold. */
-void load_check(sim *s);
+void load_step(sim_client *k);
+void load_submit(sim_client *k, sim_kind kind, unsigned key, uint64_t timeout_us);
+void load_completions(sim_client *k);
 void load_done(sim *s);
+const char *load_key_name(unsigned key, char dst[32]);
+int load_key_slot(unsigned key);
+
+/* sim_history.c: compares what the clients were told with what the nodes hold. */
+void history_check(sim *s);
 
 /* sim_trouble.c */
 void trouble_step(sim *s);
 uint64_t trouble_next_us(const sim *s);
+uint16_t sim_node_named(const sim *s, const char *endpoint);
 void trouble_heal(sim *s);
+const char *trouble_name(sim_trouble kind);
 
 #endif

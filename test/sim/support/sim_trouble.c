@@ -1,10 +1,16 @@
 #include "sim/support/sim.h"
 
-int sim_key_slot(unsigned key);
+static const char *const names[TROUBLE_COUNT] = {
+    "drop", "hang",   "slow",    "kill",   "pause",   "freeze", "promote", "migrate", "hole",
+    "forget", "refresh", "memory", "abandon", "errors", "loop",    "names",   "lag"};
 
-static const char *const names[TROUBLE_COUNT] = {"drop",  "hang",   "slow",    "kill",
-                                               "pause", "freeze", "promote", "migrate",
-                                               "hole",  "forget", "refresh", "memory"};
+const char *trouble_name(sim_trouble kind) {
+    return names[kind];
+}
+
+static sim_client *any_client(sim *s) {
+    return &s->clients[prng_below(&s->prng, s->client_count)];
+}
 
 /* The first primary of a node's shard: replicas have its place for their own. */
 static uint16_t shard_of(const sim *s, uint16_t index) {
@@ -50,24 +56,34 @@ static sim_repair *plan_repair(sim *s, sim_repair_kind kind, uint64_t min_us, ui
 
 /* ---------------------------------------------------------------------- faults */
 
-static uint32_t any_link(sim *s) {
+static uint32_t any_link(sim_client *k) {
     uint32_t chosen = 0;
     uint64_t count = 0;
-    for (uint32_t i = 0; i < s->link_top; i++) {
-        if (s->links[i].state == SIM_OPEN && prng_below(&s->prng, ++count) == 0) {
+    for (uint32_t i = 0; i < k->link_top; i++) {
+        if (k->links[i].state == SIM_OPEN && prng_below(&k->s->prng, ++count) == 0) {
             chosen = i;
         }
     }
     return chosen;
 }
 
-static void hang(sim *s) {
-    sim_link *l = &s->links[any_link(s)];
+static void hang(sim_client *k) {
+    sim_link *l = &k->links[any_link(k)];
     l->hung = l->state == SIM_OPEN;
 }
 
-static void slow(sim *s) {
-    s->links[any_link(s)].slow_until_us = s->now_us + prng_range(&s->prng, 10 * SIM_MS, 2 * SIM_S);
+static void slow(sim_client *k) {
+    sim *s = k->s;
+    k->links[any_link(k)].slow_until_us = s->now_us + prng_range(&s->prng, 10 * SIM_MS, 2 * SIM_S);
+}
+
+/* What was on its way to the replicas may be lost with the node. */
+static void note_death(sim *s, uint16_t n) {
+    if (s->lag_us > 0 && is_primary(s, n) && s->death_count < SIM_DEATHS) {
+        uint64_t lost_from_us = s->now_us - 50 * SIM_MS; /* the lag was longer perhaps, before */
+        s->deaths[s->death_count++] =
+            (sim_death){.node = n, .at_us = s->now_us, .lost_from_us = lost_from_us};
+    }
 }
 
 static void kill_node(sim *s) {
@@ -79,9 +95,17 @@ static void kill_node(sim *s) {
     if (r) {
         r->node = n;
         lock(s, n);
-        net_node_gone(s, n);
+        for (unsigned i = 0; i < s->client_count; i++) {
+            net_node_gone(&s->clients[i], n);
+        }
+        note_death(s, n);
         assert_int_equal(fleet_kill(s->fleet, n, s->now_us), KW_OK);
     }
+}
+
+static void set_lag(sim *s, uint64_t lag_us) {
+    s->lag_us = lag_us;
+    fleet_set_replication_delay(s->fleet, lag_us);
 }
 
 static void pause_node(sim *s) {
@@ -118,10 +142,11 @@ static void promote(sim *s) {
 }
 
 static int any_used_slot(sim *s) {
-    return sim_key_slot((unsigned)prng_below(&s->prng, SIM_KEYS));
+    return load_key_slot((unsigned)prng_below(&s->prng, SIM_KEYS));
 }
 
-static void migrate(sim *s) {
+/* A slot moves key by key; or it stays half-way until somebody mends it. */
+static void migrate(sim *s, bool abandoned) {
     int slot = any_used_slot(s);
     uint16_t from = fleet_view(s->fleet)->owner[slot];
     uint16_t to = any_node(s);
@@ -129,7 +154,7 @@ static void migrate(sim *s) {
         !is_free(s, to) || !fleet_node(s->fleet, from) || !fleet_node(s->fleet, to)) {
         return;
     }
-    sim_repair *r = plan_repair(s, REPAIR_MIGRATE, 1 * SIM_MS, 200 * SIM_MS);
+    sim_repair *r = plan_repair(s, REPAIR_MIGRATE, SIM_MS, 200 * SIM_MS);
     if (r) {
         r->slot = slot;
         r->node = from;
@@ -138,6 +163,11 @@ static void migrate(sim *s) {
         lock(s, to);
         assert_int_equal(fleet_migrate_begin(s->fleet, slot, to), KW_OK);
         truth_marks_change(s, slot);
+        if (abandoned) {
+            size_t count = (size_t)prng_below(&s->prng, 4);
+            assert_int_equal(fleet_migrate_keys(s->fleet, slot, count, NULL), KW_OK);
+            r->at_us = s->now_us + prng_range(&s->prng, 200 * SIM_MS, 2 * SIM_S);
+        }
     }
 }
 
@@ -156,24 +186,68 @@ static void make_hole(sim *s) {
     }
 }
 
-static void forget(sim *s) {
+static void forget(sim_client *k) {
+    sim *s = k->s;
     int first = (int)prng_below(&s->prng, SLOT_COUNT);
     int last = sim_chance(s, 50) ? SLOT_COUNT - 1 : first + 100;
-    cluster_forget_slots(s->c, first, last < SLOT_COUNT ? last : SLOT_COUNT - 1, s->now_us);
-    truth_forgotten(s);
+    cluster_forget_slots(k->c, first, last < SLOT_COUNT ? last : SLOT_COUNT - 1, s->now_us);
+    truth_forgotten(k);
+}
+
+static void add_rule(sim *s, const fault_rule *rule, uint64_t most_us) {
+    sim_repair *r = plan_repair(s, REPAIR_RULE, 10 * SIM_MS, most_us);
+    if (r && fault_rules_add(&fleet_lab(s->fleet)->faults, rule, &r->rule) != KW_OK) {
+        r->kind = REPAIR_NONE;
+    }
+}
+
+/* Some of the commands of keys are refused before they run, for a reason that passes. */
+static void storm(sim *s) {
+    static const char *const errors[] = {
+        "TRYAGAIN Multiple keys request during rehashing of slot",
+        "CLUSTERDOWN The cluster is down",
+        "LOADING Redis is loading the dataset in memory",
+    };
+    fault_rule rule;
+    fault_rule_init(&rule);
+    rule.first_slot = 0;
+    rule.last_slot = SLOT_COUNT - 1;
+    rule.action = FAULT_ERROR;
+    rule.per_million = (unsigned)prng_range(&s->prng, 100000, 900000);
+    kw_slice text = slice_text(errors[prng_below(&s->prng, COUNT_OF(errors))]);
+    rule.text_len = slice_copy(rule.text, sizeof rule.text, text);
+    add_rule(s, &rule, SIM_S);
+}
+
+/* Two nodes each say of a slot that the other has it. */
+static void loop(sim *s) {
+    int slot = any_used_slot(s);
+    uint16_t nodes[2] = {any_node(s), any_node(s)};
+    for (int i = 0; i < 2 && nodes[0] != nodes[1]; i++) {
+        fault_rule rule;
+        fault_rule_init(&rule);
+        rule.node = nodes[i];
+        rule.first_slot = slot;
+        rule.last_slot = slot;
+        rule.action = FAULT_MOVED;
+        rule.target = nodes[1 - i];
+        add_rule(s, &rule, SIM_S);
+    }
+    truth_lie(s, slot, nodes[0], nodes[1]);
 }
 
 static void cause(sim *s, sim_trouble kind) {
-    sim_log(s, "trouble: %s", names[kind]);
+    sim_client *k = any_client(s);
+    sim_log(s, "trouble: %s (client %u)", names[kind], k->index);
     switch (kind) {
     case TROUBLE_DROP:
-        net_drop(s, any_link(s));
+        net_drop(k, any_link(k));
         break;
     case TROUBLE_HANG:
-        hang(s);
+        hang(k);
         break;
     case TROUBLE_SLOW:
-        slow(s);
+        slow(k);
         break;
     case TROUBLE_KILL:
         kill_node(s);
@@ -188,20 +262,35 @@ static void cause(sim *s, sim_trouble kind) {
         promote(s);
         break;
     case TROUBLE_MIGRATE:
-        migrate(s);
+        migrate(s, false);
+        break;
+    case TROUBLE_ABANDON:
+        migrate(s, true);
+        break;
+    case TROUBLE_ERRORS:
+        storm(s);
+        break;
+    case TROUBLE_LOOP:
+        loop(s);
+        break;
+    case TROUBLE_NAMES:
+        s->names_fail_until_us = s->now_us + prng_below(&s->prng, 2 * SIM_S);
+        break;
+    case TROUBLE_LAG:
+        set_lag(s, prng_below(&s->prng, 50 * SIM_MS));
         break;
     case TROUBLE_HOLE:
         make_hole(s);
         break;
     case TROUBLE_FORGET:
-        forget(s);
+        forget(k);
         break;
     case TROUBLE_REFRESH:
-        s->refresh_by_hand = true;
-        cluster_refresh(s->c, s->now_us);
+        k->refresh_by_hand = true;
+        cluster_refresh(k->c, s->now_us);
         break;
     case TROUBLE_MEMORY:
-        failing_mem_fail_at(&s->mem, 1 + (size_t)prng_below(&s->prng, 20));
+        failing_mem_fail_at(&k->mem, 1 + (size_t)prng_below(&s->prng, 20));
         break;
     case TROUBLE_COUNT:
         break;
@@ -254,6 +343,10 @@ static void repair(sim *s, sim_repair *r, bool at_once) {
             }
         }
         break;
+    case REPAIR_RULE:
+        (void)fault_rules_remove(&fleet_lab(s->fleet)->faults, r->rule);
+        r->kind = REPAIR_NONE;
+        return;
     case REPAIR_HOLE:
         status = fleet_assign(s->fleet, r->slot, r->slot, leader_of(s, r->node));
         break;
@@ -277,9 +370,12 @@ void trouble_step(sim *s) {
     sim_trouble kind = (sim_trouble)prng_below(&s->prng, TROUBLE_COUNT);
     if (s->troubles & 1u << kind) {
         cause(s, kind);
+        sim_mark(s, 3, kind);
     }
     s->trouble_at_us = s->now_us + prng_range(&s->prng, SIM_MS, 100 * SIM_MS);
-    net_effects(s);
+    for (unsigned i = 0; i < s->client_count; i++) {
+        net_effects(&s->clients[i]);
+    }
 }
 
 uint64_t trouble_next_us(const sim *s) {
@@ -294,11 +390,17 @@ uint64_t trouble_next_us(const sim *s) {
 
 void trouble_heal(sim *s) {
     s->troubles = 0;
-    failing_mem_fail_at(&s->mem, 0);
+    for (unsigned i = 0; i < s->client_count; i++) {
+        failing_mem_fail_at(&s->clients[i].mem, 0);
+    }
+    s->names_fail_until_us = 0;
+    set_lag(s, 0);
     s->trouble_at_us = SIM_NEVER;
     sim_run_until(s, s->now_us + FAILOVER_MS_MAX * SIM_MS + 100 * SIM_MS);
     for (size_t i = 0; i < SIM_REPAIRS; i++) {
         repair(s, &s->repairs[i], true);
     }
-    net_heal(s);
+    for (unsigned i = 0; i < s->client_count; i++) {
+        net_heal(&s->clients[i]);
+    }
 }

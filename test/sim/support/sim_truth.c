@@ -5,12 +5,14 @@
 #include <stdlib.h>
 
 void truth_init(sim *s) {
-    sim_truth *t = &s->truth;
+    cluster_truth *t = &s->truth;
     const node_view *v = fleet_view(s->fleet);
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
         t->owner[slot] = v->owner[slot];
         t->had[slot] = UINT64_C(1) << v->owner[slot];
-        t->moved_from[slot] = NODE_NOBODY;
+        for (unsigned i = 0; i < s->client_count; i++) {
+            s->clients[i].truth.moved_from[slot] = NODE_NOBODY;
+        }
     }
     t->epoch = v->current_epoch;
 }
@@ -43,13 +45,19 @@ static uint32_t hash_slot_counts(const node_view *v) {
     return hash;
 }
 
+static void note_asking(sim_client *k) {
+    uint32_t ask_serial = peek(k->c).ask_serial;
+    if (ask_serial != k->truth.ask_serial) {
+        k->truth.ask_serial = ask_serial;
+        k->truth.asked_us = k->s->now_us;
+    }
+}
+
 void truth_note(sim *s) {
-    sim_truth *t = &s->truth;
+    cluster_truth *t = &s->truth;
     const node_view *v = fleet_view(s->fleet);
-    uint32_t ask_serial = peek(s->c).ask_serial;
-    if (ask_serial != t->ask_serial) {
-        t->ask_serial = ask_serial;
-        t->asked_us = s->now_us;
+    for (unsigned i = 0; i < s->client_count; i++) {
+        note_asking(&s->clients[i]);
     }
     uint32_t hash = hash_slot_counts(v);
     if (v->current_epoch == t->epoch && hash == t->slot_counts_hash) {
@@ -66,23 +74,28 @@ void truth_note(sim *s) {
     }
 }
 
-/* ----------------------------------------------------------------------- views */
-
-void truth_view_refused(sim *s, const char *text) {
-    s->truth.behind += strstr(text, "is behind") != NULL;
-    s->truth.smaller += strstr(text, "a second node is asked") != NULL;
+void truth_lie(sim *s, int slot, uint16_t a, uint16_t b) {
+    s->truth.had[slot] |= UINT64_C(1) << a | UINT64_C(1) << b;
+    s->truth.lied[slot] = true;
 }
 
-void truth_view_accepted(sim *s) {
-    sim_truth *t = &s->truth;
-    sim_peek now = peek(s->c);
+/* ----------------------------------------------------------------------- views */
+
+void truth_view_refused(sim_client *k, const char *text) {
+    k->truth.behind += strstr(text, "is behind") != NULL;
+    k->truth.smaller += strstr(text, "a second node is asked") != NULL;
+}
+
+void truth_view_accepted(sim_client *k) {
+    client_truth *t = &k->truth;
+    sim_peek now = peek(k->c);
     uint32_t known = now.known_count;
     if (now.has_epoch && now.epoch < t->epoch_taken && t->behind == 0) {
-        sim_fail(s, "a view of epoch %llu was taken over at once, and %llu had been seen",
+        sim_fail(k->s, "a view of epoch %llu was taken over at once, and %llu had been seen",
                  (unsigned long long)now.epoch, (unsigned long long)t->epoch_taken);
     }
     if (known < t->known_count && t->smaller == 0 && t->behind == 0) {
-        sim_fail(s, "%u slots were given up on the word of one node", t->known_count - known);
+        sim_fail(k->s, "%u slots were given up on the word of one node", t->known_count - known);
     }
     t->epoch_taken = now.epoch;
     t->known_count = known;
@@ -90,13 +103,13 @@ void truth_view_accepted(sim *s) {
     t->smaller = 0;
 }
 
-void truth_forgotten(sim *s) {
-    s->truth.known_count = peek(s->c).known_count;
+void truth_forgotten(sim_client *k) {
+    k->truth.known_count = peek(k->c).known_count;
 }
 
 /* ------------------------------------------------------------------------ hops */
 
-static uint16_t node_named(const sim *s, const char *name) {
+uint16_t sim_node_named(const sim *s, const char *name) {
     const char *colon = strrchr(name, ':');
     int port = colon ? atoi(colon + 1) : 0;
     for (uint16_t i = 0; i < s->node_count; i++) {
@@ -124,13 +137,13 @@ static void check_owner(sim *s, size_t index, int slot, const trace_hop *hop, ui
 }
 
 /* Nor to the one that has said MOVED, unless something changed or a view was asked for since. */
-static void check_learned(sim *s, size_t index, int slot, const trace_hop *hop, uint16_t at,
+static void check_learned(sim_client *k, size_t index, int slot, const trace_hop *hop, uint16_t at,
                           uint64_t submitted_us) {
-    sim_truth *t = &s->truth;
+    client_truth *t = &k->truth;
     uint64_t moved_us = t->moved_us[slot];
-    if (by_the_map(hop) && at == t->moved_from[slot] && submitted_us > moved_us &&
-        stood_still(s, slot, moved_us, s->now_us) && t->asked_us < moved_us) {
-        sim_fail(s, "command %zu was sent to node %u though that had said that slot %d moved",
+    if (!k->s->truth.lied[slot] && by_the_map(hop) && at == t->moved_from[slot] && submitted_us > moved_us &&
+        stood_still(k->s, slot, moved_us, k->s->now_us) && t->asked_us < moved_us) {
+        sim_fail(k->s, "command %zu was sent to node %u though that had said that slot %d moved",
                  index, at, slot);
     }
     if (submitted_us + hop->end_us >= moved_us) {
@@ -142,22 +155,23 @@ static void check_learned(sim *s, size_t index, int slot, const trace_hop *hop, 
 /* Where ASK leads, the command is let in. */
 static void check_asked(sim *s, size_t index, int slot, const trace_hop *ask, const trace_hop *next,
                         uint64_t submitted_us) {
-    if (is_answer(next, "MOVED") && strcmp(next->reason, "ask") == 0 &&
+    if (!s->truth.lied[slot] && is_answer(next, "MOVED") && strcmp(next->reason, "ask") == 0 &&
         stood_still(s, slot, submitted_us + ask->start_us, submitted_us + next->end_us)) {
         sim_fail(s, "command %zu was sent where ASK said, and not let in (slot %d)", index, slot);
     }
 }
 
-void truth_check_hops(sim *s, size_t index, const kw_trace *t, uint64_t submitted_us) {
+void truth_check_hops(sim_client *k, size_t index, const kw_trace *t, uint64_t submitted_us) {
+    sim *s = k->s;
     if (t->slot < 0 || t->hop_count > LIMIT_TRACE_HOPS) {
         return;
     }
     for (size_t i = 0; i < t->hop_count; i++) {
         const trace_hop *hop = &t->hops[i];
-        uint16_t at = node_named(s, hop->node);
+        uint16_t at = sim_node_named(s, hop->node);
         if (at != NODE_NOBODY && is_answer(hop, "MOVED")) {
             check_owner(s, index, t->slot, hop, at);
-            check_learned(s, index, t->slot, hop, at, submitted_us);
+            check_learned(k, index, t->slot, hop, at, submitted_us);
         }
         if (is_answer(hop, "ASK") && i + 1 < t->hop_count) {
             check_asked(s, index, t->slot, hop, hop + 1, submitted_us);
