@@ -252,6 +252,7 @@ void history_check(sim *s);
 /* sim_trouble.c */
 void trouble_step(sim *s);
 uint64_t trouble_next_us(const sim *s);
+uint16_t sim_shard_of(const sim *s, uint16_t index);
 uint16_t sim_node_named(const sim *s, const char *endpoint);
 void trouble_heal(sim *s);
 const char *trouble_name(sim_trouble kind);

@@ -143,7 +143,8 @@ static bool was_overtaken(const sim *s, const sim_command *k) {
     }
     for (size_t i = 0; i < t->hop_count; i++) {
         const char *answer = t->hops[i].answer;
-        if (answer && strcmp(answer, "MOVED") == 0 && is_passed_at(s, k, &t->hops[i])) {
+        bool moved = answer && strcmp(answer, "MOVED") == 0;
+        if (moved && (is_passed_at(s, k, &t->hops[i]) || s->truth.lied[t->slot])) {
             return true;
         }
         if (answer && (strcmp(answer, "TRYAGAIN") == 0 || strcmp(answer, "CLUSTERDOWN") == 0 ||

@@ -13,21 +13,21 @@ static sim_client *any_client(sim *s) {
 }
 
 /* The first primary of a node's shard: replicas have its place for their own. */
-static uint16_t shard_of(const sim *s, uint16_t index) {
+uint16_t sim_shard_of(const sim *s, uint16_t index) {
     unsigned replicas = (unsigned)(s->node_count - s->primary_count) / s->primary_count;
     return (uint16_t)(index < s->primary_count ? index : (index - s->primary_count) / replicas);
 }
 
 static bool is_free(const sim *s, uint16_t index) {
-    return !s->locked[shard_of(s, index)];
+    return !s->locked[sim_shard_of(s, index)];
 }
 
 static void lock(sim *s, uint16_t index) {
-    s->locked[shard_of(s, index)] = true;
+    s->locked[sim_shard_of(s, index)] = true;
 }
 
 static void unlock(sim *s, uint16_t index) {
-    s->locked[shard_of(s, index)] = false;
+    s->locked[sim_shard_of(s, index)] = false;
 }
 
 static uint16_t any_node(sim *s) {
