@@ -550,7 +550,7 @@ kw_status fleet_promote(node_fleet *f, uint16_t replica) {
         return KW_ERR_INVALID;
     }
     fleet_tell(f, EVENT_FAILOVER_BEGUN, replica, "takes over from its primary");
-    apply_due(f->members[replica], NEVER - 1); /* all that its primary has sent */
+    apply_due(f, f->members[replica], NEVER - 1); /* all that its primary has sent */
     node_view_take_over(n->view);
     fleet_spread_changes(f);
     fleet_tell(f, EVENT_FAILOVER_WON, replica, "is the primary of its shard");

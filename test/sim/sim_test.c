@@ -192,10 +192,9 @@ static void a_seed_repeats_its_run(void **state) {
 
 /* KEYWAY_MUTANT=NAME puts one fault into the brain. */
 static void choose_mutant(const char *name) {
-    static const char *const names[] = {
-        "NONE",
+    static const char *const names[] = {"NONE",
 #define X(name, what) #name,
-        MUTANTS(X)
+                                        MUTANTS(X)
 #undef X
     };
     for (size_t i = 0; name && i < COUNT_OF(names); i++) {

@@ -65,7 +65,7 @@ static void make_fleet(sim *s) {
     s->primary_count = (uint16_t)prng_range(&s->prng, 2, most);
     s->node_count = (uint16_t)(s->primary_count * (1 + replicas));
     for (uint16_t i = 0; i < s->node_count; i++) {
-        s->ports[i] = (uint16_t)(7000 + i);
+        s->ports[i] = (uint16_t)(SIM_PORT + i);
     }
     fleet_config config = {.mem = &mem_default,
                            .seed = prng_next(&s->prng),
@@ -111,8 +111,8 @@ static void make_client(sim *s, unsigned index) {
     }
     config->uncovered = sim_chance(s, 10) ? UNCOVERED_FAIL : UNCOVERED_WAIT;
     config->require_full_coverage = sim_chance(s, 10);
-    assert_int_equal(
-        cluster_new(&k->mem.mem, config, prng_next(&s->prng), s->now_us, &k->c, &err), KW_OK);
+    assert_int_equal(cluster_new(&k->mem.mem, config, prng_next(&s->prng), s->now_us, &k->c, &err),
+                     KW_OK);
     cluster_watch_events(k->c, true);
 }
 

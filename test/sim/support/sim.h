@@ -18,6 +18,8 @@
 #define SIM_LINKS 512
 #define SIM_NODES_MAX 50
 #define SIM_CLIENTS_MAX 6
+#define SIM_PORT 7000     /* of the first node */
+#define SIM_PORT_STEP 100 /* a node that moves gets another; the ones before lead to it as well */
 #define SIM_KEYS 40
 #define SIM_RESOLVES 64
 #define FAILOVER_MS_MAX 1500
@@ -111,6 +113,8 @@ typedef enum sim_trouble {
     TROUBLE_LOOP,
     TROUBLE_NAMES,
     TROUBLE_LAG,
+    TROUBLE_MOVE,
+    TROUBLE_VIEW,
     TROUBLE_COUNT
 } sim_trouble;
 
@@ -185,7 +189,7 @@ typedef struct sim {
     uint16_t node_count;
     uint16_t primary_count;
     const char *password;
-    uint16_t ports[SIM_NODES_MAX];
+    uint16_t ports[SIM_NODES_MAX]; /* where they say that they are */
     cluster_truth truth;
 
     sim_client clients[SIM_CLIENTS_MAX];
@@ -254,6 +258,9 @@ void trouble_step(sim *s);
 uint64_t trouble_next_us(const sim *s);
 uint16_t sim_shard_of(const sim *s, uint16_t index);
 uint16_t sim_node_named(const sim *s, const char *endpoint);
+static inline uint16_t sim_node_at_port(uint16_t port) {
+    return (uint16_t)((port - SIM_PORT) % SIM_PORT_STEP);
+}
 void trouble_heal(sim *s);
 const char *trouble_name(sim_trouble kind);
 

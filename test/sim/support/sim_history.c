@@ -11,7 +11,7 @@ typedef struct history {
     unsigned key;
     const char *value; /* in the end */
     size_t len;
-    size_t *ends;    /* by command: where its token ends in the value; 0: it is not there */
+    size_t *ends;     /* by command: where its token ends in the value; 0: it is not there */
     size_t *in_order; /* the key's commands that succeeded, by the time they ended */
     size_t count;
 } history;

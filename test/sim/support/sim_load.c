@@ -30,8 +30,8 @@ static kw_slice long_text(size_t index) {
     return slice_of(text, sizeof text);
 }
 
-static size_t make_argv(const sim_client *client, unsigned kind, unsigned key, size_t index, char texts[4][32],
-                        kw_slice argv[4]) {
+static size_t make_argv(const sim_client *client, unsigned kind, unsigned key, size_t index,
+                        char texts[4][32], kw_slice argv[4]) {
     static const char *const names[] = {"APPEND", "GET", "MGET", "ECHO"};
     size_t argc = 0;
     argv[argc++] = slice_text(names[kind]);
@@ -118,7 +118,7 @@ void load_step(sim_client *client) {
                                                     : prng_below(&s->prng, SIM_KEYS));
         load_submit(client, kind, key % SIM_KEYS, timeout_us);
     }
-    client->load_at_us = s->now_us + prng_below(&s->prng, 20 * SIM_MS);
+    client->load_at_us = s->now_us + prng_below(&s->prng, 20 * SIM_MS * s->client_count);
 }
 
 /* ---------------------------------------------------------------- completions */
@@ -126,14 +126,8 @@ void load_step(sim_client *client) {
 /* A node that sent it away got its slot since: it may have executed those that lay behind it in the
  * pipeline. No client can help that. */
 static bool is_passed_at(const sim *s, const sim_command *k, const trace_hop *hop) {
-    for (uint16_t i = 0; i < s->node_count; i++) {
-        char text[32];
-        snprintf(text, sizeof text, "127.0.0.1:%u", s->ports[i]);
-        if (strcmp(text, hop->node) == 0 && s->gained_us[i] >= k->submitted_us) {
-            return true;
-        }
-    }
-    return false;
+    uint16_t at = sim_node_named(s, hop->node);
+    return at != NODE_NOBODY && s->gained_us[at] >= k->submitted_us;
 }
 
 static bool was_overtaken(const sim *s, const sim_command *k) {

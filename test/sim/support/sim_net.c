@@ -125,16 +125,6 @@ static void link_close(sim_client *k, sim_link *l) {
                     .write_at_us = SIM_NEVER};
 }
 
-static uint16_t node_at_port(const sim_client *k, uint16_t port) {
-    for (uint16_t i = 0; i < k->s->node_count; i++) {
-        if (k->s->ports[i] == port) {
-            return i;
-        }
-    }
-    fail_msg("nobody listens at port %u", port);
-    return 0;
-}
-
 static void on_open(sim_client *k, const cluster_effect *e) {
     assert_true(e->link < SIM_LINKS);
     sim_link *l = &k->links[e->link];
@@ -144,7 +134,8 @@ static void on_open(sim_client *k, const cluster_effect *e) {
     link_close(k, l);
     k->link_top = e->link >= k->link_top ? e->link + 1 : k->link_top;
     l->state = SIM_CONNECTING;
-    l->node = node_at_port(k, e->address.port);
+    l->node = sim_node_at_port(e->address.port);
+    assert_true(l->node < k->s->node_count);
     l->answer_at_us = k->s->now_us + delay_us(k, NULL);
     if (k->s->troubles & 1u << TROUBLE_HANG && sim_chance(k->s, 3)) {
         l->answer_at_us = SIM_NEVER;
@@ -154,8 +145,8 @@ static void on_open(sim_client *k, const cluster_effect *e) {
 static void on_resolve(sim_client *k, const cluster_effect *e) {
     for (size_t i = 0; i < SIM_RESOLVES; i++) {
         if (!k->resolves[i].active) {
-            k->resolves[i] =
-                (sim_resolve){.id = e->id, .at_us = k->s->now_us + delay_us(k, NULL), .name = e->name};
+            k->resolves[i] = (sim_resolve){
+                .id = e->id, .at_us = k->s->now_us + delay_us(k, NULL), .name = e->name};
             k->resolves[i].active = true;
             return;
         }
@@ -196,8 +187,8 @@ void net_effects(sim_client *k) {
 
 static void answer_resolve(sim_client *k, sim_resolve *r) {
     net_address a = {.family = NET_IPV4, .port = r->name.port, .ip = {127, 0, 0, 1}};
-    bool fails = k->s->now_us < k->s->names_fail_until_us ||
-                 (k->s->troubles != 0 && sim_chance(k->s, 5));
+    bool fails =
+        k->s->now_us < k->s->names_fail_until_us || (k->s->troubles != 0 && sim_chance(k->s, 5));
     r->active = false;
     cluster_resolved(k->c, r->id, &a, fails ? 0 : 1, fails ? KW_ERR_RESOLVE : KW_OK,
                      fails ? "no answer" : "", k->s->now_us);

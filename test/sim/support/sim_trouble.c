@@ -1,8 +1,9 @@
 #include "sim/support/sim.h"
 
 static const char *const names[TROUBLE_COUNT] = {
-    "drop", "hang",   "slow",    "kill",   "pause",   "freeze", "promote", "migrate", "hole",
-    "forget", "refresh", "memory", "abandon", "errors", "loop",    "names",   "lag"};
+    "drop",    "hang",  "slow",   "kill",    "pause",  "freeze",  "promote",
+    "migrate", "hole",  "forget", "refresh", "memory", "abandon", "errors",
+    "loop",    "names", "lag",    "move",    "view"};
 
 const char *trouble_name(sim_trouble kind) {
     return names[kind];
@@ -236,6 +237,38 @@ static void loop(sim *s) {
     truth_lie(s, slot, nodes[0], nodes[1]);
 }
 
+/* A node gets another address; who has the old one still reaches it. */
+static void move_node(sim *s) {
+    uint16_t n = any_node(s);
+    if (s->ports[n] < UINT16_MAX - SIM_PORT_STEP) {
+        s->ports[n] = (uint16_t)(s->ports[n] + SIM_PORT_STEP);
+        fleet_set_port(s->fleet, n, s->ports[n]);
+    }
+}
+
+/* One node's view has the first primary's slots only, for a while. */
+static void hide_slots(sim *s) {
+    const node_view *v = fleet_view(s->fleet);
+    uint16_t owner = v->owner[0];
+    int last = 0;
+    if (owner == NODE_NOBODY) {
+        return;
+    }
+    while (last + 1 < SLOT_COUNT && v->owner[last + 1] == owner) {
+        last++;
+    }
+    fault_rule rule;
+    fault_rule_init(&rule);
+    rule.node = any_node(s);
+    rule.action = FAULT_REPLY;
+    rule.text_len = (size_t)snprintf(rule.text, sizeof rule.text,
+                                     "*1\r\n*3\r\n:0\r\n:%d\r\n*3\r\n$9\r\n127.0.0.1\r\n"
+                                     ":%u\r\n$40\r\n%s\r\n",
+                                     last, v->peers[owner].port, v->peers[owner].id);
+    (void)slice_copy(rule.command, sizeof rule.command, SLICE_LITERAL("cluster|slots"));
+    add_rule(s, &rule, 2 * SIM_S);
+}
+
 static void cause(sim *s, sim_trouble kind) {
     sim_client *k = any_client(s);
     sim_log(s, "trouble: %s (client %u)", names[kind], k->index);
@@ -275,6 +308,12 @@ static void cause(sim *s, sim_trouble kind) {
         break;
     case TROUBLE_NAMES:
         s->names_fail_until_us = s->now_us + prng_below(&s->prng, 2 * SIM_S);
+        break;
+    case TROUBLE_MOVE:
+        move_node(s);
+        break;
+    case TROUBLE_VIEW:
+        hide_slots(s);
         break;
     case TROUBLE_LAG:
         set_lag(s, prng_below(&s->prng, 50 * SIM_MS));

@@ -111,13 +111,8 @@ void truth_forgotten(sim_client *k) {
 
 uint16_t sim_node_named(const sim *s, const char *name) {
     const char *colon = strrchr(name, ':');
-    int port = colon ? atoi(colon + 1) : 0;
-    for (uint16_t i = 0; i < s->node_count; i++) {
-        if (s->ports[i] == port) {
-            return i;
-        }
-    }
-    return NODE_NOBODY;
+    uint16_t index = sim_node_at_port((uint16_t)(colon ? atoi(colon + 1) : 0));
+    return index < s->node_count ? index : NODE_NOBODY;
 }
 
 static bool is_answer(const trace_hop *hop, const char *answer) {
@@ -132,8 +127,7 @@ static bool by_the_map(const trace_hop *hop) {
  * the dead node for its successor's, and its map may be old. */
 static bool shard_had(const sim *s, int slot, uint16_t at) {
     for (uint16_t i = 0; i < s->node_count; i++) {
-        if (sim_shard_of(s, i) == sim_shard_of(s, at) &&
-            s->truth.had[slot] & UINT64_C(1) << i) {
+        if (sim_shard_of(s, i) == sim_shard_of(s, at) && s->truth.had[slot] & UINT64_C(1) << i) {
             return true;
         }
     }
@@ -153,8 +147,9 @@ static void check_learned(sim_client *k, size_t index, int slot, const trace_hop
                           uint64_t submitted_us) {
     client_truth *t = &k->truth;
     uint64_t moved_us = t->moved_us[slot];
-    if (!k->s->truth.lied[slot] && by_the_map(hop) && at == t->moved_from[slot] && submitted_us > moved_us &&
-        stood_still(k->s, slot, moved_us, k->s->now_us) && t->asked_us < moved_us) {
+    if (!k->s->truth.lied[slot] && by_the_map(hop) && at == t->moved_from[slot] &&
+        submitted_us > moved_us && stood_still(k->s, slot, moved_us, k->s->now_us) &&
+        t->asked_us < moved_us) {
         sim_fail(k->s, "command %zu was sent to node %u though that had said that slot %d moved",
                  index, at, slot);
     }

@@ -28,7 +28,8 @@ typedef struct client_truth {
     uint64_t asked_us; /* when it last asked for a view */
     uint64_t epoch_taken;
     uint32_t known_count;
-    unsigned behind; /* views refused for their epoch, and for their size, since the last accepted */
+    unsigned
+        behind; /* views refused for their epoch, and for their size, since the last accepted */
     unsigned smaller;
 } client_truth;
 
