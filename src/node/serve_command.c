@@ -64,7 +64,7 @@ void serve_command_info(node_call *c) {
         if (text) {
             call_resp3(c, text->info);
         } else {
-            call_null_array(c);
+            call_null(c);
         }
     }
 }
