@@ -4,7 +4,7 @@
 #include "core/resp.h"
 #include "node/node_call.h"
 #include "node/node_lab.h"
-#include "node/node_redirect.h"
+#include "node/node_refuse.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -299,154 +299,14 @@ uint64_t node_deadline_us(const node *n) {
     return at_us;
 }
 
-/* -------------------------------------------------------------------------- redirection */
-
-static void take_keys(const node *n, const node_command *command, const kw_slice *argv, size_t argc,
-                      uint64_t now_ms, kw_slice *first_key, redirect_facts *facts) {
-    node_key_range range;
-    facts->writes = facts->writes || (command->flags & NODE_WRITES) != 0;
-    if (!node_command_keys(command, argv, argc, &range)) {
-        return;
-    }
-    const node_view *view = n->view;
-    for (size_t i = 0; i < node_key_count(&range); i++) {
-        kw_slice key = argv[node_key_at(&range, i)];
-        int slot = slot_of_key(key);
-        if (!facts->has_keys) {
-            facts->has_keys = true;
-            *first_key = key;
-            facts->owner = view->owner[slot];
-            facts->migrating_to = view->migrating_to[slot];
-            facts->importing_from = view->importing_from[slot];
-        } else if (slot != slot_of_key(*first_key)) {
-            facts->same_slot = false;
-            return;
-        } else {
-            facts->several_keys = facts->several_keys || !slice_equal(key, *first_key);
-        }
-        if (facts->migrating_to != NODE_NOBODY || facts->importing_from != NODE_NOBODY) {
-            bool here = keyspace_peek(n->keys, key, now_ms) != NULL;
-            facts->existing_count += here;
-            facts->missing_count += !here;
-        }
-    }
-}
-
-void call_refuse(node_call *c, redirect_verdict verdict, int slot, uint16_t target) {
-    switch (verdict) {
-    case REDIRECT_SERVE:
-        return;
-    case REDIRECT_MOVED:
-        call_redirect(c, "MOVED", slot, target);
-        return;
-    case REDIRECT_ASK:
-        call_redirect(c, "ASK", slot, target);
-        return;
-    case REDIRECT_TRYAGAIN:
-        call_error(c, "TRYAGAIN Multiple keys request during rehashing of slot");
-        return;
-    case REDIRECT_CROSSSLOT:
-        call_error(c, "CROSSSLOT Keys in request don't hash to the same slot");
-        return;
-    case REDIRECT_UNBOUND:
-        call_error(c, "CLUSTERDOWN Hash slot not served");
-        return;
-    case REDIRECT_DOWN:
-        call_error(c, "CLUSTERDOWN The cluster is down");
-        return;
-    case REDIRECT_DOWN_READ_ONLY:
-        call_error(c, "CLUSTERDOWN The cluster is down and only accepts read commands");
-        return;
-    }
-}
-
-static redirect_verdict find_place(const node_call *c, int *ret_slot, uint16_t *ret_target) {
-    const node *n = c->node;
-    const node_session *s = c->session;
-    bool exec = (c->command->flags & NODE_EXEC) != 0;
-    redirect_facts facts = {
-        .same_slot = true,
-        .shard_channel = (c->command->flags & NODE_CHANNEL) != 0,
-        .is_migrate = (c->command->flags & NODE_MIGRATE) != 0,
-        .brings_asking = (c->command->flags & NODE_ASKING) != 0,
-        .asking = (s->flags & SESSION_ASKING) != 0,
-        .readonly = (s->flags & SESSION_READONLY) != 0,
-        .self = n->view->self,
-        .shard = node_view_self(n->view)->primary_of,
-        .owner = NODE_NOBODY,
-        .migrating_to = NODE_NOBODY,
-        .importing_from = NODE_NOBODY,
-        .up = n->view->up,
-        .reads_when_down = node_settings_flag(&n->settings, SETTING_CLUSTER_ALLOW_READS_WHEN_DOWN),
-        .channels_when_down =
-            node_settings_flag(&n->settings, SETTING_CLUSTER_ALLOW_PUBSUBSHARD_WHEN_DOWN),
-    };
-    kw_slice first_key = SLICE_LITERAL("");
-    for (size_t i = 0; exec && i < s->queue_count && facts.same_slot; i++) {
-        const session_queued *q = &s->queue[i];
-        take_keys(n, q->command, q->argv, q->argc, c->now_ms, &first_key, &facts);
-    }
-    if (!exec) {
-        take_keys(n, c->command, c->argv, c->argc, c->now_ms, &first_key, &facts);
-    }
-    *ret_slot = slot_of_key(first_key);
-    return node_redirect_decide(&facts, ret_target);
-}
-
-bool call_is_served_here(node_call *c) {
-    int slot;
-    uint16_t target = NODE_NOBODY;
-    redirect_verdict verdict = find_place(c, &slot, &target);
-    if (verdict == REDIRECT_SERVE) {
-        return true;
-    }
-    call_refuse(c, verdict, slot, target);
-    return false;
-}
-
 /* ---------------------------------------------------------------------------- execution */
 
-static void reject_unknown(node_call *c) {
-    const node_command *container = c->container;
-    char name[129];
-    slice_copy(name, sizeof name, c->argv[container ? 1 : 0]);
-    if (container) {
-        char upper[32];
-        size_t len = slice_copy(upper, sizeof upper, slice_text(container->name));
-        for (size_t i = 0; i < len; i++) {
-            upper[i] = (char)(upper[i] - ('a' <= upper[i] && upper[i] <= 'z' ? 'a' - 'A' : 0));
-        }
-        call_errorf(c, "ERR unknown subcommand '%s'. Try %s HELP.", name, upper);
-        return;
-    }
-    char list_of_args[260];
-    size_t at = 0;
-    list_of_args[0] = '\0';
-    for (size_t i = 1; i < c->argc && at < 128; i++) {
-        char argument[129];
-        slice_copy(argument, sizeof argument, c->argv[i]);
-        int written = snprintf(list_of_args + at, sizeof list_of_args - at, "'%.*s' ",
-                               (int)(128 - at), argument);
-        at += written > 0 ? (size_t)written : 0;
-    }
-    call_errorf(c, "ERR unknown command '%s', with args beginning with: %s", name, list_of_args);
-}
-
-/* A command refused before it ran: inside MULTI it spoils the transaction. */
-static void reject(node_call *c, const char *text) {
-    if (c->command && (c->command->flags & NODE_EXEC)) {
-        const char *message = strncmp(text, "ERR ", 4) == 0 ? text + 4 : text;
-        node_discard(c->node, c->session);
-        call_errorf(c, "EXECABORT Transaction discarded because of: %s", message);
-        return;
-    }
-    if (c->session->flags & SESSION_MULTI) {
-        c->session->flags |= SESSION_DIRTY;
-    }
-    call_error(c, text);
-}
-
 static void queue(node_call *c) {
+    if (c->session->flags &
+        (SESSION_DIRTY | SESSION_STALE)) { /* EXEC will not run: it is not kept */
+        call_status(c, "QUEUED");
+        return;
+    }
     if (c->session->queue_bytes > LIMIT_COMMAND_BYTES ||
         !session_queue(c->session, c->command, c->argv, c->argc)) {
         c->session->flags |= SESSION_DIRTY;
@@ -461,93 +321,6 @@ static bool is_http(const node_call *c) {
     return slice_is_nocase(c->argv[0], "post") || slice_is_nocase(c->argv[0], "host:");
 }
 
-typedef enum objection {
-    OBJECTION_NONE,
-    OBJECTION_UNKNOWN,
-    OBJECTION_ARITY,
-    OBJECTION_AUTH,
-    OBJECTION_ELSEWHERE, /* another node serves it, or none */
-    OBJECTION_READ_ONLY,
-    OBJECTION_SUBSCRIBED,
-    OBJECTION_MONITORS
-} objection;
-
-/* What the command does, or with EXEC those that were queued. */
-static unsigned effects_of(const node_call *c) {
-    bool exec = (c->command->flags & NODE_EXEC) != 0;
-    return c->command->flags | (exec ? c->session->queue_flags : 0);
-}
-
-/* In the servers' order. */
-static objection object_to(const node_call *c) {
-    const node_session *s = c->session;
-    int slot;
-    uint16_t target;
-    if (!c->command) {
-        return OBJECTION_UNKNOWN;
-    }
-    unsigned flags = c->command->flags;
-    if (!node_command_arity_fits(c->command, c->argc)) {
-        return OBJECTION_ARITY;
-    }
-    if (!(s->flags & SESSION_AUTHENTICATED) && !(flags & NODE_NO_AUTH)) {
-        return OBJECTION_AUTH;
-    }
-    bool judged = !(flags & NODE_EXEC) || (s->flags & SESSION_MULTI);
-    if (judged && find_place(c, &slot, &target) != REDIRECT_SERVE) {
-        return OBJECTION_ELSEWHERE;
-    }
-    if ((effects_of(c) & NODE_WRITES) && !node_view_self(c->node->view)->primary) {
-        return OBJECTION_READ_ONLY;
-    }
-    if (s->resp == 2 && !(flags & NODE_SUBSCRIBED) && session_is_subscribed(s)) {
-        return OBJECTION_SUBSCRIBED;
-    }
-    bool touches_data = (effects_of(c) & (NODE_WRITES | NODE_READS | NODE_MAY_REPLICATE)) != 0;
-    return touches_data && list_linked(&s->in_monitors) ? OBJECTION_MONITORS : OBJECTION_NONE;
-}
-
-static void refuse(node_call *c, objection why) {
-    node_session *s = c->session;
-    const char *name = c->command ? c->command->name : "";
-    char text[192]; /* our own names fit */
-    switch (why) {
-    case OBJECTION_NONE:
-        return;
-    case OBJECTION_UNKNOWN:
-        s->flags |= s->flags & SESSION_MULTI ? SESSION_DIRTY : 0;
-        reject_unknown(c);
-        return;
-    case OBJECTION_ARITY:
-        (void)snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command", name);
-        reject(c, text);
-        return;
-    case OBJECTION_AUTH:
-        reject(c, "NOAUTH Authentication required.");
-        return;
-    case OBJECTION_ELSEWHERE:
-        (void)call_is_served_here(c); /* it says where */
-        if (c->command->flags & NODE_EXEC) {
-            node_discard(c->node, s);
-        }
-        s->flags |= s->flags & SESSION_MULTI ? SESSION_DIRTY : 0;
-        return;
-    case OBJECTION_READ_ONLY:
-        reject(c, "READONLY You can't write against a read only replica.");
-        return;
-    case OBJECTION_SUBSCRIBED:
-        (void)snprintf(text, sizeof text,
-                       "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
-                       "QUIT / RESET are allowed in this context",
-                       name);
-        reject(c, text);
-        return;
-    case OBJECTION_MONITORS:
-        reject(c, "ERR Replica can't interact with the keyspace");
-        return;
-    }
-}
-
 static void judge_and_run(node_call *c) {
     node_session *s = c->session;
     if (is_http(c)) {
@@ -557,9 +330,9 @@ static void judge_and_run(node_call *c) {
     if (c->command) {
         s->last_command = c->command->name;
     }
-    objection why = object_to(c);
+    objection why = node_judge(c);
     if (why != OBJECTION_NONE) {
-        refuse(c, why);
+        node_refuse(c, why);
     } else if ((s->flags & SESSION_MULTI) && !(c->command->flags & NODE_NOT_QUEUED)) {
         queue(c);
     } else {
@@ -575,8 +348,8 @@ static bool must_wait(const node_call *c) {
         return false;
     }
     bool all = n->pause_until_us > c->now_us && n->pauses_all;
-    return (all || (effects_of(c) & (NODE_WRITES | NODE_MAY_REPLICATE))) &&
-           object_to(c) == OBJECTION_NONE;
+    return (all || (node_judge_effects(c) & (NODE_WRITES | NODE_MAY_REPLICATE))) &&
+           node_judge(c) == OBJECTION_NONE;
 }
 
 static void hold_back(const node_call *c) {

@@ -1,6 +1,7 @@
 #include "node/node_block.h"
 
 #include "node/node_call.h"
+#include "node/node_refuse.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -350,7 +351,7 @@ static bool redirect(node *n, session_block *block) {
     const node_view *view = n->view;
     node_call call = call_of(n, block);
     if (!view->up) {
-        call_refuse(&call, REDIRECT_DOWN, SLOT_NONE, NODE_NOBODY);
+        node_refuse_place(&call, REDIRECT_DOWN, SLOT_NONE, NODE_NOBODY);
         return true;
     }
     const blocked_key *k = block->waits[0].key;
@@ -359,7 +360,7 @@ static bool redirect(node *n, session_block *block) {
     if (owner == view->self || view->importing_from[slot] != NODE_NOBODY) {
         return false;
     }
-    call_refuse(&call, owner == NODE_NOBODY ? REDIRECT_UNBOUND : REDIRECT_MOVED, slot, owner);
+    node_refuse_place(&call, owner == NODE_NOBODY ? REDIRECT_UNBOUND : REDIRECT_MOVED, slot, owner);
     return true;
 }
 

@@ -8,7 +8,6 @@
 
 #include "node/node.h"
 #include "node/node_command.h"
-#include "node/node_redirect.h"
 
 typedef struct node_call {
     node *node;
@@ -28,10 +27,6 @@ typedef struct node_call {
 
 /* Runs the command that has been judged, and propagates what it did. */
 void call_run(node_call *c);
-/* True if this node serves the command's keys; else the client was told where to go. */
-bool call_is_served_here(node_call *c);
-/* Answers with the error that the verdict stands for; target: of MOVED and ASK. */
-void call_refuse(node_call *c, redirect_verdict verdict, int slot, uint16_t target);
 /* In place of the command that runs; may be called several times. */
 void call_propagate(node_call *c, const kw_slice *argv, size_t argc);
 /* Nothing of the command that runs is to be propagated. */

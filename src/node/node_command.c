@@ -355,6 +355,21 @@ static size_t stored_key(const kw_slice *argv, size_t argc) {
     return found;
 }
 
+/* The key, or those behind the word KEYS: then the key must be empty, else MIGRATE will complain.
+ */
+static bool migrate_keys(const kw_slice *argv, size_t argc, node_key_range *ret) {
+    *ret = (node_key_range){3, 3, 1, 0};
+    for (size_t i = 6; i < argc; i++) {
+        if (slice_is_nocase(argv[i], "keys")) {
+            *ret = (node_key_range){i + 1, argc - 1, 1, 0};
+            return argv[3].len == 0 && i + 1 < argc;
+        }
+        size_t values = slice_is_nocase(argv[i], "auth") ? 1 : 0;
+        i += slice_is_nocase(argv[i], "auth2") ? 2 : values;
+    }
+    return true;
+}
+
 bool node_command_keys(const node_command *command, const kw_slice *argv, size_t argc,
                        node_key_range *ret) {
     if (command->first_key == 0) {
@@ -363,13 +378,8 @@ bool node_command_keys(const node_command *command, const kw_slice *argv, size_t
     if (command->flags & NODE_COUNTED_KEYS) {
         return counted_keys(command, argv, argc, ret);
     }
-    if ((command->flags & NODE_MIGRATE) && argv[3].len == 0) {
-        for (size_t i = 6; i + 1 < argc; i++) {
-            if (slice_is_nocase(argv[i], "keys")) {
-                *ret = (node_key_range){i + 1, argc - 1, 1, 0};
-                return true;
-            }
-        }
+    if (command->flags & NODE_MIGRATE) {
+        return migrate_keys(argv, argc, ret);
     }
     size_t step = (size_t)command->key_step;
     size_t first = (size_t)command->first_key;

@@ -96,7 +96,7 @@ static keyspace_entry *add_entry(keyspace *ks, kw_slice key) {
         mem_free(ks->mem, e);
         return NULL;
     }
-    list_push_back(&slot->keys, &e->in_slot);
+    list_push_front(&slot->keys, &e->in_slot); /* CLUSTER GETKEYSINSLOT gives the newest first */
     slot->key_count++;
     return e;
 }

@@ -45,7 +45,7 @@ kw_slice number_write_integer(int64_t value, char dst[NUMBER_INTEGER_BYTES]) {
 }
 
 bool number_read_float(kw_slice s, long double *ret) {
-    char text[256];
+    char text[NUMBER_TEXT_SIZE];
     if (s.len == 0 || s.len >= sizeof text || s.data[0] == ' ' || s.data[0] == '\t' ||
         (s.data[0] >= '\n' && s.data[0] <= '\r')) {
         return false;

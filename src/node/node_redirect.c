@@ -1,57 +1,73 @@
 #include "node/node_redirect.h"
 
-static redirect_verdict while_down(const redirect_facts *f) {
-    if (f->shard_channel && f->channels_when_down) {
-        return REDIRECT_SERVE;
-    }
-    if (f->shard_channel || !f->reads_when_down) {
-        return REDIRECT_DOWN;
-    }
-    return f->writes ? REDIRECT_DOWN_READ_ONLY : REDIRECT_SERVE;
+static bool is_stopped_when_down(const redirect_facts *f) {
+    return f->shard_channel ? !f->channels_when_down : !f->reads_when_down || f->writes;
 }
 
-redirect_verdict node_redirect_decide(const redirect_facts *f, uint16_t *ret_target) {
-    if (!f->has_keys) {
-        return REDIRECT_SERVE;
+/* In an open slot: STEP_COUNT if its being open makes no difference to this command. */
+static redirect_step step_in_open_slot(const redirect_facts *f) {
+    bool on_primary = f->self == f->shard;
+    if (!on_primary && !f->readonly) {
+        return STEP_COUNT;
     }
-    if (f->owner == NODE_NOBODY) {
-        return REDIRECT_UNBOUND;
+    bool migrating = f->owner == f->shard && f->migrating_to != NODE_NOBODY;
+    bool importing = !migrating && f->importing_from != NODE_NOBODY;
+    if ((migrating || importing) && f->is_migrate && on_primary) {
+        return STEP_MIGRATE;
     }
-    if (!f->same_slot) {
-        return REDIRECT_CROSSSLOT;
-    }
-    if (!f->up) {
-        redirect_verdict verdict = while_down(f);
-        if (verdict != REDIRECT_SERVE) {
-            return verdict;
-        }
-    }
-
-    bool knows_marks = f->self == f->shard || f->readonly;
-    bool migrating = knows_marks && f->owner == f->shard && f->migrating_to != NODE_NOBODY;
-    bool importing = knows_marks && !migrating && f->importing_from != NODE_NOBODY;
-    if ((migrating || importing) && f->is_migrate && f->self == f->shard) {
-        return REDIRECT_SERVE;
-    }
-    if (migrating && f->missing_count > 0 && !f->shard_channel) {
-        if (f->existing_count > 0) {
-            return REDIRECT_TRYAGAIN;
-        }
-        *ret_target = f->migrating_to;
-        return REDIRECT_ASK;
+    if (migrating && f->missing_count > 0) {
+        return f->existing_count > 0 ? STEP_MIGRATING_PART : STEP_MIGRATING_GONE;
     }
     if (importing && (f->asking || f->brings_asking)) {
-        bool scattered = f->several_keys && f->missing_count > 0;
-        return scattered ? REDIRECT_TRYAGAIN : REDIRECT_SERVE;
+        return f->several_keys && f->missing_count > 0 ? STEP_IMPORTING_PART : STEP_IMPORTING;
     }
+    return STEP_COUNT;
+}
 
-    bool replica_may = f->readonly || f->shard_channel;
-    if (f->self != f->shard && f->owner == f->shard && replica_may && !f->writes) {
-        return REDIRECT_SERVE;
+static redirect_step find_step(const redirect_facts *f) {
+    if (f->lone_exec) {
+        return STEP_LONE_EXEC;
     }
-    if (f->owner != f->self) {
-        *ret_target = f->owner;
-        return REDIRECT_MOVED;
+    if (!f->has_keys) {
+        return STEP_NO_KEYS;
     }
-    return REDIRECT_SERVE;
+    if (f->owner == NODE_NOBODY) {
+        return STEP_UNBOUND;
+    }
+    if (!f->same_slot) {
+        return STEP_CROSSSLOT;
+    }
+    if (!f->up && is_stopped_when_down(f)) {
+        bool reads_go = f->reads_when_down && !f->shard_channel;
+        return reads_go ? STEP_DOWN_WRITE : STEP_DOWN;
+    }
+    redirect_step step = step_in_open_slot(f);
+    if (step != STEP_COUNT) {
+        return step;
+    }
+    bool replica_may = (f->readonly || f->shard_channel) && !f->writes;
+    if (f->self != f->shard && f->owner == f->shard && replica_may) {
+        return STEP_REPLICA;
+    }
+    return f->owner == f->self ? STEP_OWN : STEP_FOREIGN;
+}
+
+redirect_ruling node_redirect_decide(const redirect_facts *f) {
+    static const redirect_verdict verdicts[STEP_COUNT] = {
+        [STEP_LONE_EXEC] = REDIRECT_SERVE,    [STEP_NO_KEYS] = REDIRECT_SERVE,
+        [STEP_UNBOUND] = REDIRECT_UNBOUND,    [STEP_CROSSSLOT] = REDIRECT_CROSSSLOT,
+        [STEP_DOWN] = REDIRECT_DOWN,          [STEP_DOWN_WRITE] = REDIRECT_DOWN_READ_ONLY,
+        [STEP_MIGRATE] = REDIRECT_SERVE,      [STEP_MIGRATING_PART] = REDIRECT_TRYAGAIN,
+        [STEP_MIGRATING_GONE] = REDIRECT_ASK, [STEP_IMPORTING_PART] = REDIRECT_TRYAGAIN,
+        [STEP_IMPORTING] = REDIRECT_SERVE,    [STEP_REPLICA] = REDIRECT_SERVE,
+        [STEP_FOREIGN] = REDIRECT_MOVED,      [STEP_OWN] = REDIRECT_SERVE,
+    };
+    redirect_ruling ruling = {.step = find_step(f), .target = NODE_NOBODY};
+    ruling.verdict = verdicts[ruling.step];
+    if (ruling.verdict == REDIRECT_MOVED) {
+        ruling.target = f->owner;
+    } else if (ruling.verdict == REDIRECT_ASK) {
+        ruling.target = f->migrating_to;
+    }
+    return ruling;
 }

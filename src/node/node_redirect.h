@@ -1,5 +1,5 @@
-/* Where a command belongs: the one decision that makes a cluster node (NODE.md §2; getNodeByQuery
- * of the servers). A pure function of facts that its caller has gathered. */
+/* Where a command belongs: the one decision that makes a cluster node (getNodeByQuery of the
+ * servers). A pure function of facts that its caller has gathered. */
 #ifndef NODE_NODE_REDIRECT_H
 #define NODE_NODE_REDIRECT_H
 
@@ -7,6 +7,7 @@
 
 typedef struct redirect_facts {
     /* the command, or with EXEC all that were queued */
+    bool lone_exec; /* EXEC without MULTI */
     bool has_keys;
     bool same_slot;    /* all keys are in the first one's slot */
     bool several_keys; /* some key differs from the first */
@@ -42,7 +43,31 @@ typedef enum redirect_verdict {
     REDIRECT_DOWN_READ_ONLY /* ... and only accepts read commands */
 } redirect_verdict;
 
-/* *ret_target is set for MOVED and ASK only. */
-redirect_verdict node_redirect_decide(const redirect_facts *facts, uint16_t *ret_target);
+/* The steps that can decide, in their order. */
+typedef enum redirect_step {
+    STEP_LONE_EXEC,
+    STEP_NO_KEYS,
+    STEP_UNBOUND,
+    STEP_CROSSSLOT,
+    STEP_DOWN,
+    STEP_DOWN_WRITE,
+    STEP_MIGRATE,
+    STEP_MIGRATING_PART, /* some keys are here, some not */
+    STEP_MIGRATING_GONE,
+    STEP_IMPORTING_PART,
+    STEP_IMPORTING,
+    STEP_REPLICA, /* a read of my primary's slot */
+    STEP_FOREIGN,
+    STEP_OWN,
+    STEP_COUNT
+} redirect_step;
+
+typedef struct redirect_ruling {
+    redirect_step step; /* which decided */
+    redirect_verdict verdict;
+    uint16_t target; /* of MOVED and ASK, else NODE_NOBODY */
+} redirect_ruling;
+
+redirect_ruling node_redirect_decide(const redirect_facts *facts);
 
 #endif

@@ -1,3 +1,4 @@
+#include "node/node_args.h"
 #include "node/node_call.h"
 #include "node/node_glob.h"
 #include "node/node_handlers.h"
@@ -87,7 +88,7 @@ static bool read_copy_options(node_call *c, bool *ret_replace) {
         if (call_argument_is(c, i, "replace")) {
             *ret_replace = true;
         } else if (call_argument_is(c, i, "db") && i + 1 < c->argc) {
-            if (!call_read_integer(c, ++i, &database)) {
+            if (!args_read_in_range(c, ++i, INT32_MIN, INT32_MAX, NULL, &database)) {
                 return false;
             }
             if (database < 0 || database >= DATABASE_COUNT) {

@@ -1,3 +1,4 @@
+#include "node/node_args.h"
 #include "node/node_call.h"
 #include "node/node_handlers.h"
 #include "node/node_number.h"
@@ -29,12 +30,10 @@ void serve_quit(node_call *c) {
 
 void serve_select(node_call *c) {
     int64_t database;
-    if (!call_read_integer(c, 1, &database)) {
+    if (!args_read_in_range(c, 1, INT32_MIN, INT32_MAX, NULL, &database)) {
         return;
     }
-    if (database > INT32_MAX || database < INT32_MIN) {
-        call_error(c, "ERR value is out of range, value must between -2147483648 and 2147483647");
-    } else if (database != 0) {
+    if (database != 0) {
         call_error(c, "ERR SELECT is not allowed in cluster mode");
     } else {
         call_ok(c);

@@ -21,7 +21,7 @@ enum {
     COMMANDS = 24000,
     EPISODE_STEPS = 160,
     FINDINGS_MAX = 8, /* then it is enough */
-    REPLAYS_MAX = 400,
+    SHRINK_MS_MAX = 15000,
     LAST_STEPS = 12,
     REPLY_SHOWN_MAX = 1500
 };
@@ -55,18 +55,17 @@ static bool still_differs(diff_run *r, const diff_plan *plan, const bool *left_o
 
 /* Leaves out as many steps as it can. */
 static void shrink(diff_run *r, const diff_plan *plan, bool *left_out, uint64_t seed, size_t step) {
-    size_t replays = 0;
+    uint64_t end_us = now_us() + SHRINK_MS_MAX * 1000ull;
     for (size_t i = step + 1; i < plan->count; i++) {
         left_out[i] = true;
     }
     for (size_t width = step / 2; width > 0; width /= 2) {
-        for (size_t first = 0; first < step && replays < REPLAYS_MAX; first += width) {
+        for (size_t first = 0; first < step && now_us() < end_us; first += width) {
             size_t end = first + width < step ? first + width : step;
             bool kept[2 * EPISODE_STEPS];
             memcpy(kept, left_out, plan->count * sizeof *kept);
             memset(left_out + first, true, (end - first) * sizeof *left_out);
             if (memcmp(kept, left_out, plan->count * sizeof *kept) != 0) {
-                replays++;
                 if (!still_differs(r, plan, left_out, seed, step)) {
                     memcpy(left_out, kept, plan->count * sizeof *kept);
                 }

@@ -252,8 +252,8 @@ static void slots_move_while_clients_look(void **state) {
     assert_int_equal(left, 1);
     char ask[64];
     snprintf(ask, sizeof ask, "-ASK 15495 127.0.0.1:%u\r\n", to);
-    expect_answer(from, "GET {a}1\r\n", ask);
-    expect_answer(to, "ASKING\r\nGET {a}1\r\n", "+OK\r\n$1\r\nx\r\n");
+    expect_answer(from, "GET {a}2\r\n", ask);
+    expect_answer(to, "ASKING\r\nGET {a}2\r\n", "+OK\r\n$1\r\ny\r\n");
     assert_int_equal(kw_lab_migrate_end(lab, 15495), KW_ERR_INVALID);
     assert_int_equal(kw_lab_migrate_keys(lab, 15495, 10, NULL), KW_OK);
     assert_int_equal(kw_lab_migrate_end(lab, 15495), KW_OK);

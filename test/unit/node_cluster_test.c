@@ -413,9 +413,9 @@ static void keys_in_a_slot_are_listed(void **state) {
     static const driver_row rows[] = {
         {"MSET {b}1 x {b}2 x {b}3 x", "+OK\r\n"},
         {"CLUSTER COUNTKEYSINSLOT 3300", ":3\r\n"},
-        {"CLUSTER GETKEYSINSLOT 3300 2", "*2\r\n$4\r\n{b}1\r\n$4\r\n{b}2\r\n"},
+        {"CLUSTER GETKEYSINSLOT 3300 2", "*2\r\n$4\r\n{b}3\r\n$4\r\n{b}2\r\n"},
         {"DEL {b}1", ":1\r\n"},
-        {"CLUSTER GETKEYSINSLOT 3300 9", "*2\r\n$4\r\n{b}2\r\n$4\r\n{b}3\r\n"},
+        {"CLUSTER GETKEYSINSLOT 3300 9", "*2\r\n$4\r\n{b}3\r\n$4\r\n{b}2\r\n"},
         {"FLUSHALL", "+OK\r\n"},
         {"CLUSTER COUNTKEYSINSLOT 3300", ":0\r\n"},
     };

@@ -207,8 +207,8 @@ static void slots_move_by_hand(void **state) {
     must(fleet_migrate_keys(d.fleet, 15495, 2, &left));
     assert_int_equal(left, 1);
     assert_int_equal(fleet_migrate_end(d.fleet, 15495), KW_ERR_INVALID);
-    driver_expect(&d, 2, "GET {a}1", "-ASK 15495 10.0.0.1:7000\r\n");
-    driver_expect(&d, 2, "GET {a}3", "$1\r\nz\r\n");
+    driver_expect(&d, 2, "GET {a}3", "-ASK 15495 10.0.0.1:7000\r\n");
+    driver_expect(&d, 2, "GET {a}1", "$1\r\nx\r\n");
     must(fleet_migrate_keys(d.fleet, 15495, 100, &left));
     assert_int_equal(left, 0);
     must(fleet_migrate_end(d.fleet, 15495));

@@ -31,6 +31,10 @@ static const row rows[] = {
      {.has_keys = false, .up = false, .owner = NONE, CLOSED},
      REDIRECT_SERVE,
      NONE},
+    {"EXEC without MULTI",
+     {.lone_exec = true, .has_keys = true, .up = false, .owner = NONE, CLOSED},
+     REDIRECT_SERVE,
+     NONE},
     {"slot of nobody",
      {HEALTHY, .self = SELF, .shard = SELF, .owner = NONE, CLOSED},
      REDIRECT_UNBOUND,
@@ -118,7 +122,7 @@ static const row rows[] = {
      REDIRECT_SERVE,
      NONE},
     {"migrating: a shard channel stays until the slot moves",
-     {OWNED, MIGRATING, .missing_count = 1, .shard_channel = true},
+     {OWNED, MIGRATING, .shard_channel = true},
      REDIRECT_SERVE,
      NONE},
     {"a mark on a slot that is not mine is dead",
@@ -177,11 +181,10 @@ static const row rows[] = {
 static void each_row_of_the_rules_holds(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        uint16_t target = NONE;
-        redirect_verdict verdict = node_redirect_decide(&rows[i].facts, &target);
-        if (verdict != rows[i].verdict || target != rows[i].target) {
-            fail_msg("%s: verdict %d (want %d), target %d (want %d)", rows[i].name, verdict,
-                     rows[i].verdict, target, rows[i].target);
+        redirect_ruling ruling = node_redirect_decide(&rows[i].facts);
+        if (ruling.verdict != rows[i].verdict || ruling.target != rows[i].target) {
+            fail_msg("%s: verdict %d (want %d), target %d (want %d)", rows[i].name, ruling.verdict,
+                     rows[i].verdict, ruling.target, rows[i].target);
         }
     }
 }
@@ -190,13 +193,13 @@ static void readonly_makes_no_difference_on_a_primary(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         redirect_facts facts = rows[i].facts;
-        uint16_t target = NONE;
         if (facts.self != facts.shard) {
             continue;
         }
         facts.readonly = true;
-        assert_int_equal(node_redirect_decide(&facts, &target), rows[i].verdict);
-        assert_int_equal(target, rows[i].target);
+        redirect_ruling ruling = node_redirect_decide(&facts);
+        assert_int_equal(ruling.verdict, rows[i].verdict);
+        assert_int_equal(ruling.target, rows[i].target);
     }
 }
 

@@ -5,11 +5,9 @@
  *     within   N          integers may differ by so much
  *     unordered N         the last aggregate's elements, taken N together, may come in any order
  *     masked   REGEX      what matches is taken out of both replies
- *     pieces   REGEX      the same, and the aggregate's elements or the text's lines may come in any
- *                         order
- *     lab      REGEX      the lab answers what matches
- *     reason   TEXT
- * Counts how often each is needed, so that none outlives its cause. */
+ *     pieces   REGEX      the same, and the aggregate's elements or the text's lines may come in
+ * any order lab      REGEX      the lab answers what matches reason   TEXT Counts how often each is
+ * needed, so that none outlives its cause. */
 #ifndef INTEGRATION_SUPPORT_DIFF_LIST_H
 #define INTEGRATION_SUPPORT_DIFF_LIST_H
 

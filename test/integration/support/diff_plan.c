@@ -257,6 +257,17 @@ static void note_transaction(maker *m, int connection, const diff_words *w) {
     }
 }
 
+/* A real node that is told to migrate keys to itself waits until the time given is over. */
+static void avoid_itself(diff_words *w, int node) {
+    char own[8];
+    char other[8];
+    snprintf(own, sizeof own, "@P%d", node);
+    snprintf(other, sizeof other, "@P%d", (node + 1) % DIFF_NODES);
+    if (slice_is_nocase(w->argv[0], "migrate") && w->argc > 2 && slice_is(w->argv[2], own)) {
+        memcpy((char *)w->argv[2].data, other, w->argv[2].len);
+    }
+}
+
 static void add_command(maker *m, int connection, int tag) {
     diff_words w;
     const slot_state *s = &m->slots[tag];
@@ -274,6 +285,7 @@ static void add_command(maker *m, int connection, int tag) {
         m->in_multi[connection] = true;
     }
     diff_grammar_make(m->grammar, &m->random, m->tags[tag].text, &w);
+    avoid_itself(&w, connection % DIFF_NODES);
     note_transaction(m, connection, &w);
     add_words(m, connection, w.argv, w.argc);
 }

@@ -14,7 +14,7 @@
 enum {
     LOT_MAX = 64,
     REPLY_TIMEOUT_MS = 4000,
-    SETTLE_TIMEOUT_MS = 15000,
+    SETTLE_TIMEOUT_MS = 8000,
     OBSERVER = DIFF_NODES * (DIFF_LANES - 1), /* + node: a connection that only looks */
     QUEUE_MAX = 256
 };
@@ -407,9 +407,9 @@ bool diff_run_plan(diff_run *r, const diff_plan *plan, const bool *left_out, boo
             continue;
         }
         const diff_step *s = last ? NULL : &plan->steps[i];
-        bool full = count > 0 && (last || count == LOT_MAX ||
-                                  plan->steps[lot[0]].connection != s->connection ||
-                                  ends_lot(&plan->steps[lot[count - 1]]));
+        bool full = count > 0 &&
+                    (last || count == LOT_MAX || plan->steps[lot[0]].connection != s->connection ||
+                     ends_lot(&plan->steps[lot[count - 1]]));
         if (full && !run_lot(r, plan, lot, count, ret)) {
             return false;
         }

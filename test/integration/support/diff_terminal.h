@@ -1,5 +1,5 @@
-/* The words that the grammar's forms end in: keys, values, numbers of all kinds, as found in use and
- * at the edges. */
+/* The words that the grammar's forms end in: keys, values, numbers of all kinds, as found in use
+ * and at the edges. */
 #ifndef INTEGRATION_SUPPORT_DIFF_TERMINAL_H
 #define INTEGRATION_SUPPORT_DIFF_TERMINAL_H
 

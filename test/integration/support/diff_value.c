@@ -66,10 +66,10 @@ size_t diff_values(kw_slice reply, diff_value **ret) {
 /* ------------------------------------------------------------------------------- writing */
 
 void diff_encode_value(buffer *b, const diff_value *v, kw_slice text) {
-    bool ok = v->type == '_'       ? buffer_append_text(b, v->begin[0] == '_' ? "_" : "$-1")
-              : is_string(v->type) ? buffer_printf(b, "%c%zu\r\n", v->type, text.len) &&
-                                         buffer_append_slice(b, text)
-                                   : buffer_printf(b, "%c", v->type) && buffer_append_slice(b, text);
+    bool ok = v->type == '_' ? buffer_append_text(b, v->begin[0] == '_' ? "_" : "$-1")
+              : is_string(v->type)
+                  ? buffer_printf(b, "%c%zu\r\n", v->type, text.len) && buffer_append_slice(b, text)
+                  : buffer_printf(b, "%c", v->type) && buffer_append_slice(b, text);
     assert_true(ok && buffer_append_text(b, "\r\n"));
 }
 

@@ -7,7 +7,7 @@
 
 /* One value of a reply; of an aggregate its beginning, whose elements follow. */
 typedef struct diff_value {
-    char type;     /* the byte of the wire; of all nulls _ */
+    char type; /* the byte of the wire; of all nulls _ */
     const char *begin;
     kw_slice text; /* an aggregate's is its count */
     size_t size;   /* itself and, of an aggregate, all that is in it */

@@ -1,0 +1,28 @@
+/* Whether a node runs a command: the checks in the servers' order, with the facts that the
+ * redirection decides by. It answers nothing and changes nothing; node_refuse.h does. */
+#ifndef NODE_NODE_JUDGE_H
+#define NODE_NODE_JUDGE_H
+
+#include "node/node_call.h"
+#include "node/node_redirect.h"
+
+typedef enum objection {
+    OBJECTION_NONE,
+    OBJECTION_UNKNOWN,
+    OBJECTION_ARITY,
+    OBJECTION_AUTH,
+    OBJECTION_ELSEWHERE, /* another node serves it, or none */
+    OBJECTION_READ_ONLY,
+    OBJECTION_SUBSCRIBED,
+    OBJECTION_MONITORS
+} objection;
+
+objection node_judge(const node_call *c);
+
+/* Where a known command's keys are served; *ret_slot is the first one's. */
+redirect_ruling node_judge_place(const node_call *c, int *ret_slot);
+
+/* Flags of what the command does, or with EXEC those that were queued. */
+unsigned node_judge_effects(const node_call *c);
+
+#endif
