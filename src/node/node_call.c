@@ -58,6 +58,10 @@ void call_redirect(node_call *c, const char *code, int slot, uint16_t target) {
     call_errorf(c, "%s %d %s:%u", code, slot, call_endpoint(c, peer), call_port(c, peer));
 }
 
+void call_double(node_call *c, double value) {
+    note(c, resp_write_double(c->out, c->session->resp, value));
+}
+
 void call_raw(node_call *c, kw_slice bytes) {
     note(c, buffer_append_slice(c->out, bytes));
 }

@@ -59,6 +59,7 @@ void call_null_array(node_call *c);
 void call_array(node_call *c, size_t count);
 void call_set(node_call *c, size_t count);
 void call_map(node_call *c, size_t pairs);
+void call_double(node_call *c, double value);
 /* Bytes as they are. */
 void call_raw(node_call *c, kw_slice bytes);
 /* Bytes that are RESP3 already, written as RESP2 if the session speaks that: sets and maps become

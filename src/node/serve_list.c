@@ -1,14 +1,17 @@
+#include "node/serve_list.h"
 #include "node/node_args.h"
 #include "node/node_handlers.h"
-#include "node/value_list.h"
 
-static value_list *list_of(const keyspace_entry *e) {
-    return e->object;
+bool list_find(node_call *c, size_t index, keyspace_entry **ret_entry, value_list **ret) {
+    if (!call_find_kind(c, index, &value_list_kind, ret_entry)) {
+        return false;
+    }
+    *ret = *ret_entry ? (*ret_entry)->object : NULL;
+    return true;
 }
 
-/* Something was taken off: an empty list is no key. */
-static void settle(node_call *c, keyspace_entry *e) {
-    if (value_list_count(list_of(e)) == 0) {
+void list_settle(node_call *c, keyspace_entry *e) {
+    if (value_list_count(e->object) == 0) {
         keyspace_remove(c->node->keys, e);
     } else {
         keyspace_touch(c->node->keys, e);
@@ -39,21 +42,22 @@ static bool push_on_new_list(node_call *c, list_end end) {
 
 static void push(node_call *c, list_end end, bool only_if_there) {
     keyspace_entry *e;
-    if (!call_find_kind(c, 1, &value_list_kind, &e)) {
+    value_list *l;
+    if (!list_find(c, 1, &e, &l)) {
         return;
     }
     if (!e && only_if_there) {
         call_integer(c, 0);
         return;
     }
-    if (e ? !push_arguments(c, list_of(e), end) : !push_on_new_list(c, end)) {
+    if (e ? !push_arguments(c, l, end) : !push_on_new_list(c, end)) {
         call_out_of_memory(c);
         return;
     }
     if (e) {
         keyspace_touch(c->node->keys, e);
     }
-    call_integer(c, e ? (int64_t)value_list_count(list_of(e)) : (int64_t)c->argc - 2);
+    call_integer(c, e ? (int64_t)value_list_count(l) : (int64_t)c->argc - 2);
 }
 
 void serve_lpush(node_call *c) {
@@ -87,14 +91,14 @@ void serve_linsert(node_call *c) {
         return;
     }
     keyspace_entry *e;
-    if (!call_find_kind(c, 1, &value_list_kind, &e)) {
+    value_list *l;
+    if (!list_find(c, 1, &e, &l)) {
         return;
     }
     if (!e) {
         call_integer(c, 0);
         return;
     }
-    value_list *l = list_of(e);
     size_t pivot = find_element(l, c->argv[3]);
     if (pivot == value_list_count(l)) {
         call_integer(c, -1);
@@ -110,8 +114,9 @@ void serve_linsert(node_call *c) {
 
 void serve_llen(node_call *c) {
     keyspace_entry *e;
-    if (call_find_kind(c, 1, &value_list_kind, &e)) {
-        call_integer(c, e ? (int64_t)value_list_count(list_of(e)) : 0);
+    value_list *l;
+    if (list_find(c, 1, &e, &l)) {
+        call_integer(c, e ? (int64_t)value_list_count(l) : 0);
     }
 }
 
@@ -128,16 +133,17 @@ static bool to_position(const value_list *l, int64_t index, size_t *ret) {
 
 void serve_lindex(node_call *c) {
     keyspace_entry *e;
+    value_list *l;
     int64_t index;
     size_t position;
-    if (!call_find_kind(c, 1, &value_list_kind, &e)) {
+    if (!list_find(c, 1, &e, &l)) {
         return;
     }
     if (!e) {
         call_null(c);
     } else if (call_read_integer(c, 2, &index)) {
-        if (to_position(list_of(e), index, &position)) {
-            call_bulk(c, value_list_at(list_of(e), position));
+        if (to_position(l, index, &position)) {
+            call_bulk(c, value_list_at(l, position));
         } else {
             call_null(c);
         }
@@ -161,18 +167,19 @@ void serve_lrange(node_call *c) {
     int64_t start;
     int64_t stop;
     keyspace_entry *e;
+    value_list *l;
     if (!call_read_integer(c, 2, &start) || !call_read_integer(c, 3, &stop) ||
-        !call_find_kind(c, 1, &value_list_kind, &e)) {
+        !list_find(c, 1, &e, &l)) {
         return;
     }
     size_t first = 0;
     size_t end = 0;
     if (e) {
-        to_range(list_of(e), start, stop, &first, &end);
+        to_range(l, start, stop, &first, &end);
     }
     call_array(c, end - first);
     for (size_t i = first; i < end; i++) {
-        call_bulk(c, value_list_at(list_of(e), i));
+        call_bulk(c, value_list_at(l, i));
     }
 }
 
@@ -248,17 +255,18 @@ static size_t find_positions(const value_list *l, kw_slice element, const lpos_t
 void serve_lpos(node_call *c) {
     lpos_terms terms;
     keyspace_entry *e;
-    if (!read_lpos_terms(c, &terms) || !call_find_kind(c, 1, &value_list_kind, &e)) {
+    value_list *l;
+    if (!read_lpos_terms(c, &terms) || !list_find(c, 1, &e, &l)) {
         return;
     }
-    size_t found = e ? find_positions(list_of(e), c->argv[2], &terms, NULL) : 0;
+    size_t found = e ? find_positions(l, c->argv[2], &terms, NULL) : 0;
     if (terms.count >= 0) {
         call_array(c, found);
     } else if (found == 0) {
         call_null(c);
     }
     if (found > 0) {
-        (void)find_positions(list_of(e), c->argv[2], &terms, c); /* as many as before */
+        (void)find_positions(l, c->argv[2], &terms, c); /* as many as before */
     }
 }
 
@@ -266,17 +274,18 @@ void serve_lpos(node_call *c) {
 
 void serve_lset(node_call *c) {
     keyspace_entry *e;
+    value_list *l;
     int64_t index;
     size_t position;
-    if (!call_find_kind(c, 1, &value_list_kind, &e)) {
+    if (!list_find(c, 1, &e, &l)) {
         return;
     }
     if (!e) {
         call_error(c, "ERR no such key");
     } else if (call_read_integer(c, 2, &index)) {
-        if (!to_position(list_of(e), index, &position)) {
+        if (!to_position(l, index, &position)) {
             call_error(c, "ERR index out of range");
-        } else if (!value_list_set(list_of(e), position, c->argv[3])) {
+        } else if (!value_list_set(l, position, c->argv[3])) {
             call_out_of_memory(c);
         } else {
             keyspace_touch(c->node->keys, e);
@@ -289,17 +298,18 @@ void serve_ltrim(node_call *c) {
     int64_t start;
     int64_t stop;
     keyspace_entry *e;
+    value_list *l;
     if (!call_read_integer(c, 2, &start) || !call_read_integer(c, 3, &stop) ||
-        !call_find_kind(c, 1, &value_list_kind, &e)) {
+        !list_find(c, 1, &e, &l)) {
         return;
     }
     if (e) {
         size_t first;
         size_t end;
-        to_range(list_of(e), start, stop, &first, &end);
-        value_list_drop(list_of(e), LIST_TAIL, value_list_count(list_of(e)) - end);
-        value_list_drop(list_of(e), LIST_HEAD, first);
-        settle(c, e);
+        to_range(l, start, stop, &first, &end);
+        value_list_drop(l, LIST_TAIL, value_list_count(l) - end);
+        value_list_drop(l, LIST_HEAD, first);
+        list_settle(c, e);
     }
     call_ok(c);
 }
@@ -307,23 +317,24 @@ void serve_ltrim(node_call *c) {
 void serve_lrem(node_call *c) {
     int64_t count;
     keyspace_entry *e;
-    if (!call_read_integer(c, 2, &count) || !call_find_kind(c, 1, &value_list_kind, &e)) {
+    value_list *l;
+    if (!call_read_integer(c, 2, &count) || !list_find(c, 1, &e, &l)) {
         return;
     }
     size_t most = count < 0 ? (size_t)(0 - (uint64_t)count) : (size_t)count;
     size_t removed = 0;
     if (e) {
-        removed = value_list_remove(list_of(e), count < 0 ? LIST_TAIL : LIST_HEAD,
+        removed = value_list_remove(l, count < 0 ? LIST_TAIL : LIST_HEAD,
                                     most == 0 ? SIZE_MAX : most, c->argv[3]);
     }
     if (removed > 0) {
-        settle(c, e);
+        list_settle(c, e);
     }
     call_integer(c, (int64_t)removed);
 }
 
 static void pop_some(node_call *c, keyspace_entry *e, list_end end, size_t most) {
-    value_list *l = list_of(e);
+    value_list *l = e->object;
     size_t count = value_list_count(l);
     size_t popped = most < count ? most : count;
     call_array(c, popped);
@@ -332,20 +343,20 @@ static void pop_some(node_call *c, keyspace_entry *e, list_end end, size_t most)
     }
     if (popped > 0) {
         value_list_drop(l, end, popped);
-        settle(c, e);
+        list_settle(c, e);
     }
 }
 
 static void pop(node_call *c, list_end end) {
     int64_t count = 0;
     keyspace_entry *e;
+    value_list *l;
     bool counted = c->argc == 3;
     if (c->argc > 3) {
         call_errorf(c, "ERR wrong number of arguments for '%s' command", c->command->name);
         return;
     }
-    if ((counted && !args_read_count(c, 2, &count)) ||
-        !call_find_kind(c, 1, &value_list_kind, &e)) {
+    if ((counted && !args_read_count(c, 2, &count)) || !list_find(c, 1, &e, &l)) {
         return;
     }
     if (!e) {
@@ -357,9 +368,9 @@ static void pop(node_call *c, list_end end) {
     } else if (counted) {
         pop_some(c, e, end, (size_t)count);
     } else {
-        call_bulk(c, value_list_end(list_of(e), end));
-        value_list_drop(list_of(e), end, 1);
-        settle(c, e);
+        call_bulk(c, value_list_end(l, end));
+        value_list_drop(l, end, 1);
+        list_settle(c, e);
     }
 }
 

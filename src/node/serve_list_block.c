@@ -2,19 +2,7 @@
 #include "node/node_args.h"
 #include "node/node_block.h"
 #include "node/node_handlers.h"
-#include "node/value_list.h"
-
-static value_list *list_of(const keyspace_entry *e) {
-    return e->object;
-}
-
-static void settle(node_call *c, keyspace_entry *e) {
-    if (value_list_count(list_of(e)) == 0) {
-        keyspace_remove(c->node->keys, e);
-    } else {
-        keyspace_touch(c->node->keys, e);
-    }
-}
+#include "node/serve_list.h"
 
 static bool read_end(node_call *c, size_t index, list_end *ret) {
     if (call_argument_is(c, index, "left")) {
@@ -49,7 +37,7 @@ static void move_element(node_call *c, keyspace_entry *from, list_end from_end, 
     if (added) {
         to = add_list(c, c->argv[2]);
     }
-    if (!to || !value_list_move(list_of(from), from_end, list_of(to), to_end)) {
+    if (!to || !value_list_move(from->object, from_end, to->object, to_end)) {
         if (to && added) {
             keyspace_remove(c->node->keys, to);
         }
@@ -57,10 +45,10 @@ static void move_element(node_call *c, keyspace_entry *from, list_end from_end, 
         call_out_of_memory(c);
         return;
     }
-    call_bulk(c, value_list_end(list_of(to), to_end));
+    call_bulk(c, value_list_end(to->object, to_end));
     keyspace_touch(c->node->keys, to);
     if (from != to) {
-        settle(c, from);
+        list_settle(c, from);
     }
 }
 
@@ -145,7 +133,7 @@ static void propagate_pop(node_call *c, kw_slice key, const list_pop *p, size_t 
 }
 
 static void pop_from(node_call *c, keyspace_entry *e, kw_slice key, const list_pop *p) {
-    value_list *l = list_of(e);
+    value_list *l = e->object;
     size_t count = value_list_count(l);
     size_t popped = p->count < 0 ? 1 : (uint64_t)p->count < count ? (size_t)p->count : count;
     call_array(c, 2);
@@ -157,7 +145,7 @@ static void pop_from(node_call *c, keyspace_entry *e, kw_slice key, const list_p
         call_bulk(c, value_list_at(l, p->end == LIST_HEAD ? i : count - 1 - i));
     }
     value_list_drop(l, p->end, popped);
-    settle(c, e);
+    list_settle(c, e);
     propagate_pop(c, key, p, popped);
 }
 
