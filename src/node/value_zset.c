@@ -414,7 +414,8 @@ static bool lex_is_empty(const zset_lex *range) {
     return order > 0 || (order == 0 && open);
 }
 
-/* One after the other, as a server goes through a listpack. */
+/* One after the other, as a server goes through a listpack: from the first that is not before the
+ * range, as long as none is behind it. */
 static void walk_lex(const value_zset *z, const zset_lex *range, bool from_tail, size_t *ret_first,
                      size_t *ret_end) {
     size_t at = 0;
@@ -424,7 +425,7 @@ static void walk_lex(const value_zset *z, const zset_lex *range, bool from_tail,
         at++;
     }
     size_t end = at;
-    while (node && !below_min_member(node, range) && below_max_member(node, range)) {
+    while (node && (from_tail ? !below_min_member(node, range) : below_max_member(node, range))) {
         node = from_tail ? node->prev : node->links[0].next;
         end++;
     }

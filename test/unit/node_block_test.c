@@ -220,6 +220,48 @@ static void a_destination_of_another_type_is_an_error_when_served(void **state) 
     leave(&r);
 }
 
+static void sorted_sets_serve_who_waits_for_them(void **state) {
+    (void)state;
+    room r;
+    enter(&r, 1, 0);
+    waits(&r, 'a', "BZPOPMIN {t}x {t}z 0");
+    waits(&r, 'b', "BZPOPMAX {t}z 0");
+    waits(&r, 'c', "BLPOP {t}z 0");
+    waits(&r, 'd', "BZMPOP 0 2 {t}x {t}z MIN COUNT 2");
+    says(&r, 'z', "ZADD {t}z 1 one 2 two 3 three 4 four 5 five", ":5\r\n");
+    hears(&r, 'a', "*3\r\n$4\r\n{t}z\r\n$3\r\none\r\n$1\r\n1\r\n");
+    hears(&r, 'b', "*3\r\n$4\r\n{t}z\r\n$4\r\nfive\r\n$1\r\n5\r\n");
+    hears(&r, 'c', "");
+    hears(&r, 'd',
+          "*2\r\n$4\r\n{t}z\r\n*2\r\n*2\r\n$3\r\ntwo\r\n$1\r\n2\r\n"
+          "*2\r\n$5\r\nthree\r\n$1\r\n3\r\n");
+    says(&r, 'z', "ZRANGE {t}z 0 -1", "*1\r\n$4\r\nfour\r\n");
+    says(&r, 'z', "DEL {t}z", ":1\r\n");
+    waits(&r, 'a', "BZPOPMIN {t}z 0.01");
+    driver_wait_ms(&r.d, 10);
+    hears(&r, 'a', "*-1\r\n");
+    leave(&r);
+}
+
+static void replicas_run_what_was_done(void **state) {
+    (void)state;
+    room r;
+    enter(&r, 1, 1);
+    waits(&r, 'a', "BLPOP {t}k 0");
+    waits(&r, 'b', "BLMOVE {t}k {t}m LEFT LEFT 0");
+    waits(&r, 'c', "BLMPOP 0 1 {t}k LEFT COUNT 2");
+    waits(&r, 'd', "BZPOPMAX {t}z 0");
+    says(&r, 'z', "RPUSH {t}k 1 2 3 4 5", ":5\r\n");
+    says(&r, 'z', "ZADD {t}z 1 one 2 two", ":2\r\n");
+    driver_expect(&r.d, 1, "READONLY", "+OK\r\n");
+    driver_expect(&r.d, 1, "LRANGE {t}k 0 -1", "*1\r\n$1\r\n5\r\n");
+    driver_expect(&r.d, 1, "LRANGE {t}m 0 -1", "*1\r\n$1\r\n2\r\n");
+    driver_expect(&r.d, 1, "ZRANGE {t}z 0 -1", "*1\r\n$3\r\none\r\n");
+    says(&r, 'z', "BRPOP {t}k 0", "*2\r\n$4\r\n{t}k\r\n$1\r\n5\r\n");
+    driver_expect(&r.d, 1, "EXISTS {t}k", ":0\r\n");
+    leave(&r);
+}
+
 /* --------------------------------------------------------------------- ends without a value */
 
 static void time_ends_a_wait(void **state) {
@@ -311,6 +353,41 @@ static void who_waits_reads_no_commands(void **state) {
     leave(&r);
 }
 
+/* ------------------------------------------------------------------------- for replicas */
+
+static void wait_ends_when_the_replicas_have_the_write(void **state) {
+    (void)state;
+    room r;
+    enter(&r, 1, 1);
+    says(&r, 'a', "SET {t}k v", "+OK\r\n");
+    says(&r, 'a', "WAIT 1 0", ":1\r\n");
+    waits(&r, 'a', "WAIT 2 20");
+    driver_wait_ms(&r.d, 20);
+    hears(&r, 'a', ":1\r\n");
+    fleet_set_replication_delay(r.d.fleet, 10000);
+    says(&r, 'a', "SET {t}k w", "+OK\r\n");
+    waits(&r, 'a', "WAIT 1 0");
+    says(&r, 'b', "WAIT 1 0", ":1\r\n"); /* it has written nothing */
+    says(&r, 'b', "SET {t}k x", "+OK\r\n");
+    waits(&r, 'b', "WAIT 1 5");
+    driver_wait_ms(&r.d, 5);
+    hears(&r, 'b', ":0\r\n");
+    hears(&r, 'a', "");
+    driver_wait_ms(&r.d, 5);
+    hears(&r, 'a', ":1\r\n");
+    leave(&r);
+}
+
+static void wait_in_a_transaction_does_not_wait(void **state) {
+    (void)state;
+    room r;
+    enter(&r, 1, 0);
+    says(&r, 'a', "MULTI", "+OK\r\n");
+    says(&r, 'a', "WAIT 1 0", "+QUEUED\r\n");
+    says(&r, 'a', "EXEC", "*1\r\n:0\r\n");
+    leave(&r);
+}
+
 /* ------------------------------------------------------------------- the cluster changes */
 
 static void a_slot_that_leaves_redirects_its_waiters(void **state) {
@@ -374,11 +451,15 @@ int main(void) {
         cmocka_unit_test(other_ways_to_make_a_list_serve_too),
         cmocka_unit_test(a_value_of_another_type_serves_nobody),
         cmocka_unit_test(a_destination_of_another_type_is_an_error_when_served),
+        cmocka_unit_test(sorted_sets_serve_who_waits_for_them),
+        cmocka_unit_test(replicas_run_what_was_done),
         cmocka_unit_test(time_ends_a_wait),
         cmocka_unit_test(a_timeout_too_far_away_is_none),
         cmocka_unit_test(who_leaves_is_forgotten),
         cmocka_unit_test(unblocked_by_another_client),
         cmocka_unit_test(who_waits_reads_no_commands),
+        cmocka_unit_test(wait_ends_when_the_replicas_have_the_write),
+        cmocka_unit_test(wait_in_a_transaction_does_not_wait),
         cmocka_unit_test(a_slot_that_leaves_redirects_its_waiters),
         cmocka_unit_test(a_cluster_that_goes_down_ends_all_waits),
         cmocka_unit_test(a_slot_that_is_nobodys_ends_its_waits),
