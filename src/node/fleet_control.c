@@ -265,7 +265,7 @@ static void run_help(control_call *c) {
     }
     call_array(c->call, fitting);
     for (size_t i = 0; i < count; i++) {
-        char line[LINE_SIZE * 2];
+        char line[LINE_SIZE * 5];
         if (begins_with(rows[i]->name, word)) {
             const char *arguments = rows[i]->arguments ? rows[i]->arguments : "";
             (void)snprintf(line, sizeof line, "LAB %s%s%s: %s", rows[i]->name,

@@ -1,54 +1,61 @@
 #include "tool/interrupt.h"
-#include "tool/lab_feed.h"
+#include "tool/lab_launch.h"
+#include "tool/lab_play.h"
 #include "tool/options.h"
 #include "tool/traffic.h"
 
-#include <keyway/lab.h>
-
-#include <ctype.h>
-#include <errno.h>
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 enum {
     OPTION_MASTERS = 256,
     OPTION_REPLICAS,
-    OPTION_AUTH,
     OPTION_FAILOVER,
     OPTION_NO_COVERAGE,
-    OPTION_QUIET,
-    OPTION_JSON,
-    OPTION_UNTIL_EOF,
+    OPTION_AUTH,
     OPTION_TLS,
     OPTION_TLS_PORT,
     OPTION_TLS_CERT,
     OPTION_TLS_KEY,
     OPTION_TLS_CA,
-    OPTION_TLS_WRITE
+    OPTION_TLS_WRITE,
+    OPTION_ENDPOINT,
+    OPTION_HOSTNAME,
+    OPTION_SEED,
+    OPTION_SCRIPT,
+    OPTION_CHECK,
+    OPTION_JSON,
+    OPTION_QUIET,
+    OPTION_UNTIL_EOF,
+    OPTION_UNTIL_END
 };
-enum { PORT_DEFAULT = 7000, WATCH_MS = 20, LAST_WORDS_MS = 200 };
+enum { PORT_DEFAULT = 7000, LAST_WORDS_MS = 200 };
 
 static const option_row rows[] = {
     {OPTION_MASTERS, "masters", "N", "primaries (3)"},
     {OPTION_REPLICAS, "replicas", "N", "replicas of each primary (1)"},
     {'p', "port", "PORT", "of the first node, others follow (7000); 0 takes free ones"},
-    {OPTION_AUTH, "auth", "USER:PASS", "clients must give it; PASS alone: user `default`"},
-    {OPTION_FAILOVER, "failover-ms", "MS",
-     "how long after its primary's death a replica takes over (500)"},
+    {OPTION_FAILOVER, "failover-ms", "MS", "from a primary's death to a replica's turn (500)"},
     {OPTION_NO_COVERAGE, "no-full-coverage", NULL, "a slot without owner stops only itself"},
+    {OPTION_AUTH, "auth", "USER:PASS", "clients must give it; PASS alone: user `default`"},
     {OPTION_TLS, "tls", NULL, "speak TLS only; without a certificate, one is made"},
     {OPTION_TLS_PORT, "tls-port", "PORT", "TLS beside plain: of the first node; 0 takes free ones"},
     {OPTION_TLS_CERT, "tls-cert", "FILE", "the nodes' certificate, PEM"},
     {OPTION_TLS_KEY, "tls-key", "FILE", "its key, if not in the same file"},
     {OPTION_TLS_CA, "tls-ca", "FILE", "clients must show a certificate signed by this one"},
     {OPTION_TLS_WRITE, "tls-write-cert", "FILE", "write what clients must trust, PEM"},
+    {OPTION_ENDPOINT, "endpoint", "TYPE", "how nodes are named to clients: ip, hostname, unknown"},
+    {OPTION_HOSTNAME, "hostname", "NAME", "what each node announces as its host name"},
+    {OPTION_SEED, "seed", "N", "of all that is left to chance"},
+    {OPTION_SCRIPT, "script", "FILE", "run its LAB commands at their times; - is standard input"},
+    {OPTION_CHECK, "check", NULL, "only rehearse the script, in no time, and say what is wrong"},
     {OPTION_JSON, "json", NULL, "the URL and each event as one line of JSON"},
     {OPTION_QUIET, "quiet", NULL, "nothing but the URL"},
     {OPTION_UNTIL_EOF, "until-eof", NULL, "also end when standard input does"},
+    {OPTION_UNTIL_END, "until-script-end", NULL, "also end when the script does"},
     {0, NULL, NULL, NULL},
 };
 
@@ -57,228 +64,51 @@ static const option_set options = {
     .usage = "[OPTION...]",
     .about =
         "Runs a cluster inside this process until Ctrl-C: nodes on loopback ports that any\n"
-        "client can use, that answer as Redis does, and misbehave on demand. Data lives in memory\n"
-        "only. The first line of output is the URL; then comes a line an event.",
+        "client can use, that answer as Redis does, and misbehave on demand: the command LAB,\n"
+        "sent to any node, does that; LAB HELP lists what there is. Data lives in memory only.\n"
+        "The first line of output is the URL; then comes a line an event.",
     .rows = rows,
-    .after = "exit status: 0 ended by Ctrl-C, SIGTERM or --until-eof; 2 usage; 3 it could not "
-             "start.\n\n"
+    .after = "exit status: 0; 1 a step of the script failed; 2 usage; 3 it could not start.\n\n"
              "examples:\n"
              "  keyway lab\n"
              "  keyway lab --masters 5 --replicas 2 --port 0 --failover-ms 2000\n"
-             "  redis-cli -c -p 7000 SET user:1 Ada",
+             "  keyway lab --script rolling-restart.lab --until-script-end\n"
+             "  redis-cli -c -p 7000 SET user:1 Ada\n"
+             "  redis-cli -p 7000 LAB KILL 1",
 };
 
 typedef struct settings {
-    uint64_t masters;
-    uint64_t replicas;
-    uint64_t port;
-    uint64_t failover_ms;
-    uint64_t tls_port;
-    char *auth; /* as given */
-    const char *tls_cert;
-    const char *tls_key;
-    const char *tls_ca;
-    const char *tls_write;
-    bool tls;
-    bool tls_beside;
-    bool no_full_coverage;
-    bool until_eof;
+    lab_settings lab;
+    const char *script;
     feed_mode mode;
+    bool check;
+    bool until_eof;
+    bool until_end;
 } settings;
 
 typedef struct run_state {
     kw_lab *lab;
     lab_feed feed;
-    kw_lab_node *seen; /* of each node, when it was last looked at */
+    lab_player player;
 } run_state;
 
-/* ------------------------------------------------------------------------------------- starting */
+/* -------------------------------------------------------------------------------------- running */
 
-static kw_status apply_auth(kw_lab_options *o, char *auth) {
-    if (!auth) {
-        return KW_OK;
-    }
-    char *colon = strchr(auth, ':');
-    if (colon) {
-        *colon = '\0';
-    }
-    kw_status status = kw_lab_options_set_auth(o, colon ? auth : NULL, colon ? colon + 1 : auth);
-    if (colon) {
-        *colon = ':';
-    }
-    return status;
+static void on_event(kw_lab *lab, const kw_lab_event *event, void *arg) {
+    (void)lab;
+    feed_event(arg, clock_us(), event->node, event->name, event->text);
 }
 
-static bool wants_tls(const settings *s) {
-    return s->tls || s->tls_beside || s->tls_cert || s->tls_ca || s->tls_write;
-}
-
-static kw_status apply_tls(kw_lab_options *o, const settings *s) {
-    if (!wants_tls(s)) {
-        return KW_OK;
-    }
-    kw_status status =
-        kw_lab_options_set_tls(o, s->tls_beside ? KW_LAB_TLS_BESIDE : KW_LAB_TLS_ONLY);
-    kw_lab_options_set_tls_port(o, (uint16_t)s->tls_port);
-    if (status == KW_OK && s->tls_cert) {
-        status = kw_lab_options_set_tls_files(o, s->tls_cert, s->tls_key);
-    }
-    if (status == KW_OK && s->tls_ca) {
-        status = kw_lab_options_set_tls_clients(o, KW_LAB_TLS_CLIENTS_REQUIRED, s->tls_ca);
-    }
-    return status;
-}
-
-static bool write_certificate(const run_state *r, const char *file) {
-    const char *pem = kw_lab_tls_certificate(r->lab);
-    FILE *to = file ? fopen(file, "w") : NULL;
-    bool good = !file || (to && fputs(pem, to) >= 0);
-    int error = errno;
-    if (to && fclose(to) != 0) {
-        good = false;
-        error = errno;
-    }
-    if (!good) {
-        complain("cannot write the certificate to %s: %s", file, strerror(error));
-    }
-    return good;
-}
-
-static exit_status start(run_state *r, const settings *s) {
-    kw_lab_options *o = NULL;
-    kw_error err = {.slot = -1};
-    if (kw_lab_options_new(&o) != KW_OK ||
-        kw_lab_options_set_size(o, (int)s->masters, (int)s->replicas) != KW_OK) {
-        give_up("out of memory");
-    }
-    kw_lab_options_set_port(o, (uint16_t)s->port);
-    kw_lab_options_set_failover_ms(o, (int)s->failover_ms);
-    kw_lab_options_set_full_coverage(o, !s->no_full_coverage);
-    if (apply_auth(o, s->auth) != KW_OK) {
-        kw_lab_options_free(o);
-        return option_usage_error(&options, "--auth takes at most 127 bytes each of user and "
-                                            "password");
-    }
-    if (apply_tls(o, s) != KW_OK) {
-        kw_lab_options_free(o);
-        return option_usage_error(&options, "the name of a TLS file is too long");
-    }
-    kw_status status = kw_lab_start(o, &r->lab, &err);
-    kw_lab_options_free(o);
-    if (status == KW_OK) {
-        return write_certificate(r, s->tls_write) ? STATUS_OK : STATUS_NO_REPLY;
-    }
-    if (status == KW_ERR_CONNECTION && s->port != 0) {
-        complain(
-            "cannot start the lab: %s; --port PORT names other ports, --port 0 takes free ones",
-            err.message);
-    } else {
-        complain("cannot start the lab: %s", err.message);
-    }
-    return STATUS_NO_REPLY;
-}
-
-/* Escaped as a URL wants it; the colon between user and password stays. */
-static void write_credentials(out *o, const char *auth) {
-    const char *colon = strchr(auth, ':');
-    if (!colon) {
-        out_char(o, ':');
-    }
-    for (const char *at = auth; *at; at++) {
-        if (isalnum((unsigned char)*at) || strchr("-._~", *at) || at == colon) {
-            out_char(o, *at);
-        } else {
-            out_printf(o, "%%%02X", (unsigned)(unsigned char)*at);
-        }
-    }
-    out_char(o, '@');
-}
-
-/* One that works: user and password are in it. */
-static void write_url(out *o, const char *url, const char *auth) {
-    const char *host = strstr(url, "://") + 3;
-    out_bytes(o, url, (size_t)(host - url));
-    if (auth) {
-        write_credentials(o, auth);
-    }
-    out_bytes(o, host, strlen(host) + 1);
-}
-
-static void print_urls(run_state *r, const char *auth) {
-    const char *tls_url = kw_lab_tls_url(r->lab);
-    bool both = tls_url && !slice_is(slice_text(tls_url), kw_lab_url(r->lab));
-    out plain;
-    out tls;
-    out_init(&plain, -1);
-    out_init(&tls, -1);
-    write_url(&plain, kw_lab_url(r->lab), auth);
-    if (both) {
-        write_url(&tls, tls_url, auth);
-    }
-    feed_ready(&r->feed, out_slice(&plain).data, both ? out_slice(&tls).data : NULL);
-    out_done(&plain);
-    out_done(&tls);
-}
-
-static void introduce(run_state *r, const char *auth) {
+static void introduce(run_state *r, const lab_settings *s) {
+    lab_introduce(r->lab, &r->feed, s);
     kw_lab_node node;
-    print_urls(r, auth);
-    uint64_t now_us = r->feed.started_us;
-    for (int i = 0; kw_lab_node_at(r->lab, i, &node); i++) {
-        char text[128];
-        if (node.primary) {
-            snprintf(text, sizeof text, "is a primary at %s with %d slots", node.endpoint,
-                     node.slot_count);
-        } else {
-            snprintf(text, sizeof text, "is a replica of node %d at %s", node.primary_index,
-                     node.endpoint);
-        }
-        r->seen[i] = node;
-        feed_event(&r->feed, now_us, i, "started", text);
-    }
-    if (isatty(STDOUT_FILENO) && r->feed.mode == FEED_TEXT) {
-        const char *port = strrchr(r->seen[0].endpoint, ':') + 1;
+    if (isatty(STDOUT_FILENO) && r->feed.mode == FEED_TEXT && kw_lab_node_at(r->lab, 0, &node)) {
         bool tls = slice_starts_with(slice_text(kw_lab_url(r->lab)), "rediss");
-        complain("Ctrl-C ends the lab; `redis-cli -c%s -p %s` talks to it",
-                 tls ? " --tls --insecure" : "", port);
+        complain("Ctrl-C ends the lab; `redis-cli -c%s -p %s` talks to it, `LAB HELP` says more",
+                 tls ? " --tls --insecure" : "", strrchr(node.endpoint, ':') + 1);
     }
-}
-
-/* ------------------------------------------------------------------------------------- watching */
-
-static void watch_node(run_state *r, uint64_t now_us, int i, const kw_lab_node *now) {
-    const kw_lab_node *was = &r->seen[i];
-    lab_feed *f = &r->feed;
-    char text[96];
-    if (was->alive != now->alive) {
-        feed_event(f, now_us, i, now->alive ? "up" : "down", now->alive ? "is up" : "is down");
-    }
-    if (was->paused != now->paused) {
-        feed_event(f, now_us, i, now->paused ? "paused" : "resumed",
-                   now->paused ? "is paused" : "goes on");
-    }
-    if (was->stale != now->stale) {
-        feed_event(f, now_us, i, now->stale ? "frozen" : "thawed",
-                   now->stale ? "hears of no change any more" : "hears of changes again");
-    }
-    if (now->primary && !was->primary) {
-        feed_event(f, now_us, i, "promoted", "is a primary now");
-    } else if (!now->primary && now->primary_index != was->primary_index) {
-        snprintf(text, sizeof text, "is a replica of node %d now", now->primary_index);
-        feed_event(f, now_us, i, "demoted", text);
-    }
-    if (now->slot_count != was->slot_count) {
-        snprintf(text, sizeof text, "owns %d slots now", now->slot_count);
-        feed_event(f, now_us, i, "slots", text);
-    }
-}
-
-static void watch(run_state *r) {
-    kw_lab_node now;
-    uint64_t now_us = clock_us();
-    for (int i = 0; kw_lab_node_at(r->lab, i, &now); i++) {
-        watch_node(r, now_us, i, &now);
-        r->seen[i] = now;
+    if (kw_lab_on_event(r->lab, on_event, &r->feed) != KW_OK) {
+        give_up("out of memory");
     }
 }
 
@@ -288,37 +118,86 @@ static bool input_ended(short ready) {
     return ready != 0 && read(STDIN_FILENO, ignored, sizeof ignored) == 0;
 }
 
-static void run(run_state *r, bool until_eof) {
-    bool over = false;
-    while (!over && interrupt_seen() == 0) {
-        struct pollfd fds[] = {
-            {.fd = interrupt_fd(), .events = POLLIN},
-            {.fd = feed_has_output(&r->feed) ? r->feed.fd : -1, .events = POLLOUT},
-            {.fd = until_eof ? STDIN_FILENO : -1, .events = POLLIN},
-        };
-        if (poll(fds, 3, WATCH_MS) > 0) {
-            over = input_ended(fds[2].revents);
-            if (fds[1].revents) {
-                feed_write(&r->feed);
-            }
-        }
-        watch(r);
-    }
-    struct pollfd last = {.fd = r->feed.fd, .events = POLLOUT};
-    while (feed_has_output(&r->feed) && poll(&last, 1, LAST_WORDS_MS) > 0) {
-        feed_write(&r->feed);
+/* What is told last is still written, if somebody reads it. */
+static void write_last_words(lab_feed *feed) {
+    struct pollfd writable = {.fd = feed->fd, .events = POLLOUT};
+    while (feed_has_output(feed) && poll(&writable, 1, LAST_WORDS_MS) > 0) {
+        feed_write(feed);
     }
 }
 
-/* ---------------------------------------------------------------------------------- the command */
+static exit_status run(run_state *r, const settings *s) {
+    bool over = false;
+    player_start(&r->player, clock_us());
+    while (!over && interrupt_seen() == 0) {
+        struct pollfd fds[] = {
+            {.fd = interrupt_fd(), .events = POLLIN},
+            {.fd = r->feed.wake, .events = POLLIN},
+            {.fd = feed_has_output(&r->feed) ? r->feed.fd : -1, .events = POLLOUT},
+            {.fd = s->until_eof ? STDIN_FILENO : -1, .events = POLLIN},
+        };
+        if (poll(fds, 4, player_timeout_ms(&r->player, clock_us())) > 0) {
+            over = input_ended(fds[3].revents);
+            if (fds[2].revents) {
+                feed_write(&r->feed);
+            }
+            feed_awake(&r->feed);
+        }
+        player_run(&r->player, r->lab, &r->feed, clock_us());
+        over = over || (s->until_end && player_is_over(&r->player));
+    }
+    if (kw_lab_on_event(r->lab, NULL, NULL) != KW_OK) {
+        give_up("out of memory");
+    }
+    write_last_words(&r->feed);
+    return r->player.failed_count > 0 ? STATUS_SERVER_ERROR : STATUS_OK;
+}
+
+/* On a lab of the same shape, on whatever ports are free. */
+static exit_status rehearse(run_state *r, const settings *s) {
+    lab_settings small = s->lab;
+    small.port = 0;
+    small.tls_port = 0;
+    small.tls_write = NULL;
+    exit_status status = lab_launch(&small, &r->lab);
+    return status == STATUS_OK ? player_rehearse(&r->player, r->lab) : status;
+}
+
+static exit_status play(run_state *r, const settings *s) {
+    interrupt_catch(true);
+    signal(SIGPIPE, SIG_IGN); /* a reader that leaves does not end the lab */
+    feed_init(&r->feed, STDOUT_FILENO, s->mode, clock_us());
+    exit_status status = lab_launch(&s->lab, &r->lab);
+    if (status == STATUS_OK) {
+        introduce(r, &s->lab);
+        status = run(r, s);
+    }
+    return status;
+}
+
+/* ---------------------------------------------------------------------------------- the options */
 
 static bool take_number(const char *name, const char *value, uint64_t min, uint64_t max,
                         uint64_t *ret) {
     return option_number(&options, name, value, min, max, ret);
 }
 
+static bool take_endpoint(lab_settings *s, const char *value) {
+    static const char *const names[] = {"ip", "hostname", "unknown"};
+    static const kw_lab_endpoint types[] = {KW_LAB_ENDPOINT_IP, KW_LAB_ENDPOINT_HOSTNAME,
+                                            KW_LAB_ENDPOINT_UNKNOWN};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (slice_is(slice_text(value), names[i])) {
+            s->endpoint = types[i];
+            return true;
+        }
+    }
+    option_usage_error(&options, "--endpoint takes ip, hostname or unknown");
+    return false;
+}
+
 /* The options that say how the nodes speak; false: it is none of these. */
-static bool take_tls_option(settings *s, int id, const char *value, bool *ret_good) {
+static bool take_tls_option(lab_settings *s, int id, const char *value, bool *ret_good) {
     switch (id) {
     case OPTION_TLS:
         s->tls = true;
@@ -344,26 +223,54 @@ static bool take_tls_option(settings *s, int id, const char *value, bool *ret_go
     }
 }
 
-/* False: it is wrong, and that has been said. */
-static bool take_option(settings *s, int id, char *value) {
-    bool good = true;
-    if (take_tls_option(s, id, value, &good)) {
-        return good;
-    }
+/* The options that say what the lab is; false: it is none of these. */
+static bool take_lab_option(lab_settings *s, int id, char *value, bool *ret_good) {
     switch (id) {
     case OPTION_MASTERS:
-        return take_number("masters", value, 1, 128, &s->masters);
+        *ret_good = take_number("masters", value, 1, 128, &s->masters);
+        return true;
     case OPTION_REPLICAS:
-        return take_number("replicas", value, 0, 8, &s->replicas);
+        *ret_good = take_number("replicas", value, 0, 8, &s->replicas);
+        return true;
     case 'p':
-        return take_number("port", value, 0, UINT16_MAX, &s->port);
+        *ret_good = take_number("port", value, 0, UINT16_MAX, &s->port);
+        return true;
     case OPTION_AUTH:
         s->auth = value;
         return true;
     case OPTION_FAILOVER:
-        return take_number("failover-ms", value, 0, INT32_MAX, &s->failover_ms);
+        *ret_good = take_number("failover-ms", value, 0, INT32_MAX, &s->failover_ms);
+        return true;
     case OPTION_NO_COVERAGE:
         s->no_full_coverage = true;
+        return true;
+    case OPTION_ENDPOINT:
+        *ret_good = take_endpoint(s, value);
+        return true;
+    case OPTION_HOSTNAME:
+        s->hostname = value;
+        return true;
+    case OPTION_SEED:
+        s->has_seed = true;
+        *ret_good = take_number("seed", value, 0, UINT64_MAX, &s->seed);
+        return true;
+    default:
+        return take_tls_option(s, id, value, ret_good);
+    }
+}
+
+/* False: it is wrong, and that has been said. */
+static bool take_option(settings *s, int id, char *value) {
+    bool good = true;
+    if (take_lab_option(&s->lab, id, value, &good)) {
+        return good;
+    }
+    switch (id) {
+    case OPTION_SCRIPT:
+        s->script = value;
+        return true;
+    case OPTION_CHECK:
+        s->check = true;
         return true;
     case OPTION_JSON:
         s->mode = FEED_JSON;
@@ -374,15 +281,15 @@ static bool take_option(settings *s, int id, char *value) {
     case OPTION_UNTIL_EOF:
         s->until_eof = true;
         return true;
+    case OPTION_UNTIL_END:
+        s->until_end = true;
+        return true;
     default:
         return false;
     }
 }
 
-static exit_status check(const settings *s) {
-    if (s->tls_key && !s->tls_cert) {
-        return option_usage_error(&options, "--tls-key is the key of a --tls-cert");
-    }
+static exit_status check_ports(const lab_settings *s) {
     uint64_t count = s->masters * (1 + s->replicas);
     uint64_t highest = UINT16_MAX - count + 1;
     if (s->port > highest || s->tls_port > highest) {
@@ -398,6 +305,20 @@ static exit_status check(const settings *s) {
     return STATUS_OK;
 }
 
+static exit_status check_together(const settings *s) {
+    const char *wrong = NULL;
+    if (s->lab.tls_key && !s->lab.tls_cert) {
+        wrong = "--tls-key is the key of a --tls-cert";
+    } else if (s->check && !s->script) {
+        wrong = "--check is about a --script FILE";
+    } else if (s->until_end && !s->script) {
+        wrong = "--until-script-end needs a --script FILE";
+    } else if (s->until_eof && s->script && slice_is(slice_text(s->script), "-")) {
+        wrong = "standard input is either the script or what --until-eof watches";
+    }
+    return wrong ? option_usage_error(&options, wrong) : check_ports(&s->lab);
+}
+
 static exit_status parse(int argc, char **argv, settings *s, bool *ret_done) {
     const char *value = NULL;
     int id;
@@ -411,31 +332,28 @@ static exit_status parse(int argc, char **argv, settings *s, bool *ret_done) {
             return STATUS_USAGE;
         }
     }
-    return optind < argc ? option_usage_error(&options, "lab takes no arguments") : check(s);
+    return optind < argc ? option_usage_error(&options, "lab takes no arguments")
+                         : check_together(s);
 }
 
 exit_status cmd_lab(int argc, char **argv) {
-    settings s = {.masters = 3, .replicas = 1, .port = PORT_DEFAULT, .failover_ms = 500};
+    settings s = {
+        .lab = {.masters = 3, .replicas = 1, .port = PORT_DEFAULT, .failover_ms = 500},
+    };
+    run_state r = {0};
     bool done = false;
     exit_status status = parse(argc, argv, &s, &done);
     if (status != STATUS_OK || done) {
         return status;
     }
-    run_state r = {0};
-    interrupt_catch(true);
-    signal(SIGPIPE, SIG_IGN); /* a reader that leaves does not end the lab */
-    feed_init(&r.feed, STDOUT_FILENO, s.mode, clock_us());
-    status = start(&r, &s);
+    if (s.script) {
+        status = player_open(&r.player, s.script);
+    }
     if (status == STATUS_OK) {
-        r.seen = calloc((size_t)kw_lab_node_count(r.lab), sizeof *r.seen);
-        if (!r.seen) {
-            give_up("out of memory");
-        }
-        introduce(&r, s.auth);
-        run(&r, s.until_eof);
+        status = s.check ? rehearse(&r, &s) : play(&r, &s);
     }
     kw_lab_stop(r.lab);
-    free(r.seen);
+    player_close(&r.player);
     feed_done(&r.feed);
     return status;
 }

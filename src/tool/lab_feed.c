@@ -1,22 +1,33 @@
 #include "tool/lab_feed.h"
 
 #include "tool/json.h"
+#include "tool/tool.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 enum { WAITING_BYTES_MAX = 1024 * 1024, KEPT_BYTES = 64 * 1024 };
 
 void feed_init(lab_feed *f, int fd, feed_mode mode, uint64_t now_us) {
     *f = (lab_feed){.fd = fd, .mode = mode, .started_us = now_us};
+    f->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (f->wake < 0) {
+        give_up("out of descriptors");
+    }
+    f->ready = true;
     pthread_mutex_init(&f->mutex, NULL);
     out_init(&f->waiting, -1);
     out_init(&f->scratch, -1);
 }
 
 void feed_done(lab_feed *f) {
+    if (!f->ready) {
+        return;
+    }
+    close(f->wake);
     out_done(&f->waiting);
     out_done(&f->scratch);
     pthread_mutex_destroy(&f->mutex);
@@ -35,25 +46,37 @@ static void make_line(lab_feed *f, uint64_t time_us, int node, const char *name,
         out_text(o, "}\n");
         return;
     }
-    char place[16] = "-";
+    char place[24] = "lab";
     if (node >= 0) {
-        snprintf(place, sizeof place, "node %d", node);
+        int len = snprintf(place, sizeof place, "node %d", node);
+        /* Not twice: what is told of a node may begin with its name. */
+        text += strncmp(text, place, (size_t)len) == 0 && text[len] == ' ' ? len + 1 : 0;
+    } else if (node == FEED_SCRIPT) {
+        slice_copy(place, sizeof place, SLICE_LITERAL("script"));
     }
     out_printf(o, "%8.3f s  %-8s %s\n", (double)time_us / 1e6, place, text);
 }
 
 /* The line made goes to the others, if they have not piled up. */
 static void push_line(lab_feed *f) {
+    const uint64_t one = 1;
     kw_slice line = out_slice(&f->scratch);
     if (f->gone) {
-        return;
-    }
-    if (out_slice(&f->waiting).len + line.len > WAITING_BYTES_MAX) {
+        /* nobody wants it */
+    } else if (out_slice(&f->waiting).len + line.len > WAITING_BYTES_MAX) {
         f->dropped_count++;
     } else {
         out_bytes(&f->waiting, line.data, line.len);
+        ssize_t written = write(f->wake, &one, sizeof one);
+        (void)written; /* full: it is readable already */
     }
     buffer_clear(&f->scratch.bytes, KEPT_BYTES);
+}
+
+void feed_awake(lab_feed *f) {
+    uint64_t count;
+    ssize_t len = read(f->wake, &count, sizeof count);
+    (void)len; /* nothing there: so it should be */
 }
 
 void feed_ready(lab_feed *f, const char *url, const char *tls_url) {
@@ -71,7 +94,7 @@ void feed_ready(lab_feed *f, const char *url, const char *tls_url) {
         out_printf(o, "%s\n", url);
     }
     if (tls_url && f->mode == FEED_TEXT) {
-        make_line(f, 0, -1, "", tls_url);
+        make_line(f, 0, FEED_LAB, "", tls_url);
     }
     push_line(f);
     pthread_mutex_unlock(&f->mutex);
