@@ -55,11 +55,11 @@ kw_status lab_server_listen(lab_server *s, kw_error *err) {
 }
 
 void lab_server_shut(lab_server *s) {
+    close_port(&s->plain); /* first: whoever is cut off finds nobody there */
+    close_port(&s->tls);
     LIST_FOR_EACH(at, after, &s->connections) {
         lab_connection_close(LIST_ENTRY(at, lab_connection, in_server), true);
     }
-    close_port(&s->plain);
-    close_port(&s->tls);
 }
 
 /* --------------------------------------------------------------------------------- accepting */
