@@ -13,8 +13,6 @@ from redis_socket import running_server  # noqa: E402
 
 root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 HEAD = "/* Made by scripts/make_node_commands.py: do not edit. */\n"
-# Not of this server, but of what a lab imitates beside it.
-CONTAINERS_WITHOUT_HELP = {"sentinel"}
 
 
 def literal(text):
@@ -68,7 +66,7 @@ def tables(connection):
         docs = connection.value()[name]
         texts = [literal(docs.get(field, "")) for field in ("summary", "since", "group")]
         commands += '    {"%s",\n     %s,\n     %s},\n' % (name, ",\n     ".join(texts), literal(row))
-        if any(b"|help\r\n" in sub for sub in subcommands) and name not in CONTAINERS_WITHOUT_HELP:
+        if any(b"|help\r\n" in sub for sub in subcommands):
             connection.send(name, "HELP")
             lines = [literal(line)[:-1] + '\\n"' for line in connection.value()]
             helps += '    {"%s",\n     %s},\n' % (name, "\n     ".join(lines))

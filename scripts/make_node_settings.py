@@ -25,7 +25,8 @@ GRAMMARS = {
     "bind": "BIND",
 }
 # What the server says of the place where it runs, not of itself.
-DEFAULTS = {"dir": "/", "port": "0", "logfile": "", "unixsocket": "", "maxclients": "10000"}
+DEFAULTS = {"dir": "/", "port": "0", "logfile": "", "unixsocket": "", "maxclients": "10000",
+            "enable-debug-command": "yes"}  # of a lab, which is for tests
 # Two names of one setting, the current one first.
 OLD_NAMES = [("replica", "slave"), ("listpack", "ziplist"), ("busy-reply-threshold", "lua-time-limit")]
 

@@ -52,7 +52,8 @@ bool control_takes(control_call *c, const char *word);
 /* Each reads the next argument (there must be one); false: it is not like that, and was answered.
  */
 
-/* By index (3, #3), id or its start (6 digits), host:port, port, `me`, `slot:N` or `key:K` (the owner). */
+/* By index (3, #3), id or its start (6 digits), host:port, port, `me`, `slot:N` or `key:K` (the
+ * owner). */
 bool control_read_node(control_call *c, uint16_t *ret);
 /* The same that must live. */
 bool control_read_living_node(control_call *c, uint16_t *ret);

@@ -133,7 +133,10 @@ kw_status node_new(const node_config *config, node_view *view, keyspace *keys, u
     relation_init(&n->watched, n->mem, prng_next(&n->random), WATCHED_MAX, WATCHED_BYTES_MAX);
     buffer_init(&n->muted, n->mem, 0);
     n->primary_link = new_session(n, "", now_us);
-    if (!n->primary_link) {
+    if (!n->primary_link || !node_stats_init(&n->stats, n->mem)) {
+        if (n->primary_link) {
+            free_session(n, n->primary_link);
+        }
         mem_free(n->mem, n);
         return KW_ERR_NOMEM;
     }
@@ -166,6 +169,7 @@ void node_free(node *n) {
         keyspace_free(n->keys);
         node_view_free(n->view);
         node_settings_done(&n->settings);
+        node_stats_done(&n->stats);
         mem_free(n->mem, n);
     }
 }
@@ -252,7 +256,7 @@ void node_tick(node *n, uint64_t now_us) {
     if (n->pause_until_us > 0 && n->pause_until_us <= now_us) {
         node_resume(n);
     }
-    if (node_view_self(n->view)->primary) {
+    if (node_view_self(n->view)->primary && !n->expires_nothing) {
         keyspace_expire_some(n->keys, &n->expire_cursor, SLOT_COUNT / 16, now_us / 1000);
     }
     node_expire_blocked(n);

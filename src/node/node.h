@@ -14,6 +14,7 @@
 #include "node/node_push.h"
 #include "node/node_session.h"
 #include "node/node_settings.h"
+#include "node/node_stats.h"
 #include "node/node_view.h"
 #include "node/node_watch.h"
 
@@ -53,6 +54,8 @@ typedef struct node_peers {
     void (*job_begun)(void *arg, slot_job *job, uint64_t now_us);
     void (*job_end)(void *arg, slot_job *job, job_phase phase, const char *message,
                     uint64_t now_us);
+    /* SHUTDOWN: the node is to end once its command is done. */
+    void (*shut_down)(void *arg, uint16_t self, uint64_t now_us);
     /* The command LAB; NULL: there is none. */
     void (*control)(void *arg, struct node_call *c);
 } node_peers;
@@ -72,6 +75,7 @@ typedef struct node {
     node_config config; /* user and password are borrowed for the node's life */
     node_view *view;
     node_settings settings;
+    node_stats stats;
     keyspace *keys;
     prng random;
     list sessions;
@@ -95,6 +99,8 @@ typedef struct node {
     uint64_t command_count;
     uint64_t connection_count;
     uint64_t writes_paused_until_us;
+    uint64_t saved_us;             /* when SAVE or BGSAVE was last asked for; 0: never */
+    bool expires_nothing;          /* DEBUG SET-ACTIVE-EXPIRE 0 */
     char own_host[NODE_HOST_SIZE]; /* where it listens, whatever it announces */
     uint16_t own_port;
     uint16_t own_tls_port;

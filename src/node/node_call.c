@@ -21,6 +21,10 @@ void call_status(node_call *c, const char *text) {
 }
 
 void call_error(node_call *c, const char *text) {
+    c->failed = true;
+    if (c->node) {
+        node_stats_error(&c->node->stats, text);
+    }
     note(c, resp_write_error(c->out, text));
 }
 
@@ -163,6 +167,10 @@ static keyspace_entry *look(node_call *c, kw_slice key) {
 
 keyspace_entry *call_find_key(node_call *c, kw_slice key) {
     keyspace_entry *e = look(c, key);
+    if (c->command && (c->command->flags & NODE_READS)) {
+        c->node->stats.key_hits += e != NULL;
+        c->node->stats.key_misses += e == NULL;
+    }
     if (e) {
         e->used_ms = c->now_ms;
     }
@@ -199,7 +207,11 @@ void call_run(node_call *c) {
     uint64_t version = c->node->keys->version;
     c->propagated = false;
     c->node->keys->now_ms = c->now_ms;
+    c->failed = false;
     c->command->run(c);
+    command_stats *stats = node_stats_of(&c->node->stats, c->command);
+    stats->calls++;
+    stats->failed += c->failed;
     node_push_called(c);
     if ((c->command->flags & NODE_WRITES) && !c->propagated && c->node->keys->version != version) {
         node_propagate(c->node, c->argv, c->argc);

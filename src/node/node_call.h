@@ -21,6 +21,7 @@ typedef struct node_call {
     buffer *out;        /* the session's */
     bool in_exec;       /* it must not block */
     bool retried;       /* it has waited; calls call_block once more to wait on */
+    bool failed;        /* it was answered with an error */
     bool propagated;    /* by call_propagate */
     kw_slice ready_key; /* of a retried command: which of its keys was touched */
 } node_call;

@@ -97,6 +97,28 @@ static const node_command object_commands[] = {
     {"object|refcount", serve_object_refcount, 3, NODE_READS, 2, 2, 1, NULL, 0},
 };
 
+static const node_command latency_commands[] = {
+    {"latency|graph", serve_latency_graph, 3, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"latency|help", serve_help, 2, 0, 0, 0, 0, NULL, 0},
+    {"latency|histogram", serve_latency_histogram, -2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"latency|history", serve_latency_empty, 3, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"latency|latest", serve_latency_empty, 2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"latency|reset", serve_latency_reset, -2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+};
+
+static const node_command memory_commands[] = {
+    {"memory|help", serve_help, 2, 0, 0, 0, 0, NULL, 0},
+    {"memory|purge", serve_memory_purge, 2, 0, 0, 0, 0, NULL, 0},
+    {"memory|usage", serve_memory_usage, -3, NODE_READS, 2, 2, 1, NULL, 0},
+};
+
+static const node_command slowlog_commands[] = {
+    {"slowlog|get", serve_slowlog_get, -2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"slowlog|help", serve_help, 2, 0, 0, 0, 0, NULL, 0},
+    {"slowlog|len", serve_slowlog_len, 2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"slowlog|reset", serve_slowlog_reset, 2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+};
+
 #define CONTAINER(name, arity, run, table)                                                         \
     { name, run, arity, 0, 0, 0, 0, table, sizeof table / sizeof *table }
 
@@ -104,6 +126,8 @@ static const node_command commands[] = {
     {"append", serve_append, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"asking", serve_asking, 1, 0, 0, 0, 0, NULL, 0},
     {"auth", serve_auth, -2, NODE_NO_AUTH, 0, 0, 0, NULL, 0},
+    {"bgrewriteaof", serve_bgrewriteaof, 1, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"bgsave", serve_bgsave, -1, NODE_ADMIN, 0, 0, 0, NULL, 0},
     {"bitcount", serve_bitcount, -2, NODE_READS, 1, 1, 1, NULL, 0},
     {"bitfield", serve_bitfield, -2, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"bitfield_ro", serve_bitfield_ro, -2, NODE_READS, 1, 1, 1, NULL, 0},
@@ -123,6 +147,7 @@ static const node_command commands[] = {
     CONTAINER("config", -2, NULL, config_commands),
     {"copy", serve_copy, -3, NODE_WRITES, 1, 2, 1, NULL, 0},
     {"dbsize", serve_dbsize, 1, NODE_READS, 0, 0, 0, NULL, 0},
+    {"debug", serve_debug, -2, NODE_ADMIN, 0, 0, 0, NULL, 0},
     {"decr", serve_decr, 2, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"decrby", serve_decrby, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"del", serve_del, -2, NODE_WRITES, 1, -1, 1, NULL, 0},
@@ -134,6 +159,7 @@ static const node_command commands[] = {
     {"expire", serve_expire, -3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"expireat", serve_expireat, -3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"expiretime", serve_expiretime, 2, NODE_READS, 1, 1, 1, NULL, 0},
+    {"failover", serve_failover, -1, NODE_ADMIN, 0, 0, 0, NULL, 0},
     {"flushall", serve_flush, -1, NODE_WRITES, 0, 0, 0, NULL, 0},
     {"flushdb", serve_flush, -1, NODE_WRITES, 0, 0, 0, NULL, 0},
     {"get", serve_get, 2, NODE_READS, 1, 1, 1, NULL, 0},
@@ -164,6 +190,8 @@ static const node_command commands[] = {
     {"incrbyfloat", serve_incrbyfloat, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"info", serve_info, -1, 0, 0, 0, 0, NULL, 0},
     {"keys", serve_keys, 2, NODE_READS, 0, 0, 0, NULL, 0},
+    {"lastsave", serve_lastsave, 1, 0, 0, 0, 0, NULL, 0},
+    CONTAINER("latency", -2, NULL, latency_commands),
     {"lcs", serve_lcs, -3, NODE_READS, 1, 2, 1, NULL, 0},
     {"lindex", serve_lindex, 3, NODE_READS, 1, 1, 1, NULL, 0},
     {"linsert", serve_linsert, 5, NODE_WRITES, 1, 1, 1, NULL, 0},
@@ -178,9 +206,11 @@ static const node_command commands[] = {
     {"lrem", serve_lrem, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"lset", serve_lset, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"ltrim", serve_ltrim, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
+    CONTAINER("memory", -2, NULL, memory_commands),
     {"mget", serve_mget, -2, NODE_READS, 1, -1, 1, NULL, 0},
     {"migrate", serve_migrate, -6, NODE_WRITES | NODE_MIGRATE, 3, 3, 1, NULL, 0},
     {"monitor", serve_monitor, 1, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"move", serve_move, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"mset", serve_mset, -3, NODE_WRITES, 1, -1, 2, NULL, 0},
     {"msetnx", serve_msetnx, -3, NODE_WRITES, 1, -1, 2, NULL, 0},
     {"multi", serve_multi, 1, NODE_NOT_QUEUED, 0, 0, 0, NULL, 0},
@@ -202,6 +232,7 @@ static const node_command commands[] = {
     {"readwrite", serve_readwrite, 1, 0, 0, 0, 0, NULL, 0},
     {"rename", serve_rename, 3, NODE_WRITES, 1, 2, 1, NULL, 0},
     {"renamenx", serve_renamenx, 3, NODE_WRITES, 1, 2, 1, NULL, 0},
+    {"replicaof", serve_replicaof, 3, NODE_ADMIN, 0, 0, 0, NULL, 0},
     {"reset", serve_reset, 1, NODE_NO_AUTH | NODE_NOT_QUEUED | NODE_SUBSCRIBED, 0, 0, 0, NULL, 0},
     {"restore", serve_restore, -4, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"restore-asking", serve_restore, -4, NODE_WRITES | NODE_ASKING, 1, 1, 1, NULL, 0},
@@ -211,6 +242,7 @@ static const node_command commands[] = {
     {"rpush", serve_rpush, -3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"rpushx", serve_rpushx, -3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"sadd", serve_sadd, -3, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"save", serve_save, 1, NODE_ADMIN, 0, 0, 0, NULL, 0},
     {"scan", serve_scan, -2, NODE_READS, 0, 0, 0, NULL, 0},
     {"scard", serve_scard, 2, NODE_READS, 1, 1, 1, NULL, 0},
     {"sdiff", serve_sdiff, -2, NODE_READS, 1, -1, 1, NULL, 0},
@@ -221,10 +253,13 @@ static const node_command commands[] = {
     {"setex", serve_setex, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"setnx", serve_setnx, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"setrange", serve_setrange, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
+    {"shutdown", serve_shutdown, -1, NODE_ADMIN, 0, 0, 0, NULL, 0},
     {"sinter", serve_sinter, -2, NODE_READS, 1, -1, 1, NULL, 0},
     {"sintercard", serve_sintercard, -3, NODE_READS | NODE_COUNTED_KEYS, 2, 0, 1, NULL, 0},
     {"sinterstore", serve_sinterstore, -3, NODE_WRITES, 1, -1, 1, NULL, 0},
     {"sismember", serve_sismember, 3, NODE_READS, 1, 1, 1, NULL, 0},
+    {"slaveof", serve_replicaof, 3, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    CONTAINER("slowlog", -2, NULL, slowlog_commands),
     {"smembers", serve_smembers, 2, NODE_READS, 1, 1, 1, NULL, 0},
     {"smismember", serve_smismember, -3, NODE_READS, 1, 1, 1, NULL, 0},
     {"smove", serve_smove, 4, NODE_WRITES, 1, 2, 1, NULL, 0},
@@ -242,6 +277,7 @@ static const node_command commands[] = {
     {"sunion", serve_sunion, -2, NODE_READS, 1, -1, 1, NULL, 0},
     {"sunionstore", serve_sunionstore, -3, NODE_WRITES, 1, -1, 1, NULL, 0},
     {"sunsubscribe", serve_sunsubscribe, -1, NODE_CHANNEL | NODE_SUBSCRIBED, 1, -1, 1, NULL, 0},
+    {"swapdb", serve_swapdb, 3, NODE_WRITES, 0, 0, 0, NULL, 0},
     {"time", serve_time, 1, 0, 0, 0, 0, NULL, 0},
     {"touch", serve_touch, -2, NODE_READS, 1, -1, 1, NULL, 0},
     {"ttl", serve_ttl, 2, NODE_READS, 1, 1, 1, NULL, 0},
@@ -435,4 +471,32 @@ size_t node_command_count(void) {
 
 const node_command *node_command_at(size_t index) {
     return index < node_command_count() ? &commands[index] : NULL;
+}
+
+static bool is_in(const node_command *command, const node_command *table, size_t count) {
+    uintptr_t at = (uintptr_t)command;
+    return at >= (uintptr_t)table && at < (uintptr_t)(table + count);
+}
+
+size_t node_command_total(void) {
+    size_t total = node_command_count() + 1;
+    for (size_t i = 0; i < node_command_count(); i++) {
+        total += commands[i].subcommand_count;
+    }
+    return total;
+}
+
+/* First the commands, then the subcommands of each in turn, then LAB, which is in no table. */
+size_t node_command_number(const node_command *command) {
+    size_t number = node_command_count();
+    if (is_in(command, commands, number)) {
+        return (size_t)(command - commands);
+    }
+    for (size_t i = 0; i < node_command_count(); i++) {
+        if (is_in(command, commands[i].subcommands, commands[i].subcommand_count)) {
+            return number + (size_t)(command - commands[i].subcommands);
+        }
+        number += commands[i].subcommand_count;
+    }
+    return number;
 }

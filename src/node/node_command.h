@@ -67,6 +67,9 @@ bool node_command_keys(const node_command *command, const kw_slice *argv, size_t
                        node_key_range *ret);
 
 size_t node_command_count(void);
+/* A number of each command, subcommands too, below node_command_total. */
+size_t node_command_number(const node_command *command);
+size_t node_command_total(void);
 const node_command *node_command_at(size_t index);
 
 #endif

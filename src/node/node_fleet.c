@@ -2,6 +2,7 @@
 
 #include "core/limits.h"
 #include "core/resp.h"
+#include "node/fleet_act.h"
 #include "node/fleet_control.h"
 #include "node/fleet_state.h"
 #include "node/node_dump.h"
@@ -21,6 +22,14 @@ static void announce(void *arg, uint16_t self) {
     node_fleet *f = arg;
     f->members[self]->node->view->changed = true;
     fleet_spread_changes(f);
+}
+
+/* If too much else waits to be done, it lives on. */
+static void shut_down(void *arg, uint16_t self, uint64_t now_us) {
+    node_fleet *f = arg;
+    const fleet_act act = {.kind = ACT_STOP, .node = self};
+    kw_status status = fleet_act_do(f, self, &act, now_us);
+    (void)status; /* as said above */
 }
 
 /* --------------------------------------------------------------------------- replication */
@@ -271,7 +280,8 @@ static kw_status start_node(node_fleet *f, node_view *view, keyspace *keys, uint
         .password = f->config.password,
         .peers = {f, deliver, announce, replicas_at, replicate, publish, offset_of, fleet_meet,
                   fleet_take_over_by_hand, fleet_failure_reports, fleet_slot_jobs,
-                  fleet_slot_job_begun, fleet_slot_job_end, f->config.control ? control : NULL},
+                  fleet_slot_job_begun, fleet_slot_job_end, shut_down,
+                  f->config.control ? control : NULL},
         .ready = &f->ready,
         .lab = &f->lab,
     };

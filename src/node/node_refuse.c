@@ -78,6 +78,9 @@ static void refuse_elsewhere(node_call *c) {
 
 void node_refuse(node_call *c, objection why) {
     char text[192]; /* our own names fit */
+    if (c->command && why != OBJECTION_NONE) {
+        node_stats_of(&c->node->stats, c->command)->rejected++;
+    }
     switch (why) {
     case OBJECTION_NONE:
         return;

@@ -77,6 +77,11 @@ KW_CHECKED bool node_view_add_peer(node_view *v, const node_peer *peer);
 /* The known peer with this id, or NODE_NOBODY. */
 uint16_t node_view_find(const node_view *v, kw_slice id);
 uint32_t node_view_known_count(const node_view *v);
+/* True if the peer is a replica of mine that I can hear. */
+static inline bool node_view_is_attached(const node_view *v, uint16_t peer) {
+    const node_peer *p = &v->peers[peer];
+    return p->known && !p->primary && p->primary_of == v->self && p->silent_since_us == 0;
+}
 static inline uint16_t node_peer_bus_port(const node_peer *p) {
     uint16_t port = p->port ? p->port : p->tls_port;
     uint16_t by_port =

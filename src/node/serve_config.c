@@ -105,6 +105,7 @@ void serve_config_set(node_call *c) {
 void serve_config_resetstat(node_call *c) {
     c->node->command_count = 0;
     c->node->connection_count = 0;
+    node_stats_clear(&c->node->stats);
     call_ok(c);
 }
 
