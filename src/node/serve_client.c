@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #define FLAGS_SIZE 16
+#define PAUSE_MS_MAX (UINT64_MAX / 4000)
 
 void serve_client_id(node_call *c) {
     call_integer(c, (int64_t)c->session->id);
@@ -318,9 +319,9 @@ void serve_client_pause(node_call *c) {
     } else if (ms < 0) {
         call_error(c, "ERR timeout is negative");
     } else {
-        uint64_t most_ms = (UINT64_MAX - 1 - c->now_us) / 1000;
-        uint64_t pause_ms = (uint64_t)ms < most_ms ? (uint64_t)ms : most_ms;
-        node_pause(c->node, pause_ms > 0 ? c->now_us + pause_ms * 1000 : 0, all);
+        /* past the end of their clock the servers' sum is negative: no pause */
+        bool over = (uint64_t)ms > PAUSE_MS_MAX;
+        node_pause(c->node, ms == 0 || over ? 0 : c->now_us + (uint64_t)ms * 1000, all);
         call_ok(c);
     }
 }

@@ -151,6 +151,33 @@ void driver_expect(node_driver *d, uint16_t index, const char *line, const char 
     }
 }
 
+node_session *driver_open(node_driver *d, uint16_t index) {
+    node_session *s = node_session_new(fleet_node(d->fleet, index), "10.0.0.9:4321", d->now_us);
+    assert_non_null(s);
+    return s;
+}
+
+void driver_close(node_driver *d, uint16_t index, node_session *s) {
+    node_session_free(fleet_node(d->fleet, index), s);
+}
+
+void driver_expect_on(node_driver *d, uint16_t index, node_session *s, const char *line,
+                      const char *reply) {
+    const char *got = driver_ask_on(d, index, s, line);
+    if (strcmp(got, reply) != 0) {
+        fail_msg("%s\n  answered: %s\n  expected: %s", line, got, reply);
+    }
+}
+
+void driver_expect_pushed(node_driver *d, uint16_t index, node_session *s, const char *bytes) {
+    node_receive(fleet_node(d->fleet, index), s, &d->in, now_of(d), SIZE_MAX);
+    slice_copy(d->text, sizeof d->text, buffer_slice(&s->out));
+    buffer_clear(&s->out, SIZE_MAX);
+    if (strcmp(d->text, bytes) != 0) {
+        fail_msg("was sent: %s\n  expected: %s", d->text, bytes);
+    }
+}
+
 void driver_expect_rows(node_driver *d, uint16_t index, const driver_row *rows, size_t count) {
     for (size_t i = 0; i < count; i++) {
         driver_expect(d, index, rows[i].line, rows[i].reply);

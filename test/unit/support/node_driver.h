@@ -29,6 +29,14 @@ const char *driver_ask_on(node_driver *d, uint16_t index, node_session *s, const
 /* The test fails if the reply is another. */
 void driver_expect(node_driver *d, uint16_t index, const char *line, const char *reply);
 
+/* Another session with the node; the test frees it with driver_close. */
+node_session *driver_open(node_driver *d, uint16_t index);
+void driver_close(node_driver *d, uint16_t index, node_session *s);
+void driver_expect_on(node_driver *d, uint16_t index, node_session *s, const char *line,
+                      const char *reply);
+/* What it was sent without asking, or since it was held, up to now. */
+void driver_expect_pushed(node_driver *d, uint16_t index, node_session *s, const char *bytes);
+
 /* Ends the node's standing session: before it is killed, or to begin afresh. */
 void driver_hang_up(node_driver *d, uint16_t index);
 
