@@ -98,7 +98,7 @@ static void others_are_killed_at_once_oneself_after_the_reply(void **state) {
     driver_expect(&d, 0, "CLIENT KILL TYPE pubsub", ":1\r\n");
     assert_true(b->flags & SESSION_FAILED);
     driver_expect(&d, 0, "PUBLISH x y", ":1\r\n");
-    assert_null(strstr(buffer_slice(&b->out).data, "message"));
+    assert_int_equal(buffer_len(&b->out), 0);
     driver_close(&d, 0, a);
     driver_close(&d, 0, b);
 
