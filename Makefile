@@ -33,6 +33,16 @@ test-clients: all
 check: test-deps
 	@scripts/check
 
+SEEDS ?= 2000
+FROM ?= 1
+sim: test-deps
+	@cmake -S . -B $(BUILD) -DKEYWAY_TESTS=ON $(CMAKE_ARGS) >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS) --target sim_sim_test
+	@KEYWAY_SIM_SEEDS=$(SEEDS) KEYWAY_SIM_FIRST=$(FROM) $(BUILD)/sim_sim_test
+
+sim-long:
+	@from=$(FROM); while $(MAKE) sim SEEDS=$(SEEDS) FROM=$$from; do from=$$((from + $(SEEDS))); done
+
 fuzz: test-deps
 	@scripts/fuzz
 
@@ -53,9 +63,10 @@ help:
 	@echo 'make test       all tests (installs what they need, if missing)'
 	@echo 'make test-clients  redis-py, ioredis, node-redis, redis-cli and redis-benchmark on the lab'
 	@echo 'make check      layers, format, tidy, compilers, sanitizers, symbols, documents, installation'
+	@echo 'make sim        the simulation: SEEDS=2000 runs from FROM=1; make sim-long never stops'
 	@echo 'make fuzz       each fuzz target for a short while (FUZZ_SECONDS=10)'
 	@echo 'make install    into PREFIX=/usr/local, below DESTDIR= if given'
 	@echo 'make uninstall  removes what the last make install put there'
 	@echo 'make clean      removes build/ and build-*/'
 
-.PHONY: all deps test-deps demo test test-clients check fuzz install uninstall clean help
+.PHONY: all deps test-deps demo test test-clients check sim sim-long fuzz install uninstall clean help

@@ -708,9 +708,7 @@ void link_drain(cluster *c, link *l) {
             n->links[i] = NULL;
         }
     }
-    if (!MUTANT(WAITING_FORGOTTEN)) {
-        route_link_waiting(c, l);
-    }
+    route_link_waiting(c, l);
     if (MUTANT(DRAIN_CUTS) && !list_empty(&l->pipeline)) {
         link_fail(c, l, KW_ERR_CONNECTION, "its node left");
         return;

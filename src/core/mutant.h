@@ -25,7 +25,6 @@
     X(STALE_INPUT, "what a lost connection had begun to say is read on by the next one")           \
     X(REPLY_SHIFTED, "the reply of a command that timed out goes to the next one")                 \
     X(COMPLETED_TWICE, "a command that timed out completes again when its reply comes")            \
-    X(WAITING_FORGOTTEN, "commands that wait for a connection stay there when its node leaves")    \
     X(DRAIN_CUTS, "the connections of a node that leaves are closed with replies due")             \
     X(LINKS_KEPT, "the connections of a node that left stay open")                                 \
     X(REQUEST_LEAKED, "a command that timed out is not freed when its reply comes")
