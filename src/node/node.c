@@ -18,7 +18,7 @@ static node_session *new_session(const node *n, const char *address, uint64_t no
         return NULL;
     }
     s->mem = n->mem;
-    buffer_init(&s->out, n->mem, 0);
+    buffer_init(&s->out, n->mem, LIMIT_REPLY_BYTES); /* one command may ask for any number */
     node_reader_init(&s->reader, n->mem);
     s->resp = 2;
     s->since_us = now_us;

@@ -242,6 +242,22 @@ bool keyspace_copy(keyspace *ks, const keyspace_entry *from, kw_slice key) {
     return true;
 }
 
+bool keyspace_rename(keyspace *ks, keyspace_entry *from, kw_slice key) {
+    if (!from->kind) {
+        if (!keyspace_copy(ks, from, key)) {
+            return false;
+        }
+    } else {
+        if (!keyspace_put(ks, key, from->kind, from->object, from->expire_ms)) {
+            return false;
+        }
+        from->kind = NULL;
+        from->object = NULL;
+    }
+    keyspace_remove(ks, from);
+    return true;
+}
+
 void keyspace_touch(keyspace *ks, keyspace_entry *e) {
     change_entry(ks, e, e->expire_ms, KEY_CHANGED);
 }

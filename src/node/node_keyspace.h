@@ -98,6 +98,8 @@ void keyspace_mark_raw(keyspace_entry *e);
 
 /* Sets `key` to a copy of the value and the expiry of `from`. */
 KW_CHECKED bool keyspace_copy(keyspace *ks, const keyspace_entry *from, kw_slice key);
+/* Moves value and expiry to another key; `from` is gone then. */
+KW_CHECKED bool keyspace_rename(keyspace *ks, keyspace_entry *from, kw_slice key);
 /* Its object was changed by its own functions. */
 void keyspace_touch(keyspace *ks, keyspace_entry *e);
 /* The string's `len` first bytes may be written through the pointer returned; they keep what they

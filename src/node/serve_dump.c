@@ -27,10 +27,13 @@ void serve_dump(node_call *c) {
 
 /* -------------------------------------------------------------------------------- RESTORE */
 
+#define IDLE_SECONDS_MAX 16777214 /* what the servers' clock of uses can hold */
+
 typedef struct restore_options {
     bool replace;
     bool absolute_ttl;
     bool idle_time;
+    uint64_t idle_ms;
     bool frequency;
 } restore_options;
 
@@ -52,6 +55,7 @@ static bool read_restore_options(node_call *c, restore_options *ret) {
                 return false;
             }
             ret->idle_time = true;
+            ret->idle_ms = (uint64_t)(value < IDLE_SECONDS_MAX ? value : IDLE_SECONDS_MAX) * 1000;
         } else if (call_argument_is(c, i, "freq") && has_value && !ret->idle_time) {
             if (!call_read_integer(c, ++i, &value)) {
                 return false;
@@ -70,9 +74,11 @@ static bool read_restore_options(node_call *c, restore_options *ret) {
 }
 
 /* An object is taken over. */
-static void restore_value(node_call *c, const dump_value *value, uint64_t expire_ms) {
+static void restore_value(node_call *c, const dump_value *value, uint64_t expire_ms,
+                          uint64_t idle_ms) {
     keyspace *ks = c->node->keys;
-    bool outlived = expire_ms != 0 && expire_ms <= c->now_ms;
+    /* A sum that is too large is a time long ago to the servers. */
+    bool outlived = expire_ms != 0 && (expire_ms <= c->now_ms || expire_ms > INT64_MAX);
     if (outlived) {
         keyspace_entry *old = call_find(c, 1);
         if (old) {
@@ -84,6 +90,9 @@ static void restore_value(node_call *c, const dump_value *value, uint64_t expire
                              : keyspace_set(ks, c->argv[1], value->string, expire_ms));
     if (value->kind && !kept) {
         value->kind->free(c->node->mem, value->object);
+    }
+    if (kept) {
+        call_find(c, 1)->used_ms = c->now_ms - idle_ms;
     }
     if (kept || outlived) {
         call_ok(c);
@@ -116,7 +125,7 @@ void serve_restore(node_call *c) {
     uint64_t seed = prng_next(&c->node->random);
     switch (dump_read(c->argv[3], c->node->mem, seed, &storage, &value)) {
     case DUMP_OK:
-        restore_value(c, &value, (uint64_t)ttl + (relative ? c->now_ms : 0));
+        restore_value(c, &value, (uint64_t)ttl + (relative ? c->now_ms : 0), options.idle_ms);
         break;
     case DUMP_WRONG_CHECKSUM:
         call_error(c, "ERR DUMP payload version or checksum are wrong");

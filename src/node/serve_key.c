@@ -37,15 +37,6 @@ void serve_type(node_call *c) {
     call_status(c, !e ? "none" : e->kind ? e->kind->name : "string");
 }
 
-/* Puts the value of `from` under another name, with its expiry. */
-static bool copy_value(node_call *c, const keyspace_entry *from, kw_slice key) {
-    if (keyspace_copy(c->node->keys, from, key)) {
-        return true;
-    }
-    call_out_of_memory(c);
-    return false;
-}
-
 static void rename_key(node_call *c, bool only_if_free) {
     keyspace_entry *from = call_find(c, 1);
     if (!from) {
@@ -57,11 +48,9 @@ static void rename_key(node_call *c, bool only_if_free) {
         call_integer(c, 0);
         return;
     }
-    if (!same) {
-        if (!copy_value(c, from, c->argv[2])) {
-            return;
-        }
-        keyspace_remove(c->node->keys, from);
+    if (!same && !keyspace_rename(c->node->keys, from, c->argv[2])) {
+        call_out_of_memory(c);
+        return;
     }
     if (only_if_free) {
         call_integer(c, 1);
@@ -121,8 +110,10 @@ void serve_copy(node_call *c) {
         call_integer(c, 0);
         return;
     }
-    if (copy_value(c, from, c->argv[2])) {
+    if (keyspace_copy(c->node->keys, from, c->argv[2])) {
         call_integer(c, 1);
+    } else {
+        call_out_of_memory(c);
     }
 }
 
