@@ -258,8 +258,8 @@ uint32_t node_view_size(const node_view *v) {
     return size;
 }
 
-/* By the peers' counts: a look at each slot, in each view after each change, would be most of what a
- * large fleet does. */
+/* By the peers' counts: a look at each slot, in each view after each change, would be most of what
+ * a large fleet does. */
 static bool covered(const node_view *v) {
     uint32_t served = 0;
     for (uint16_t i = 0; i < v->peer_count; i++) {
