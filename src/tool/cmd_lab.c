@@ -32,7 +32,7 @@ enum {
     OPTION_UNTIL_EOF,
     OPTION_UNTIL_END
 };
-enum { PORT_DEFAULT = 7000, LAST_WORDS_MS = 200 };
+enum { PORT_DEFAULT = 7000, PATIENCE_MS = 200 };
 
 static const option_row rows[] = {
     {OPTION_MASTERS, "masters", "N", "primaries (3)"},
@@ -99,10 +99,19 @@ static void on_event(kw_lab *lab, const kw_lab_event *event, void *arg) {
     feed_event(arg, clock_us(), event->node, event->name, event->text);
 }
 
+/* All that waits, if somebody reads it. */
+static void write_waiting(lab_feed *feed) {
+    struct pollfd writable = {.fd = feed->fd, .events = POLLOUT};
+    while (feed_has_output(feed) && poll(&writable, 1, PATIENCE_MS) > 0) {
+        feed_write(feed);
+    }
+}
+
 static void introduce(run_state *r, const lab_settings *s) {
     lab_introduce(r->lab, &r->feed, s);
     kw_lab_node node;
     if (isatty(STDOUT_FILENO) && r->feed.mode == FEED_TEXT && kw_lab_node_at(r->lab, 0, &node)) {
+        write_waiting(&r->feed); /* the URL is the first line on a terminal too */
         bool tls = slice_starts_with(slice_text(kw_lab_url(r->lab)), "rediss");
         complain("Ctrl-C ends the lab; `redis-cli -c%s -p %s` talks to it, `LAB HELP` says more",
                  tls ? " --tls --insecure" : "", strrchr(node.endpoint, ':') + 1);
@@ -116,14 +125,6 @@ static void introduce(run_state *r, const lab_settings *s) {
 static bool input_ended(short ready) {
     char ignored[4096];
     return ready != 0 && read(STDIN_FILENO, ignored, sizeof ignored) == 0;
-}
-
-/* What is told last is still written, if somebody reads it. */
-static void write_last_words(lab_feed *feed) {
-    struct pollfd writable = {.fd = feed->fd, .events = POLLOUT};
-    while (feed_has_output(feed) && poll(&writable, 1, LAST_WORDS_MS) > 0) {
-        feed_write(feed);
-    }
 }
 
 static exit_status run(run_state *r, const settings *s) {
@@ -149,7 +150,7 @@ static exit_status run(run_state *r, const settings *s) {
     if (kw_lab_on_event(r->lab, NULL, NULL) != KW_OK) {
         give_up("out of memory");
     }
-    write_last_words(&r->feed);
+    write_waiting(&r->feed);
     return r->player.failed_count > 0 ? STATUS_SERVER_ERROR : STATUS_OK;
 }
 

@@ -18,6 +18,9 @@ void feed_init(lab_feed *f, int fd, feed_mode mode, uint64_t now_us) {
         give_up("out of descriptors");
     }
     f->ready = true;
+    if (mode == FEED_TEXT) {
+        term_probe(&f->look, fd);
+    }
     pthread_mutex_init(&f->mutex, NULL);
     out_init(&f->waiting, -1);
     out_init(&f->scratch, -1);
@@ -33,19 +36,37 @@ void feed_done(lab_feed *f) {
     pthread_mutex_destroy(&f->mutex);
 }
 
-static void make_line(lab_feed *f, uint64_t time_us, int node, const char *name, const char *text) {
-    out *o = &f->scratch;
-    if (f->mode == FEED_JSON) {
-        out_printf(o, "{\"time_us\":%llu,\"event\":", (unsigned long long)time_us);
-        json_text(o, name);
-        if (node >= 0) {
-            out_printf(o, ",\"node\":%d", node);
+static style style_of(const char *name) {
+    static const struct {
+        const char *name;
+        style style;
+    } rows[] = {
+        {"node-killed", STYLE_BAD},   {"node-failed", STYLE_BAD},   {"script-error", STYLE_BAD},
+        {"failover-won", STYLE_GOOD}, {"node-started", STYLE_GOOD}, {"failover-begun", STYLE_WARN},
+        {"rule-hit", STYLE_WARN},     {"script-step", STYLE_BOLD},  {"script-end", STYLE_BOLD},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (slice_is(slice_text(name), rows[i].name)) {
+            return rows[i].style;
         }
-        out_text(o, ",\"text\":");
-        json_text(o, text);
-        out_text(o, "}\n");
-        return;
     }
+    return STYLE_RESET;
+}
+
+static void make_json(lab_feed *f, uint64_t time_us, int node, const char *name, const char *text) {
+    out *o = &f->scratch;
+    out_printf(o, "{\"time_us\":%llu,\"event\":", (unsigned long long)time_us);
+    json_text(o, name);
+    if (node >= 0) {
+        out_printf(o, ",\"node\":%d", node);
+    }
+    out_text(o, ",\"text\":");
+    json_text(o, text);
+    out_text(o, "}\n");
+}
+
+static void make_text(lab_feed *f, uint64_t time_us, int node, const char *name, const char *text) {
+    out *o = &f->scratch;
     char place[24] = "lab";
     if (node >= 0) {
         int len = snprintf(place, sizeof place, "node %d", node);
@@ -54,7 +75,14 @@ static void make_line(lab_feed *f, uint64_t time_us, int node, const char *name,
     } else if (node == FEED_SCRIPT) {
         slice_copy(place, sizeof place, SLICE_LITERAL("script"));
     }
-    out_printf(o, "%8.3f s  %-8s %s\n", (double)time_us / 1e6, place, text);
+    const char *plain = term_style(&f->look, STYLE_RESET);
+    out_printf(o, "%s%8.3f s%s  %-8s %s%s%s\n", term_style(&f->look, STYLE_DIM),
+               (double)time_us / 1e6, plain, place, term_style(&f->look, style_of(name)), text,
+               plain);
+}
+
+static void make_line(lab_feed *f, uint64_t time_us, int node, const char *name, const char *text) {
+    (f->mode == FEED_JSON ? make_json : make_text)(f, time_us, node, name, text);
 }
 
 /* The line made goes to the others, if they have not piled up. */

@@ -5,7 +5,7 @@
 #ifndef TOOL_LAB_FEED_H
 #define TOOL_LAB_FEED_H
 
-#include "tool/out.h"
+#include "tool/term.h"
 
 #include <pthread.h>
 
@@ -22,6 +22,7 @@ typedef struct lab_feed {
     bool gone;
     bool ready; /* feed_init was called */
     feed_mode mode;
+    term look;
     uint64_t started_us;
     int fd;
     int wake; /* readable when lines were added; -1: there is none */
