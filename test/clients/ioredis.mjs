@@ -1,9 +1,12 @@
 // ioredis's cluster client on the lab.
 import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Redis from 'ioredis';
 
-import { Lab, Load, eventually, run } from './lab.mjs';
+import { Lab, Load, ROLLING_RESTART, eventually, run } from './lab.mjs';
 
 async function callNode({ host, port }, words) {
   const node = new Redis(port, host, { lazyConnect: true, retryStrategy: () => null });
@@ -28,6 +31,28 @@ const withLab = (test, { lab: labOptions = [], client: clientOptions = {} } = {}
     await lab.stop();
   }
 };
+
+async function tls_and_password() {
+  const folder = await mkdtemp(join(tmpdir(), 'lab-'));
+  const pem = join(folder, 'lab.pem');
+  const lab = await Lab.start(null, '--tls', '--tls-write-cert', pem, '--auth', 'app:secret');
+  try {
+    const ca = await readFile(pem);
+    const client = new Redis.Cluster([lab.nodes[0]], {
+      dnsLookup: (address, callback) => callback(null, address),
+      redisOptions: { username: 'app', password: 'secret', tls: { ca } },
+    });
+    client.on('error', () => {});
+    for (const i of numbers(100)) {
+      assert.equal(await client.set(`key:${i}`, i), 'OK');
+      assert.equal(await client.get(`key:${i}`), String(i));
+    }
+    client.disconnect();
+  } finally {
+    await lab.stop();
+    await rm(folder, { recursive: true });
+  }
+}
 
 const numbers = (count) => Array.from({ length: count }, (_, i) => i);
 
@@ -108,6 +133,14 @@ async function failover(lab, client) {
   await load.check((key) => client.get(key));
   assert.equal((await lab.node(1, 'ROLE'))[0], 'slave');
   assert.ok(await lab.logCount('NODE', 4, 'COMMAND', 'set', 'OUTCOME', 'served') > 0);
+}
+
+async function rolling_restart(lab, client) {
+  const load = new Load((key, number) => client.set(key, number));
+  await eventually(async () => await lab.logCount('NODE', 3, 'COMMAND', 'set', 'OUTCOME', 'served') > 0);
+  await eventually(async () => (await lab.node(2, 'ROLE'))[0] === 'slave', 20000);
+  await load.waitFor(100);
+  await load.check((key) => client.get(key));
 }
 
 async function slot_moves(lab, client) {
@@ -200,6 +233,10 @@ async function replica_reads(lab, client) {
   for (const i of numbers(300)) {
     assert.equal(await client.get(`key:${i % 100}`), String(i % 100));
   }
+  for (const node of [0, 1, 2]) { // each primary served some, and its replicas most
+    const served = await lab.logCount('NODE', node, 'COMMAND', 'get', 'OUTCOME', 'served');
+    assert.ok(served > 0 && served < 100, `${served}`);
+  }
 }
 
 async function types(lab, client) {
@@ -228,6 +265,7 @@ await run({
   tryagain: withLab(tryagain),
   manual_failover: withLab(manual_failover),
   failover: withLab(failover, { lab: ['--failover-ms', '300'] }),
+  rolling_restart: withLab(rolling_restart, { lab: ['--script', ROLLING_RESTART] }),
   slot_moves: withLab(slot_moves),
   lost_connection: withLab(lost_connection),
   pipeline: withLab(pipeline),
@@ -238,4 +276,5 @@ await run({
   replica_reads: withLab(replica_reads, { lab: ['--replicas', '2'], client: { scaleReads: 'all' } }),
   types: withLab(types),
   blocking_pop: withLab(blocking_pop),
+  tls_and_password,
 });

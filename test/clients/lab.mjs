@@ -17,7 +17,7 @@ export class Lab {
       { stdio: ['pipe', 'pipe', 'inherit'] });
     const [url] = await once(createInterface(lab.process.stdout), 'line');
     lab.url = url;
-    lab.nodes = url.split('//')[1].split(',').map((each) => {
+    lab.nodes = url.split('//')[1].split('@').at(-1).split(',').map((each) => {
       const [host, port] = each.split(':');
       return { host, port: Number(port) };
     });
@@ -105,6 +105,8 @@ export class Load {
     }
   }
 }
+
+export const ROLLING_RESTART = fileURLToPath(new URL('../../examples/lab/rolling-restart.lab', import.meta.url));
 
 export async function eventually(condition, ms = 10000) {
   const end = Date.now() + ms;

@@ -20,7 +20,8 @@ class Lab:
         self.process = subprocess.Popen([KEYWAY, "lab", "--port", "0", "--until-eof", "--quiet", *options],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().strip()
-        self.nodes = [tuple(each.rsplit(":", 1)) for each in self.url.split("//")[1].split(",")]
+        hosts = self.url.split("//")[1].split("@")[-1]
+        self.nodes = [tuple(each.rsplit(":", 1)) for each in hosts.split(",")]
         self.nodes = [(host, int(port)) for host, port in self.nodes]
 
     def __enter__(self):
@@ -47,6 +48,10 @@ class Lab:
     def log_count(self, *filters):
         """How many commands its nodes received that fit the filters of LAB LOG."""
         return self.command("LOG", "COUNT", *filters)
+
+    def events(self):
+        """What happened to its nodes, a dictionary each."""
+        return [dict(zip(e[::2], e[1::2])) for e in self.command("EVENTS")]
 
     def id(self, index):
         return self.node(index).execute_command("CLUSTER", "MYID")

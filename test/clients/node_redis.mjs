@@ -1,9 +1,12 @@
 // node-redis's cluster client on the lab.
 import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, createCluster } from 'redis';
 
-import { Lab, Load, eventually, run } from './lab.mjs';
+import { Lab, Load, ROLLING_RESTART, eventually, run } from './lab.mjs';
 
 async function callNode({ host, port }, words) {
   const node = createClient({ socket: { host, port, reconnectStrategy: false } });
@@ -29,6 +32,29 @@ const withLab = (test, { lab: labOptions = [], client: clientOptions = {} } = {}
     await lab.stop();
   }
 };
+
+async function tls_and_password() {
+  const folder = await mkdtemp(join(tmpdir(), 'lab-'));
+  const pem = join(folder, 'lab.pem');
+  const lab = await Lab.start(null, '--tls', '--tls-write-cert', pem, '--auth', 'app:secret');
+  try {
+    const ca = await readFile(pem);
+    const client = createCluster({
+      rootNodes: [{ socket: lab.nodes[0] }],
+      defaults: { username: 'app', password: 'secret', socket: { tls: true, ca } },
+    });
+    client.on('error', () => {});
+    await client.connect();
+    for (const i of numbers(100)) {
+      assert.equal(await client.set(`key:${i}`, i), 'OK');
+      assert.equal(await client.get(`key:${i}`), String(i));
+    }
+    client.destroy();
+  } finally {
+    await lab.stop();
+    await rm(folder, { recursive: true });
+  }
+}
 
 const numbers = (count) => Array.from({ length: count }, (_, i) => i);
 const keysOf = (first, count) => numbers(count).map((i) => `{a}${first + i}`);
@@ -111,6 +137,14 @@ async function failover(lab, client) {
   await load.check((key) => client.get(key));
   assert.equal((await lab.node(1, 'ROLE'))[0], 'slave');
   assert.ok(await lab.logCount('NODE', 4, 'COMMAND', 'set', 'OUTCOME', 'served') > 0);
+}
+
+async function rolling_restart(lab, client) {
+  const load = new Load((key, number) => client.set(key, number));
+  await eventually(async () => await lab.logCount('NODE', 3, 'COMMAND', 'set', 'OUTCOME', 'served') > 0);
+  await eventually(async () => (await lab.node(2, 'ROLE'))[0] === 'slave', 20000);
+  await load.waitFor(100);
+  await load.check((key) => client.get(key));
 }
 
 async function slot_moves(lab, client) {
@@ -211,6 +245,10 @@ async function replica_reads(lab, client) {
   for (const i of numbers(300)) {
     assert.equal(await client.get(`key:${i % 100}`), String(i % 100));
   }
+  for (const node of [0, 1, 2]) { // each primary served some, and its replicas most
+    const served = await lab.logCount('NODE', node, 'COMMAND', 'get', 'OUTCOME', 'served');
+    assert.ok(served > 0 && served < 100, `${served}`);
+  }
 }
 
 async function types(lab, client) {
@@ -233,6 +271,7 @@ await run({
   tryagain: withLab(tryagain),
   manual_failover: withLab(manual_failover),
   failover: withLab(failover, { lab: ['--failover-ms', '300'] }),
+  rolling_restart: withLab(rolling_restart, { lab: ['--script', ROLLING_RESTART] }),
   slot_moves: withLab(slot_moves),
   lost_connection: withLab(lost_connection),
   pipeline: withLab(pipeline),
@@ -243,4 +282,5 @@ await run({
   replica_reads: withLab(replica_reads, { lab: ['--replicas', '2'], client: { useReplicas: true } }),
   types: withLab(types),
   types_resp3: withLab(types, { client: { RESP: 3 } }),
+  tls_and_password,
 });

@@ -66,6 +66,19 @@ manual_failover() {
     same before "$(cli GET a)" && same OK "$(cli SET a after)" && same after "$(node 5 GET a)"
 }
 
+failover() {
+    lab_start --failover-ms 100
+    for i in {1..300}; do echo "SET key:$i $i"; done | cli >/dev/null
+    same OK "$(node 0 LAB KILL 1)" || return
+    for _ in {1..200}; do
+        [ "$(node 4 ROLE | head -1)" = master ] && break
+        sleep 0.02
+    done
+    same "$(seq 300)" "$(for i in {1..300}; do echo "GET key:$i"; done | cli)" || return
+    same OK "$(node 0 LAB START 1)" && same slave "$(node 1 ROLE | head -1)" || return
+    [ "$(node 0 LAB LOG COUNT NODE 4 COMMAND get OUTCOME served)" -gt 50 ]
+}
+
 check() {
     lab_start
     cluster check "127.0.0.1:${ports[4]}" >"$scratch/text" || return
@@ -137,4 +150,4 @@ types() {
         "ZADD z 1 one 2.5 two" "ZRANGE z 0 -1 WITHSCORES" | cli)"
 }
 
-run basics moved ask tryagain manual_failover transaction pubsub types check reshard rebalance fix backup
+run basics moved ask tryagain manual_failover failover transaction pubsub types check reshard rebalance fix backup

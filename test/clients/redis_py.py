@@ -1,12 +1,14 @@
 """redis-py's cluster client on the lab."""
 import logging
+import os
+import tempfile
 import threading
 
 import redis
 from redis.cluster import RedisCluster
 from redis.crc import key_slot
 
-from lab import Lab, Load, eventually, run
+from lab import ROOT, Lab, Load, eventually, run
 
 logging.disable()  # it logs each redirect that it follows
 
@@ -131,6 +133,32 @@ def failover():
         assert lab.log_count("NODE", 4, "COMMAND", "set", "OUTCOME", "served") > 0
 
 
+def rolling_restart():
+    script = os.path.join(ROOT, "examples", "lab", "rolling-restart.lab")
+    with Lab("--script", script) as lab, connect(lab) as client:
+        with Load(client.set, LOST) as load:
+            eventually(lambda: any(e["kind"] == "node-killed" for e in lab.events()))
+            eventually(lambda: lab.log_count("NODE", 3, "COMMAND", "set", "OUTCOME", "served") > 0)
+            eventually(lambda: lab.node(2).execute_command("ROLE")[0] == "slave", 20)
+            load.wait_for(100)
+        load.check(client.get)
+
+
+def tls_and_password():
+    with tempfile.TemporaryDirectory() as folder:
+        pem = os.path.join(folder, "lab.pem")
+        with Lab("--tls", "--tls-write-cert", pem, "--auth", "app:secret") as lab, \
+                connect(lab, ssl=True, ssl_ca_certs=pem, username="app", password="secret") as client:
+            for i in range(100):
+                assert client.set(f"key:{i}", i)
+            assert all(client.get(f"key:{i}") == str(i) for i in range(100))
+            try:
+                connect(lab, ssl=True, ssl_ca_certs=pem, username="app", password="wrong").ping()
+                raise AssertionError("a wrong password is taken")
+            except (redis.exceptions.AuthenticationError, redis.exceptions.RedisClusterException):
+                pass
+
+
 def slot_moves():
     with Lab() as lab, connect(lab) as client:
         with Load(client.set, ()) as load:  # no write fails
@@ -201,6 +229,9 @@ def replica_reads():
             assert client.set(f"key:{i}", i)
         for _ in range(3):
             assert all(client.get(f"key:{i}") == str(i) for i in range(100))
+        for node in range(3):  # each primary served some, and its replicas most
+            assert 0 < lab.log_count("NODE", node, "COMMAND", "get", "OUTCOME", "served") < 100
+        assert lab.log_count("COMMAND", "get", "OUTCOME", "served") == 300
 
 
 def types():
@@ -225,5 +256,5 @@ def blocking_pop():
         assert client.blpop("q", timeout=0.05) is None
 
 
-run([basics, moved, ask, tryagain, manual_failover, failover, slot_moves,
-     lost_connection, pipeline, pubsub, scan, replica_reads, types, blocking_pop])
+run([basics, moved, ask, tryagain, manual_failover, failover, rolling_restart, slot_moves,
+     lost_connection, pipeline, pubsub, scan, replica_reads, types, blocking_pop, tls_and_password])
