@@ -40,6 +40,9 @@ KW_API void kw_lab_options_set_failover_ms(kw_lab_options *options, int failover
 /** As cluster-require-full-coverage: a node answers CLUSTERDOWN to all when a slot is not served.
  * On by default, as in the servers. */
 KW_API void kw_lab_options_set_full_coverage(kw_lab_options *options, bool required);
+/** From which all that is random is drawn: node ids, faults' chances, RANDOMKEY ... The default is
+ * another one at each start. */
+KW_API void kw_lab_options_set_seed(kw_lab_options *options, uint64_t seed);
 /** Whether clients may control the lab by the command LAB, sent to any node (`LAB HELP`). On by
  * default. LAB runs before AUTH, is never redirected, and neither COMMAND nor the log shows it. */
 KW_API void kw_lab_options_set_control(kw_lab_options *options, bool allowed);

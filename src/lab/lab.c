@@ -192,7 +192,7 @@ static kw_status make_fleet(kw_lab *lab, kw_error *err) {
     }
     const fleet_config config = {
         .mem = lab->mem,
-        .seed = loop_random_seed(),
+        .seed = lab->options.has_seed ? lab->options.seed : loop_random_seed(),
         .primary_count = (uint16_t)lab->options.primaries,
         .replica_count = (uint16_t)lab->options.replicas,
         .host = LAB_HOST,

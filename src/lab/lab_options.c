@@ -51,6 +51,11 @@ void kw_lab_options_set_full_coverage(kw_lab_options *options, bool required) {
     options->full_coverage = required;
 }
 
+void kw_lab_options_set_seed(kw_lab_options *options, uint64_t seed) {
+    options->has_seed = true;
+    options->seed = seed;
+}
+
 void kw_lab_options_set_control(kw_lab_options *options, bool allowed) {
     options->control = allowed;
 }

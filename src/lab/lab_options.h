@@ -18,6 +18,8 @@ struct kw_lab_options {
     int failover_ms;
     bool full_coverage;
     bool control;
+    bool has_seed;
+    uint64_t seed;
     bool has_user;
     bool has_password;
     char user[LAB_AUTH_SIZE];
