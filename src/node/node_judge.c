@@ -45,7 +45,7 @@ redirect_ruling node_judge_place(const node_call *c, int *ret_slot) {
     redirect_facts facts = {
         .lone_exec = exec && !(s->flags & SESSION_MULTI),
         .same_slot = true,
-        .shard_channel = (c->command->flags & NODE_CHANNEL) != 0,
+        .shard_channel = (node_judge_effects(c) & NODE_PUBSUB) != 0,
         .is_migrate = (c->command->flags & NODE_MIGRATE) != 0,
         .brings_asking = (c->command->flags & NODE_ASKING) != 0,
         .asking = (s->flags & SESSION_ASKING) != 0,

@@ -165,6 +165,10 @@ static void exec_is_redirected_when_its_slot_has_moved(void **state) {
     driver_expect(&d, FIRST, "GET foo", "-MOVED 12182 10.0.0.1:7002\r\n");
 
     driver_expect(&d, LAST, "MULTI", "+OK\r\n");
+    driver_expect(&d, LAST, "SPUBLISH foo x", "+QUEUED\r\n");
+    driver_expect(&d, LAST, "EXEC", "*1\r\n:0\r\n");
+
+    driver_expect(&d, LAST, "MULTI", "+OK\r\n");
     driver_expect(&d, LAST, "PING", "+QUEUED\r\n");
     driver_expect(&d, LAST, "SPUBLISH foo x", "+QUEUED\r\n");
     assert_int_equal(fleet_migrate_end(d.fleet, FOO_SLOT), KW_OK);
