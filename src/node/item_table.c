@@ -226,23 +226,29 @@ bool items_remove(item_table *t, kw_slice key) {
     return true;
 }
 
+static bool clone_item(const mem *m, item *to, const item *from) {
+    size_t len = (size_t)from->key_len + from->value_len;
+    char *bytes = mem_alloc(m, len + 1);
+    if (!bytes) {
+        return false;
+    }
+    memcpy(bytes, from->bytes, len);
+    *to = *from;
+    to->bytes = bytes;
+    return true;
+}
+
 bool items_clone(item_table *to, const item_table *from, const mem *m) {
     *to = (item_table){.mem = m, .seed = {from->seed[0], from->seed[1]}};
-    to->items = from->count > 0 ? mem_calloc(m, from->count, sizeof *to->items) : NULL;
-    bool cloned = from->count == 0 || to->items;
-    to->capacity = to->items ? from->count : 0;
-    for (; cloned && to->count < from->count; to->count++) {
-        item *i = &to->items[to->count];
-        *i = from->items[to->count];
-        size_t len = (size_t)i->key_len + i->value_len;
-        i->bytes = mem_alloc(m, len + 1);
-        if (!i->bytes) {
-            cloned = false;
-            break;
-        }
-        if (len > 0) {
-            memcpy(i->bytes, from->items[to->count].bytes, len);
-        }
+    to->items = mem_calloc(m, from->count > 0 ? from->count : 1, sizeof *to->items);
+    if (!to->items) {
+        return false;
+    }
+    to->capacity = from->count > 0 ? from->count : 1;
+    bool cloned = true;
+    while (cloned && to->count < from->count) {
+        cloned = clone_item(m, &to->items[to->count], &from->items[to->count]);
+        to->count += cloned;
     }
     cloned = cloned && (!from->index || items_make_index(to));
     if (!cloned) {

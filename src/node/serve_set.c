@@ -335,7 +335,7 @@ typedef struct operands {
 /* False: an error was answered. To be freed with mem_free(sets). */
 static bool find_operands(node_call *c, size_t first, size_t count, operands *ret) {
     *ret = (operands){.count = count};
-    ret->sets = mem_calloc(c->node->mem, count, sizeof *ret->sets);
+    ret->sets = mem_calloc(c->node->mem, count, sizeof(void *));
     if (!ret->sets) {
         call_out_of_memory(c);
         return false;

@@ -264,6 +264,9 @@ static void run_sort(node_call *c, bool may_store) {
         call_wrong_type(c);
         return;
     }
+    if (e && e->kind == &value_zset_kind) {
+        value_zset_unpack(e->object); /* as a server does */
+    }
     sort_vector v = {.mem = c->node->mem};
     size_t first;
     if (!fill_vector(&v, e)) {
