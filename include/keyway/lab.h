@@ -85,7 +85,9 @@ KW_API KW_CHECKED kw_status kw_lab_options_set_tls_clients(kw_lab_options *optio
  * KW_ERR_INVALID. */
 KW_API KW_CHECKED kw_status kw_lab_start(const kw_lab_options *options, kw_lab **ret,
                                          kw_error *err);
-/** Ends all nodes and frees the lab; NULL is allowed. */
+/** Ends all nodes and frees the lab; NULL is allowed. No other call on the lab may be under way; of
+ * a listener of its events it may be the last one. In the child of a fork it only frees the child's
+ * copy (all else ends with KW_ERR_FORKED there): the parent's nodes go on. */
 KW_API void kw_lab_stop(kw_lab *lab);
 
 /** A URL with the nodes (the first 64 of them) as seeds: redis://, or rediss:// if they speak only
@@ -319,7 +321,7 @@ typedef struct kw_lab_event {
 /** Gets each event. */
 typedef void kw_lab_event_fn(kw_lab *lab, const kw_lab_event *event, void *arg);
 /** Events from now on; NULL: to nobody. They come in the lab's thread, soon after they happened.
- * The function may call all of this header but kw_lab_stop, and should not take long. */
+ * The function may call all of this header, and should not take long. */
 KW_API KW_CHECKED kw_status kw_lab_on_event(kw_lab *lab, kw_lab_event_fn *on_event, void *arg);
 
 /* ------------------------------------------------------------------ commands */

@@ -317,7 +317,7 @@ void stream_free(stream *s) {
 
 void stream_reset(stream *s) {
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    if (s && s->fd >= 0) {
+    if (s && s->fd >= 0 && !loop_is_abandoned(s->loop)) {
         /* if it fails, the peer sees an orderly end instead */
         (void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }

@@ -30,7 +30,8 @@ KW_CHECKED kw_status stream_adopt(loop *l, const mem *m, int fd, const stream_op
                                   void *owner, stream **ret);
 /* Closes; NULL is allowed. */
 void stream_free(stream *s);
-/* Closes as a process that is killed does: what is unsent is dropped and the peer sees a reset. */
+/* Closes as a process that is killed does: what is unsent is dropped and the peer sees a reset.
+ * (Not in the child of a fork, where the connection is the parent's.) */
 void stream_reset(stream *s);
 
 typedef enum stream_state {

@@ -96,7 +96,7 @@ static void resume_ready(kw_lab *lab) {
 /* What happened since the last turn is told; what the listener does may go on in the next one. */
 static void tell_events(kw_lab *lab) {
     const node_events *events = &fleet_lab(lab->fleet)->events;
-    for (int i = 0; has_untold_events(lab) && i < EVENTS_TOLD_PER_TURN; i++) {
+    for (int i = 0; has_untold_events(lab) && !lab->stopping && i < EVENTS_TOLD_PER_TURN; i++) {
         const node_event copy = *node_events_next(events, lab->told_event);
         const kw_lab_event event = {
             .number = copy.number,
@@ -108,6 +108,30 @@ static void tell_events(kw_lab *lab) {
         lab->told_event = copy.number;
         lab->on_event(lab, &event, lab->event_arg);
     }
+}
+
+static bool is_own_thread(const kw_lab *lab) {
+    return lab->started && pthread_equal(pthread_self(), lab->thread);
+}
+
+/* Its thread has ended, or ends with this. */
+static void free_lab(kw_lab *lab) {
+    lab_nodes_close(&lab->net);
+    lab_net_done(&lab->net);
+    fleet_free(lab->fleet);
+    if (lab->waker.fd >= 0) {
+        loop_remove(lab->loop, lab->waker.token);
+        close(lab->waker.fd);
+    }
+    loop_free(lab->loop);
+    if (lab->pid == getpid()) { /* a fork's child would wait for those who wait in its parent */
+        pthread_mutex_destroy(&lab->mutex);
+        pthread_cond_destroy(&lab->answered);
+    }
+    tls_context_free(lab->tls);
+    mem_free(lab->mem, lab->url);
+    mem_free(lab->mem, lab->tls_url);
+    mem_free(lab->mem, lab);
 }
 
 static void *run_lab(void *arg) {
@@ -125,6 +149,9 @@ static void *run_lab(void *arg) {
         resume_ready(lab);
         tell_events(lab);
     }
+    if (lab->frees_itself) {
+        free_lab(lab);
+    }
     return NULL;
 }
 
@@ -132,7 +159,10 @@ kw_status lab_ask(const kw_lab *asked, kw_status (*run)(kw_lab *lab, void *arg),
     kw_lab *lab = (kw_lab *)(uintptr_t)asked; /* questions leave the lab as it was */
     const uint64_t one = 1;
     request r = {.run = run, .arg = arg};
-    if (lab->started && pthread_equal(pthread_self(), lab->thread)) {
+    if (lab->pid != getpid()) {
+        return KW_ERR_FORKED;
+    }
+    if (is_own_thread(lab)) {
         return run(lab, arg); /* a listener of events asks */
     }
     pthread_mutex_lock(&lab->mutex);
@@ -288,6 +318,7 @@ kw_status kw_lab_start(const kw_lab_options *options, kw_lab **ret, kw_error *er
         return fail(err, KW_ERR_NOMEM, "out of memory");
     }
     lab->mem = m;
+    lab->pid = getpid();
     lab->waker.fd = -1;
     lab->epoch_us = unix_epoch_us();
     lab_options_init(&lab->options);
@@ -321,26 +352,23 @@ void kw_lab_stop(kw_lab *lab) {
     if (!lab) {
         return;
     }
-    if (lab->started) {
+    bool is_child = lab->pid != getpid();
+    if (lab->started && !is_child) {
+        if (is_own_thread(lab)) {
+            lab->stopping = true;
+            lab->frees_itself = true;
+            pthread_detach(lab->thread);
+            return;
+        }
         kw_status status = lab_ask(lab, stop, NULL);
         assert(status == KW_OK);
         (void)status; /* without assert */
         pthread_join(lab->thread, NULL);
     }
-    lab_nodes_close(&lab->net);
-    lab_net_done(&lab->net);
-    fleet_free(lab->fleet);
-    if (lab->waker.fd >= 0) {
-        loop_remove(lab->loop, lab->waker.token);
-        close(lab->waker.fd);
+    if (is_child) {
+        loop_abandon(lab->loop);
     }
-    loop_free(lab->loop);
-    pthread_mutex_destroy(&lab->mutex);
-    pthread_cond_destroy(&lab->answered);
-    tls_context_free(lab->tls);
-    mem_free(lab->mem, lab->url);
-    mem_free(lab->mem, lab->tls_url);
-    mem_free(lab->mem, lab);
+    free_lab(lab);
 }
 
 const char *kw_lab_url(const kw_lab *lab) {

@@ -27,8 +27,10 @@ struct kw_lab {
     uint64_t epoch_us; /* the Unix time at which the monotonic clock was 0 */
     lab_waker waker;
     pthread_t thread;
+    pid_t pid;
     bool started;
     bool stopping;
+    bool frees_itself;     /* a listener stopped it: nobody waits for the thread */
     pthread_mutex_t mutex; /* guards queue and the requests' done */
     pthread_cond_t answered;
     list queue;
@@ -41,7 +43,7 @@ struct kw_lab {
 uint64_t lab_now_us(const kw_lab *lab);
 
 /* Has the lab's thread run something, and waits for it; returns what it returns. In the lab's
- * thread itself: at once. */
+ * thread itself: at once. KW_ERR_FORKED in the child of a fork. */
 kw_status lab_ask(const kw_lab *lab, kw_status (*run)(kw_lab *lab, void *arg), void *arg);
 
 #endif
