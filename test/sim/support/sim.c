@@ -61,7 +61,7 @@ uint64_t sim_count(sim_client *k, kw_counter counter) {
 static void make_fleet(sim *s) {
     bool many = sim_chance(s, 5);
     uint16_t replicas = (uint16_t)prng_range(&s->prng, 0, 2);
-    uint16_t most = many ? (uint16_t)(SIM_NODES_MAX / (1 + replicas)) : 5;
+    uint64_t most = many ? SIM_NODES_MAX / (1u + replicas) : 5;
     s->primary_count = (uint16_t)prng_range(&s->prng, 2, most);
     s->node_count = (uint16_t)(s->primary_count * (1 + replicas));
     for (uint16_t i = 0; i < s->node_count; i++) {
