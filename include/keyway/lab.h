@@ -154,6 +154,10 @@ KW_API KW_CHECKED kw_status kw_lab_set_failover_ms(kw_lab *lab, int failover_ms)
 KW_API KW_CHECKED kw_status kw_lab_set_replication_delay_ms(kw_lab *lab, int delay_ms);
 /** What is on its way arrives now: writes at the replicas, so that a test need not wait. */
 KW_API KW_CHECKED kw_status kw_lab_sync(kw_lab *lab);
+/** For between two tests: no faults, no log, no keys, no time that stands still, no node that is
+ * dead, paused or misled; slots and roles are as at the start, added nodes are gone. Connections
+ * stay, as do settings (CONFIG SET, host names, failover time). */
+KW_API KW_CHECKED kw_status kw_lab_reset(kw_lab *lab);
 /** All nodes are without keys. */
 KW_API KW_CHECKED kw_status kw_lab_flush(kw_lab *lab);
 

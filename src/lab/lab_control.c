@@ -284,6 +284,10 @@ kw_status kw_lab_sync(kw_lab *lab) {
     return control(lab, NULL, "LAB SYNC");
 }
 
+kw_status kw_lab_reset(kw_lab *lab) {
+    return control(lab, NULL, "LAB RESET");
+}
+
 kw_status kw_lab_flush(kw_lab *lab) {
     return control(lab, NULL, "LAB FLUSH");
 }

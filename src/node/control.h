@@ -28,6 +28,9 @@ typedef struct control_row {
 
 #define CONTROL_MANY SIZE_MAX
 
+/* LAB RESET. */
+void control_reset(control_call *c);
+
 extern const control_row control_node_rows[];
 extern const control_row control_slot_rows[];
 extern const control_row control_view_rows[];

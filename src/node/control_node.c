@@ -326,6 +326,9 @@ const control_row control_node_rows[] = {
     {"REPLICATION DELAY", "ms", "how late writes reach the replicas", run_replication_delay, 1, 1},
     {"SYNC", NULL, "all that is on its way arrives now: writes at replicas, news at views",
      run_sync, 0, 0},
+    {"RESET", NULL,
+     "as at the start: no rules, log, keys, dead or misled nodes; slots and roles as they were",
+     control_reset, 0, 0},
     {"FLUSH", NULL, "no node holds a key any more", run_flush, 0, 0},
     {0},
 };

@@ -152,7 +152,8 @@ static bool deliver(void *arg, kw_slice host, uint16_t port, const kw_slice *aut
         buffer_clear(&s->out, SIZE_MAX);
         node_execute(target, s, argv, argc, now_us);
     }
-    bool answered = !s->holds && buffer_append_slice(reply, buffer_slice(&s->out));
+    bool answered =
+        !s->holds && buffer_len(&s->out) > 0 && buffer_append_slice(reply, buffer_slice(&s->out));
     node_session_free(target, s);
     return answered;
 }
@@ -256,11 +257,14 @@ static void name_peer(node_fleet *f, uint16_t index, node_peer *peer) {
     }
 }
 
+int fleet_first_slot(uint16_t primary_count, uint32_t index) {
+    return (int)((2 * SLOT_COUNT * index + primary_count) / (2u * primary_count));
+}
+
 static void assign_evenly(node_view *view, uint16_t primary_count) {
     for (uint16_t i = 0; i < primary_count; i++) {
-        /* rounded as redis-cli --cluster create does */
-        int first = (2 * SLOT_COUNT * i + primary_count) / (2 * primary_count);
-        int end = (2 * SLOT_COUNT * (i + 1) + primary_count) / (2 * primary_count);
+        int first = fleet_first_slot(primary_count, i);
+        int end = fleet_first_slot(primary_count, i + 1u);
         for (int slot = first; slot < end; slot++) {
             node_view_give(view, slot, i);
         }
@@ -433,6 +437,10 @@ void fleet_free(node_fleet *f) {
 }
 
 /* ----------------------------------------------------------------------------------- asking */
+
+const fleet_config *fleet_get_config(const node_fleet *f) {
+    return &f->config;
+}
 
 uint16_t fleet_count(const node_fleet *f) {
     return f->count;

@@ -33,6 +33,11 @@ KW_CHECKED kw_status fleet_new(const fleet_config *config, uint64_t now_us, node
 /* The nodes' sessions must have been freed. */
 void fleet_free(node_fleet *f);
 
+/* As it was made, with what was set since; `ports` are NULL. */
+const fleet_config *fleet_get_config(const node_fleet *f);
+/* The first slot of the index-th of so many primaries that share all evenly; of the one behind the
+ * last: SLOT_COUNT. Rounded as redis-cli --cluster create does. */
+int fleet_first_slot(uint16_t primary_count, uint32_t index);
 uint16_t fleet_count(const node_fleet *f);
 /* NULL while it is dead. */
 node *fleet_node(const node_fleet *f, uint16_t index);

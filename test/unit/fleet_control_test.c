@@ -467,6 +467,56 @@ static void what_is_on_its_way_arrives_with_sync_and_flush_empties_all(void **st
     driver_stop(&d);
 }
 
+static void reset_makes_all_as_at_the_start(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    static const char *const mischief[] = {
+        "LAB FAULT ADD COMMAND get HANG",
+        "LAB TIME FREEZE",
+        "LAB REPLICATION DELAY 5000",
+        "LAB ADD REPLICA-OF 1",
+        "LAB ADD",
+        "LAB SLOT MOVE 3300 7",
+        "LAB FAILOVER 1",
+        "LAB FAILOVER 3",
+        "LAB KILL 2",
+        "LAB VIEW FORCE 4 0-100 4",
+        "LAB PAUSE 5",
+        "LAB SLOT UNASSIGN 9-12",
+        "LAB SLOT BEGIN 8 4",
+        "LAB PARTITION 3",
+    };
+    (void)driver_ask(&d, 0, "SET {b}x 1");
+    for (size_t i = 0; i < COUNT_OF(mischief); i++) {
+        const char *reply = driver_ask(&d, 0, mischief[i]);
+        if (reply[0] == '-') {
+            fail_msg("%s: %s", mischief[i], reply);
+        }
+    }
+    driver_expect(&d, 0, "LAB RESET", "+OK\r\n");
+    driver_wait_ms(&d, 5000);
+    for (uint16_t i = 0; i < 6; i++) {
+        const node *n = fleet_node(d.fleet, i);
+        assert_non_null(n);
+        assert_true(n->view->up);
+        assert_int_equal(keyspace_count(n->keys), 0);
+        assert_int_equal(node_view_self(n->view)->primary_of, i % 3);
+        assert_int_equal(n->view->owner[3300], 0);
+        assert_int_equal(n->view->owner[9], 0);
+        assert_int_equal(n->view->owner[15495], 2);
+        assert_int_equal(n->view->migrating_to[8], NODE_NOBODY);
+        assert_int_equal(node_view_known_count(n->view), 6);
+    }
+    assert_null(fleet_node(d.fleet, 6));
+    driver_expect(&d, 0, "LAB FAULT LIST", "*0\r\n");
+    driver_expect(&d, 0, "LAB LOG", "*0\r\n");
+    driver_expect(&d, 0, "SET {b}x 1", "+OK\r\n");
+    driver_expect(&d, 3, "READONLY", "+OK\r\n");
+    driver_expect(&d, 3, "GET {b}x", "$1\r\n1\r\n");
+    driver_stop(&d);
+}
+
 static void help_lists_every_command_once(void **state) {
     (void)state;
     node_driver d;
@@ -508,6 +558,7 @@ int main(void) {
         cmocka_unit_test(failover_comes_with_the_time_that_leaps),
         cmocka_unit_test(events_tell_the_story),
         cmocka_unit_test(what_is_on_its_way_arrives_with_sync_and_flush_empties_all),
+        cmocka_unit_test(reset_makes_all_as_at_the_start),
         cmocka_unit_test(help_lists_every_command_once),
     };
     return cmocka_run_group_tests_name("fleet_control", tests, NULL, NULL);

@@ -116,6 +116,30 @@ static void pipelined_commands_before_and_after_the_one_that_is_hit(void **state
     driver_stop(&d);
 }
 
+static void migrate_meets_a_target_that_misbehaves(void **state) {
+    (void)state;
+    static const struct {
+        const char *rule;
+        const char *reply;
+    } rows[] = {
+        {"DROP-BEFORE", "-IOERR error or timeout writing to target instance\r\n"},
+        {"HANG", "-IOERR error or timeout writing to target instance\r\n"},
+        {"ERROR OOM no", "-ERR Target instance replied with error: OOM no\r\n"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char line[128];
+        node_driver d;
+        driver_start(&d, 3, 0);
+        driver_expect(&d, 0, "SET {b}x v", "+OK\r\n");
+        driver_expect(&d, 0, "LAB SLOT BEGIN 3300 1", "+OK\r\n");
+        (void)snprintf(line, sizeof line, "LAB FAULT ADD NODE 1 COMMAND restore* %s", rows[i].rule);
+        driver_expect(&d, 0, line, ":1\r\n");
+        driver_expect(&d, 0, "MIGRATE 10.0.0.1 7001 {b}x 0 1000", rows[i].reply);
+        driver_expect(&d, 0, "GET {b}x", "$1\r\nv\r\n");
+        driver_stop(&d);
+    }
+}
+
 static void error_while_queueing_spoils_the_transaction(void **state) {
     (void)state;
     node_driver d;
@@ -188,6 +212,7 @@ int main(void) {
         cmocka_unit_test(each_action_has_its_effect_on_the_wire),
         cmocka_unit_test(garbage_is_no_resp),
         cmocka_unit_test(pipelined_commands_before_and_after_the_one_that_is_hit),
+        cmocka_unit_test(migrate_meets_a_target_that_misbehaves),
         cmocka_unit_test(error_while_queueing_spoils_the_transaction),
         cmocka_unit_test(commands_are_logged_with_what_became_of_them),
         cmocka_unit_test(rule_hits_are_events_and_in_the_log),
