@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes src/node/node_command_info.inc and node_help.inc: what a redis-server 7 says of each of its
-commands and containers, for the lab's COMMAND INFO, COMMAND DOCS and HELP. The server listens on a Unix
+"""Writes src/node/node_command_info.inc, node_help.inc and node_acl_table.inc: what a redis-server 7 says of
+each of its commands and containers, for the lab's COMMAND INFO, COMMAND DOCS, HELP and ACL rules. The server listens on a Unix
 socket in a directory of its own, and ends with the script. With --check: fails if a file would change."""
 import os
 import re
@@ -54,14 +54,56 @@ def info(connection, name):
     return (b"*10\r\n" + b"".join(parts)).decode("ascii"), [elements(sub)[0] for sub in subcommands]
 
 
+def words(raw):
+    return [element.split(b"\r\n")[0].lstrip(b"+@").decode() for element in elements(raw)]
+
+
+def fields(raw):
+    """A map, its keys as text and its values as they came."""
+    _, rest = raw.split(b"\r\n", 1)
+    found = {}
+    while rest:
+        key = rest[:measure(rest)]
+        rest = rest[len(key):]
+        value = rest[:measure(rest)]
+        rest = rest[len(value):]
+        found[key.split(b"\r\n")[1].decode()] = value
+    return found
+
+
+def key_access(spec):
+    """Where the first key of a specification is, and what ACL rules must allow: %R, %W."""
+    parts = fields(spec)
+    flags = words(parts["flags"])
+    begin = fields(fields(parts["begin_search"])["spec"])
+    index = int(begin["index"].strip(b":\r\n")) if "index" in begin else 0
+    access = ["KEY_READS"] if "access" in flags else []
+    access += ["KEY_WRITES"] if {"insert", "update", "delete"} & set(flags) else []
+    return index, " | ".join(access) or "0", "not_key" in flags
+
+
+def acl_rows(row):
+    parts = elements(row)
+    name = parts[0].split(b"\r\n")[1].decode()
+    categories = " | ".join("ACL_" + word.upper() for word in words(parts[6]))
+    specs = [access for access in map(key_access, elements(parts[8])) if not access[2]]
+    first, others = specs[0] if specs else (0, "0", False), specs[1] if len(specs) > 1 else None
+    rows = ['    {"%s", %s, %d, %s, %s},\n' % (name, categories or "0", first[0], first[1],
+                                            others[1] if others else first[1])]
+    for sub in sorted(elements(parts[9]), key=lambda sub: elements(sub)[0].split(b"\r\n")[1]):
+        rows += acl_rows(sub)
+    return rows
+
+
 def tables(connection):
     connection.send("HELLO", "3")
     connection.raw()
     connection.send("COMMAND", "LIST")
     names = sorted(name for name in connection.value() if "|" not in name)
-    commands, helps = HEAD, HEAD
+    commands, helps, acl = HEAD, HEAD, HEAD
     for name in names:
         row, subcommands = info(connection, name)
+        acl += "".join(acl_rows(row.encode()))
         connection.send("COMMAND", "DOCS", name)
         docs = connection.value()[name]
         texts = [literal(docs.get(field, "")) for field in ("summary", "since", "group")]
@@ -70,7 +112,7 @@ def tables(connection):
             connection.send(name, "HELP")
             lines = [literal(line)[:-1] + '\\n"' for line in connection.value()]
             helps += '    {"%s",\n     %s},\n' % (name, "\n     ".join(lines))
-    return {"node_command_info.inc": commands, "node_help.inc": helps}
+    return {"node_command_info.inc": commands, "node_help.inc": helps, "node_acl_table.inc": acl}
 
 
 def main():

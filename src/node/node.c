@@ -2,6 +2,7 @@
 
 #include "core/limits.h"
 #include "core/resp.h"
+#include "node/node_auth.h"
 #include "node/node_call.h"
 #include "node/node_lab.h"
 #include "node/node_refuse.h"
@@ -24,7 +25,7 @@ static node_session *new_session(const node *n, const char *address, uint64_t no
     s->since_us = now_us;
     s->used_us = now_us;
     s->last_command = "NULL";
-    s->flags = n->config.password ? 0 : SESSION_AUTHENTICATED;
+    node_auth_begin(n, s);
     s->fd = -1;
     slice_copy(s->address, sizeof s->address, slice_text(address));
     return s;
@@ -124,6 +125,7 @@ kw_status node_new(const node_config *config, node_view *view, keyspace *keys, u
     n->config = *config;
     prng_init(&n->random, config->seed);
     node_settings_init(&n->settings, n->mem);
+    acl_log_init(&n->acl_log, n->mem);
     list_init(&n->sessions);
     list_init(&n->own_ready);
     n->ready = config->ready ? config->ready : &n->own_ready;
@@ -132,11 +134,12 @@ kw_status node_new(const node_config *config, node_view *view, keyspace *keys, u
     node_push_init(&n->push, n->mem, prng_next(&n->random));
     relation_init(&n->watched, n->mem, prng_next(&n->random), WATCHED_MAX, WATCHED_BYTES_MAX);
     buffer_init(&n->muted, n->mem, 0);
-    n->primary_link = new_session(n, "", now_us);
-    if (!n->primary_link || !node_stats_init(&n->stats, n->mem)) {
-        if (n->primary_link) {
-            free_session(n, n->primary_link);
-        }
+    bool ready = node_stats_init(&n->stats, n->mem) && node_auth_init(n) == KW_OK;
+    n->primary_link = ready ? new_session(n, "", now_us) : NULL;
+    if (!n->primary_link) {
+        node_stats_done(&n->stats);
+        node_auth_done(n);
+        node_settings_done(&n->settings);
         mem_free(n->mem, n);
         return KW_ERR_NOMEM;
     }
@@ -170,6 +173,7 @@ void node_free(node *n) {
         node_view_free(n->view);
         node_settings_done(&n->settings);
         node_stats_done(&n->stats);
+        node_auth_done(n);
         mem_free(n->mem, n);
     }
 }

@@ -8,6 +8,7 @@
 #define NODE_NODE_H
 
 #include "base/buffer.h"
+#include "node/node_acl_log.h"
 #include "node/node_block.h"
 #include "node/node_jobs.h"
 #include "node/node_keyspace.h"
@@ -75,6 +76,8 @@ typedef struct node {
     node_config config; /* user and password are borrowed for the node's life */
     node_view *view;
     node_settings settings;
+    acl *acl;
+    acl_log acl_log;
     node_stats stats;
     keyspace *keys;
     prng random;

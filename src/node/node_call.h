@@ -60,6 +60,8 @@ void call_null_array(node_call *c);
 void call_array(node_call *c, size_t count);
 void call_set(node_call *c, size_t count);
 void call_map(node_call *c, size_t pairs);
+/* Appends what CLIENT LIST tells of a session; false if memory is short. */
+KW_CHECKED bool call_describe_client(const node_call *c, const node_session *s, buffer *out);
 void call_double(node_call *c, double value);
 /* Bytes as they are. */
 void call_raw(node_call *c, kw_slice bytes);

@@ -119,10 +119,27 @@ static const node_command slowlog_commands[] = {
     {"slowlog|reset", serve_slowlog_reset, 2, NODE_ADMIN, 0, 0, 0, NULL, 0},
 };
 
+static const node_command acl_commands[] = {
+    {"acl|cat", serve_acl_cat, -2, 0, 0, 0, 0, NULL, 0},
+    {"acl|deluser", serve_acl_deluser, -3, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"acl|dryrun", serve_acl_dryrun, -4, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"acl|genpass", serve_acl_genpass, -2, 0, 0, 0, 0, NULL, 0},
+    {"acl|getuser", serve_acl_getuser, 3, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"acl|help", serve_help, 2, 0, 0, 0, 0, NULL, 0},
+    {"acl|list", serve_acl_list, 2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"acl|load", serve_acl_file, 2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"acl|log", serve_acl_log, -2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"acl|save", serve_acl_file, 2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"acl|setuser", serve_acl_setuser, -3, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"acl|users", serve_acl_users, 2, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"acl|whoami", serve_acl_whoami, 2, 0, 0, 0, 0, NULL, 0},
+};
+
 #define CONTAINER(name, arity, run, table)                                                         \
     { name, run, arity, 0, 0, 0, 0, table, sizeof table / sizeof *table }
 
 static const node_command commands[] = {
+    CONTAINER("acl", -2, NULL, acl_commands),
     {"append", serve_append, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"asking", serve_asking, 1, 0, 0, 0, 0, NULL, 0},
     {"auth", serve_auth, -2, NODE_NO_AUTH, 0, 0, 0, NULL, 0},

@@ -5,6 +5,17 @@
 
 struct node_call;
 
+void serve_acl_cat(struct node_call *c);
+void serve_acl_deluser(struct node_call *c);
+void serve_acl_dryrun(struct node_call *c);
+void serve_acl_file(struct node_call *c);
+void serve_acl_genpass(struct node_call *c);
+void serve_acl_getuser(struct node_call *c);
+void serve_acl_list(struct node_call *c);
+void serve_acl_log(struct node_call *c);
+void serve_acl_setuser(struct node_call *c);
+void serve_acl_users(struct node_call *c);
+void serve_acl_whoami(struct node_call *c);
 void serve_append(struct node_call *c);
 void serve_asking(struct node_call *c);
 void serve_auth(struct node_call *c);

@@ -96,6 +96,10 @@ objection node_judge(const node_call *c) {
     if (!(s->flags & SESSION_AUTHENTICATED) && !(flags & NODE_NO_AUTH)) {
         return OBJECTION_AUTH;
     }
+    size_t index;
+    if (acl_check(s->user, c->command, c->argv, c->argc, &index) != ACL_ALLOWED) {
+        return OBJECTION_ACL;
+    }
     if (node_judge_place(c, &slot).verdict != REDIRECT_SERVE) {
         return OBJECTION_ELSEWHERE;
     }

@@ -1,4 +1,5 @@
 #include "node/node_refuse.h"
+#include "node/node_auth.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -76,6 +77,14 @@ static void refuse_elsewhere(node_call *c) {
     }
 }
 
+static void refuse_by_acl(node_call *c) {
+    char text[192];
+    size_t index;
+    acl_verdict verdict = acl_check(c->session->user, c->command, c->argv, c->argc, &index);
+    node_auth_deny(c, verdict, index, text);
+    reject(c, text);
+}
+
 void node_refuse(node_call *c, objection why) {
     char text[192]; /* our own names fit */
     if (c->command && why != OBJECTION_NONE) {
@@ -99,6 +108,9 @@ void node_refuse(node_call *c, objection why) {
         return;
     case OBJECTION_AUTH:
         reject(c, "NOAUTH Authentication required.");
+        return;
+    case OBJECTION_ACL:
+        refuse_by_acl(c);
         return;
     case OBJECTION_ELSEWHERE:
         refuse_elsewhere(c);

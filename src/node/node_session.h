@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "base/list.h"
+#include "node/node_acl.h"
 #include "node/node_output.h"
 #include "node/node_reader.h"
 
@@ -54,6 +55,7 @@ typedef struct node_session {
     node_reader reader;
     buffer out; /* replies and messages to be sent: session_sendable */
     session_shape shape;
+    acl_user *user;
     uint64_t id;
     unsigned flags;
     unsigned holds;

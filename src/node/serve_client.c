@@ -99,11 +99,7 @@ static void describe_flags(const node_session *s, char dst[FLAGS_SIZE]) {
     dst[at] = '\0';
 }
 
-static const char *user_of(const node_call *c) {
-    return c->node->config.user ? c->node->config.user : "default";
-}
-
-static bool describe_client(node_call *c, const node_session *s, buffer *out) {
+bool call_describe_client(const node_call *c, const node_session *s, buffer *out) {
     char flags[FLAGS_SIZE];
     describe_flags(s, flags);
     int multi = s->flags & SESSION_MULTI ? (int)s->queue_count : -1;
@@ -120,13 +116,13 @@ static bool describe_client(node_call *c, const node_session *s, buffer *out) {
         subscriber_count(s->subscriber, CHANNEL_PLAIN),
         subscriber_count(s->subscriber, CHANNEL_PATTERN),
         subscriber_count(s->subscriber, CHANNEL_SHARD), multi, (unsigned long long)s->queue_bytes,
-        s->last_command, user_of(c), redirect, s->resp, s->lib_name, s->lib_version);
+        s->last_command, acl_name(s->user), redirect, s->resp, s->lib_name, s->lib_version);
 }
 
 void serve_client_info(node_call *c) {
     buffer text;
     buffer_init(&text, c->node->mem, 0);
-    if (describe_client(c, c->session, &text)) {
+    if (call_describe_client(c, c->session, &text)) {
         call_verbatim(c, buffer_slice(&text));
     } else {
         call_out_of_memory(c);
@@ -179,7 +175,7 @@ static bool describe_by_id(node_call *c, buffer *text) {
             return false;
         }
         const node_session *s = id > 0 ? node_find_session(c->node, (uint64_t)id) : NULL;
-        if (s && is_there(s) && !describe_client(c, s, text)) {
+        if (s && is_there(s) && !call_describe_client(c, s, text)) {
             call_out_of_memory(c);
             return false;
         }
@@ -190,7 +186,7 @@ static bool describe_by_id(node_call *c, buffer *text) {
 static bool describe_by_type(node_call *c, client_type type, buffer *text) {
     LIST_FOR_EACH(at, after, &c->node->sessions) {
         const node_session *s = LIST_ENTRY(at, node_session, in_node);
-        if (is_there(s) && is_of_type(s, type) && !describe_client(c, s, text)) {
+        if (is_there(s) && is_of_type(s, type) && !call_describe_client(c, s, text)) {
             call_out_of_memory(c);
             return false;
         }
@@ -223,8 +219,8 @@ typedef struct kill_filter {
     kw_slice address; /* data NULL: any */
     kw_slice local_address;
     client_type type;
-    int64_t id; /* 0: any */
-    bool nobody;
+    int64_t id;           /* 0: any */
+    const acl_user *user; /* NULL: any */
     bool skip_me;
 } kill_filter;
 
@@ -243,8 +239,8 @@ static bool read_kill_option(node_call *c, size_t i, kill_filter *filter) {
     } else if (call_argument_is(c, i, "laddr") && more) {
         filter->local_address = c->argv[i + 1];
     } else if (call_argument_is(c, i, "user") && more) {
-        filter->nobody = !slice_is(c->argv[i + 1], user_of(c));
-        if (filter->nobody && !slice_is(c->argv[i + 1], "default")) {
+        filter->user = acl_find(c->node->acl, c->argv[i + 1]);
+        if (!filter->user) {
             call_errorf(c, "ERR No such user '%.*s'", call_shown(c, i + 1), c->argv[i + 1].data);
             return false;
         }
@@ -260,7 +256,7 @@ static bool read_kill_option(node_call *c, size_t i, kill_filter *filter) {
 }
 
 static bool is_meant(const node_call *c, const node_session *s, const kill_filter *filter) {
-    return is_there(s) && !filter->nobody &&
+    return is_there(s) && (!filter->user || s->user == filter->user) &&
            (!filter->address.data || slice_is(filter->address, s->address)) &&
            (!filter->local_address.data || slice_is(filter->local_address, s->local_address)) &&
            is_of_type(s, filter->type) && (filter->id == 0 || (uint64_t)filter->id == s->id) &&

@@ -1,3 +1,4 @@
+#include "node/node_auth.h"
 #include "node/node_call.h"
 #include "node/node_glob.h"
 #include "node/node_handlers.h"
@@ -79,6 +80,26 @@ void serve_config_get(node_call *c) {
 
 /* ------------------------------------------------------------------------------ CONFIG SET */
 
+static bool is_set(const node_call *c, const char *name) {
+    for (size_t i = 2; i < c->argc; i += 2) {
+        if (call_argument_is(c, i, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void apply(node_call *c) {
+    node *n = c->node;
+    const char *password = node_settings_text(&n->settings, SETTING_REQUIREPASS);
+    node_apply_settings(n);
+    if (is_set(c, "requirepass") && node_auth_require(n, password) != KW_OK) {
+        call_out_of_memory(c);
+    } else {
+        call_ok(c);
+    }
+}
+
 void serve_config_set(node_call *c) {
     settings_refusal refusal;
     if (c->argc % 2 == 1) {
@@ -97,8 +118,7 @@ void serve_config_set(node_call *c) {
         call_errorf(c, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s", shown,
                     refusal.argument.data, refusal.text);
     } else {
-        node_apply_settings(c->node);
-        call_ok(c);
+        apply(c);
     }
 }
 

@@ -1,4 +1,5 @@
 #include "node/node_args.h"
+#include "node/node_auth.h"
 #include "node/node_call.h"
 #include "node/node_handlers.h"
 #include "node/node_number.h"
@@ -46,7 +47,7 @@ void serve_reset(node_call *c) {
     node_push_leave(c->node, s);
     s->flags &= ~(unsigned)(SESSION_ASKING | SESSION_READONLY | SESSION_AUTHENTICATED |
                             SESSION_REPLY_OFF | SESSION_SKIP | SESSION_SKIP_NEXT);
-    s->flags |= c->node->config.password ? 0 : SESSION_AUTHENTICATED;
+    node_auth_begin(c->node, s);
     s->resp = 2;
     s->name[0] = '\0';
     c->out = &s->out;
@@ -73,16 +74,11 @@ void serve_readwrite(node_call *c) {
 /* ------------------------------------------------------------------------------- identity */
 
 static bool authenticate(node_call *c, kw_slice user, kw_slice password) {
-    const node_config *config = &c->node->config;
-    const char *known = config->user ? config->user : "default";
-    bool fits = config->password ? slice_is(user, known) && slice_is(password, config->password)
-                                 : slice_is(user, "default");
-    if (fits) {
-        c->session->flags |= SESSION_AUTHENTICATED;
-    } else {
-        call_error(c, "WRONGPASS invalid username-password pair or user is disabled.");
+    if (node_auth_login(c, user, password)) {
+        return true;
     }
-    return fits;
+    call_error(c, "WRONGPASS invalid username-password pair or user is disabled.");
+    return false;
 }
 
 void serve_auth(node_call *c) {
@@ -90,7 +86,7 @@ void serve_auth(node_call *c) {
         call_syntax_error(c);
         return;
     }
-    if (c->argc == 2 && !c->node->config.password) {
+    if (c->argc == 2 && acl_needs_no_password(acl_find(c->node->acl, SLICE_LITERAL("default")))) {
         call_error(c, "ERR AUTH <password> called without any password configured for the default "
                       "user. Are you sure your configuration is correct?");
         return;
