@@ -450,7 +450,7 @@ static unsigned access_to(const acl_row *row, size_t position, const kw_slice *a
 static acl_verdict check_keys(const acl_selector *s, const node_command *command, size_t row,
                               const kw_slice *argv, size_t argc, size_t *ret_index) {
     node_key_range range;
-    if (s->keys.all || (command->flags & NODE_CHANNEL) ||
+    if (s->keys.all || (command->flags & NODE_PUBSUB) ||
         !node_command_keys(command, argv, argc, &range)) {
         return ACL_ALLOWED;
     }
