@@ -106,8 +106,8 @@ static void note_change(void *arg, const keyspace_entry *e, keyspace_change chan
         const kw_slice argv[] = {SLICE_LITERAL("DEL"), keyspace_key(e)};
         node_propagate(n, argv, 2);
     }
-    if (change != KEY_REMOVED && change != KEY_EXPIRED) {
-        node_block_touch(n, keyspace_key(e));
+    if (change == KEY_ADDED) {
+        node_block_added(n, e);
     }
     node_watch_changed(n, e, change);
     node_push_changed(n, e);

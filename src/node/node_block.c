@@ -2,6 +2,8 @@
 
 #include "node/node_call.h"
 #include "node/node_refuse.h"
+#include "node/value_list.h"
+#include "node/value_zset.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -28,13 +30,14 @@ typedef struct session_block {
     list in_node;
     node_session *session;
     const node_command *command;
+    block_reason reason;
     kw_slice *argv; /* one block: the slices, then their bytes */
     size_t argc;
     uint64_t deadline_us;
     size_t deadline_place; /* in the heap, or NO_PLACE */
     void (*expire)(node_call *c);
-    bool goes_on;      /* tried again, it wants to wait on */
-    size_t wait_count; /* 0: it waits for replicas */
+    bool goes_on; /* tried again, it wants to wait on */
+    size_t wait_count;
     block_wait waits[];
 } session_block;
 
@@ -203,10 +206,11 @@ static void free_block(const mem *m, session_block *block) {
     mem_free(m, block);
 }
 
-static void park(node_call *c, size_t first_key, size_t key_count, uint64_t deadline_us,
-                 void (*expire)(node_call *c)) {
+void call_block(node_call *c, block_reason reason, size_t first_key, size_t key_count,
+                uint64_t deadline_us, void (*expire)(node_call *c)) {
     node *n = c->node;
     node_session *s = c->session;
+    assert(!c->in_exec);
     if (s->block) { /* tried again: its place, deadline and arguments are as they were */
         s->block->goes_on = true;
         return;
@@ -216,6 +220,7 @@ static void park(node_call *c, size_t first_key, size_t key_count, uint64_t dead
         call_out_of_memory(c);
         return;
     }
+    block->reason = reason;
     block->deadline_us = deadline_us;
     block->expire = expire;
     if (!add_waits(n, block, first_key, key_count)) {
@@ -231,20 +236,9 @@ static void park(node_call *c, size_t first_key, size_t key_count, uint64_t dead
     }
     list_push_back(&n->blocked.sessions, &block->in_node);
     n->blocked.count++;
-    n->blocked.replica_wait_count += key_count == 0;
+    n->blocked.counts[reason]++;
     s->block = block;
     s->holds |= HOLD_BLOCKED;
-}
-
-void call_block(node_call *c, size_t first_key, size_t key_count, uint64_t deadline_us,
-                void (*expire)(node_call *c)) {
-    assert(key_count > 0 && !c->in_exec);
-    park(c, first_key, key_count, deadline_us, expire);
-}
-
-void call_block_for_replicas(node_call *c, uint64_t deadline_us, void (*expire)(node_call *c)) {
-    assert(!c->in_exec);
-    park(c, 0, 0, deadline_us, expire);
 }
 
 static node_call call_of(node *n, const session_block *block) {
@@ -266,8 +260,8 @@ void node_unblock(node *n, node_session *s) {
     if (!block) {
         return;
     }
-    n->blocked.replica_wait_count -= block->wait_count == 0;
     n->blocked.count--;
+    n->blocked.counts[block->reason]--;
     list_remove(&block->in_node);
     drop_waits(n, block);
     drop_deadline(&n->blocked, block);
@@ -294,11 +288,19 @@ bool node_end_waiting(node *n, node_session *s, const char *error) {
 
 /* ------------------------------------------------------------------------------- serving */
 
-void node_block_touch(node *n, kw_slice key) {
-    if (n->blocked.count == n->blocked.replica_wait_count) {
+/* True if that is what is waited for for this reason. */
+static bool fits_reason(const keyspace_entry *e, block_reason reason) {
+    return (reason == BLOCK_FOR_LIST && e->kind == &value_list_kind) ||
+           (reason == BLOCK_FOR_ZSET && e->kind == &value_zset_kind);
+}
+
+void node_block_added(node *n, const keyspace_entry *e) {
+    const size_t *counts = n->blocked.counts;
+    if (!(counts[BLOCK_FOR_LIST] > 0 && fits_reason(e, BLOCK_FOR_LIST)) &&
+        !(counts[BLOCK_FOR_ZSET] > 0 && fits_reason(e, BLOCK_FOR_ZSET))) {
         return;
     }
-    blocked_key *k = map_get(&n->blocked.keys, key);
+    blocked_key *k = map_get(&n->blocked.keys, keyspace_key(e));
     if (k && !list_linked(&k->in_ready)) {
         list_push_back(&n->blocked.ready, &k->in_ready);
     }
@@ -314,7 +316,7 @@ static void try_again(node *n, session_block *block, kw_slice ready_key) {
     }
 }
 
-/* What a served command does may touch further keys, this one too: they come later. */
+/* What a served command does may add further keys, this one too: they come later. */
 void node_serve_blocked(node *n) {
     list *first;
     while ((first = list_pop_front(&n->blocked.ready))) {
@@ -322,10 +324,11 @@ void node_serve_blocked(node *n) {
         kw_slice key = slice_of(k->bytes, k->len);
         k->in_use = true;
         LIST_FOR_EACH(at, after, &k->waits) {
-            if (!keyspace_peek(n->keys, key, n->now_us / 1000)) {
-                break;
+            session_block *block = LIST_ENTRY(at, block_wait, in_key)->block;
+            const keyspace_entry *e = keyspace_peek(n->keys, key, n->now_us / 1000);
+            if (e && fits_reason(e, block->reason)) {
+                try_again(n, block, key);
             }
-            try_again(n, LIST_ENTRY(at, block_wait, in_key)->block, key);
         }
         k->in_use = false;
         free_key_if_unused(n, k);
@@ -333,12 +336,12 @@ void node_serve_blocked(node *n) {
 }
 
 void node_serve_replica_waits(node *n) {
-    if (n->blocked.replica_wait_count == 0) {
+    if (n->blocked.counts[BLOCK_FOR_REPLICAS] == 0) {
         return;
     }
     LIST_FOR_EACH(at, after, &n->blocked.sessions) {
         session_block *block = LIST_ENTRY(at, session_block, in_node);
-        if (block->wait_count == 0) {
+        if (block->reason == BLOCK_FOR_REPLICAS) {
             try_again(n, block, SLICE_LITERAL(""));
         }
     }
@@ -369,7 +372,7 @@ void node_redirect_blocked(node *n) {
     LIST_FOR_EACH(at, after, &n->blocked.sessions) {
         session_block *block = LIST_ENTRY(at, session_block, in_node);
         node_session *s = block->session;
-        if (replica) {
+        if (replica && block->reason != BLOCK_FOR_TIME) {
             node_call call = call_of(n, block);
             call_error(&call, "UNBLOCKED force unblock from blocking operation, instance state "
                               "changed (master -> replica?)");

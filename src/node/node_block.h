@@ -10,18 +10,27 @@
 
 #define BLOCK_NEVER UINT64_MAX
 
+struct keyspace_entry;
 struct node;
 struct node_call;
 struct node_session;
 struct session_block;
 
+typedef enum block_reason {
+    BLOCK_FOR_LIST, /* at one of some keys */
+    BLOCK_FOR_ZSET,
+    BLOCK_FOR_REPLICAS,
+    BLOCK_FOR_TIME,
+    BLOCK_REASON_COUNT
+} block_reason;
+
 /* All that waits at one node. */
 typedef struct node_blocked {
     list sessions; /* in the order in which they came */
     size_t count;
-    size_t replica_wait_count;        /* of these, those that wait for replicas */
+    size_t counts[BLOCK_REASON_COUNT];
     map keys;                         /* that somebody waits for */
-    list ready;                       /* of these, those that were touched, in that order */
+    list ready;                       /* of these, those that were added, in that order */
     struct session_block **deadlines; /* a heap: the earliest is the first */
     size_t deadline_count;
     size_t deadline_capacity;
@@ -31,19 +40,19 @@ void node_blocked_init(node_blocked *b, const mem *m, uint64_t seed);
 /* No session waits any more. */
 void node_blocked_done(node_blocked *b, const mem *m);
 
-/* Parks the call's command until one of the keys argv[first] .. argv[first + count - 1] is touched,
- * or until deadline_us (BLOCK_NEVER), when `expire` gives the reply. A command that runs again
- * (c->retried) and finds nothing in c->ready_key calls it once more and keeps its place. Not to be
+/* Parks the call's command until deadline_us (BLOCK_NEVER), when `expire` gives the reply, or until
+ * it has what it waits for: a list or a sorted set is added at one of the keys argv[first] ..
+ * argv[first + count - 1], or a replica has got further. Then it runs again (c->retried), for
+ * c->ready_key only; if it is not content it calls this once more, and keeps its place. Not to be
  * called inside EXEC (c->in_exec). */
-void call_block(struct node_call *c, size_t first_key, size_t key_count, uint64_t deadline_us,
-                void (*expire)(struct node_call *c));
-/* The same until a replica has got further. */
-void call_block_for_replicas(struct node_call *c, uint64_t deadline_us,
-                             void (*expire)(struct node_call *c));
+void call_block(struct node_call *c, block_reason reason, size_t first_key, size_t key_count,
+                uint64_t deadline_us, void (*expire)(struct node_call *c));
 
-/* A key has got a value that somebody may wait for. */
-void node_block_touch(struct node *n, kw_slice key);
-/* Runs what waits for touched keys; after each command. */
+/* A key is there that was not, or that was replaced by another: who waits for it is served at the
+ * end of the command. A value that takes the place of another (ZUNIONSTORE) wakes nobody, as in the
+ * servers. */
+void node_block_added(struct node *n, const struct keyspace_entry *e);
+/* Runs what waits for keys that were added; after each command. */
 void node_serve_blocked(struct node *n);
 /* Runs what waits for replicas; after one has got further. */
 void node_serve_replica_waits(struct node *n);

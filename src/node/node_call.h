@@ -23,7 +23,7 @@ typedef struct node_call {
     bool retried;       /* it has waited; calls call_block once more to wait on */
     bool failed;        /* it was answered with an error */
     bool propagated;    /* by call_propagate */
-    kw_slice ready_key; /* of a retried command: which of its keys was touched */
+    kw_slice ready_key; /* of a retried command: which of its keys was added */
 } node_call;
 
 /* Runs the command that has been judged, and propagates what it did. */

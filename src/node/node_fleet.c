@@ -708,6 +708,7 @@ kw_status fleet_migrate_keys(node_fleet *f, int slot, size_t count, size_t *ret_
         keyspace_remove(from->keys, e);
         e = keyspace_first(from->keys, slot);
     }
+    node_serve_blocked(to);
     size_t left = keyspace_slot_count(from->keys, slot);
     node_events_add(&f->lab.events, f->lab.now_us, EVENT_MIGRATION, to->view->self,
                     "slot %d: %zu keys left at node %u", slot, left, from->view->self);

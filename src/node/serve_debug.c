@@ -21,7 +21,7 @@ static void sleep_for(node_call *c) {
     if (c->in_exec) {
         call_ok(c);
     } else {
-        call_block(c, 0, 0, until_us, call_ok);
+        call_block(c, BLOCK_FOR_TIME, 0, 0, until_us, call_ok);
     }
 }
 

@@ -1,4 +1,5 @@
 #include "core/limits.h"
+#include "node/node_block.h"
 #include "node/node_call.h"
 #include "node/node_dump.h"
 #include "node/node_handlers.h"
@@ -92,7 +93,9 @@ static void restore_value(node_call *c, const dump_value *value, uint64_t expire
         value->kind->free(c->node->mem, value->object);
     }
     if (kept) {
-        call_find(c, 1)->used_ms = c->now_ms - idle_ms;
+        keyspace_entry *e = call_find(c, 1);
+        e->used_ms = c->now_ms - idle_ms;
+        node_block_added(c->node, e);
     }
     if (kept || outlived) {
         call_ok(c);

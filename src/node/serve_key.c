@@ -1,4 +1,5 @@
 #include "node/node_args.h"
+#include "node/node_block.h"
 #include "node/node_call.h"
 #include "node/node_glob.h"
 #include "node/node_handlers.h"
@@ -52,6 +53,7 @@ static void rename_key(node_call *c, bool only_if_free) {
         call_out_of_memory(c);
         return;
     }
+    node_block_added(c->node, call_find(c, 2));
     if (only_if_free) {
         call_integer(c, 1);
     } else {
@@ -111,6 +113,7 @@ void serve_copy(node_call *c) {
         return;
     }
     if (keyspace_copy(c->node->keys, from, c->argv[2])) {
+        node_block_added(c->node, call_find(c, 2));
         call_integer(c, 1);
     } else {
         call_out_of_memory(c);

@@ -83,9 +83,11 @@ static void move_or_wait(node_call *c, list_end from_end, list_end to_end, size_
     if (!args_read_timeout(c, timeout, &deadline_us)) {
         return;
     }
-    keyspace_entry *from = call_find(c, 1);
-    bool wrong = from && from->kind != &value_list_kind;
-    if (from && !wrong) {
+    keyspace_entry *from;
+    if (!call_find_kind(c, 1, &value_list_kind, &from)) {
+        return;
+    }
+    if (from) {
         uint64_t version = c->node->keys->version;
         call_propagate_nothing(c);
         move_element(c, from, from_end, to_end);
@@ -95,12 +97,10 @@ static void move_or_wait(node_call *c, list_end from_end, list_end to_end, size_
             argv[0] = slice_text(propagated);
             call_propagate(c, argv, timeout);
         }
-    } else if (wrong && !c->retried) {
-        call_wrong_type(c);
     } else if (c->in_exec) {
         call_null(c);
     } else {
-        call_block(c, 1, 1, deadline_us, call_null_array);
+        call_block(c, BLOCK_FOR_LIST, 1, 1, deadline_us, call_null_array);
     }
 }
 
@@ -162,7 +162,7 @@ static bool pop_first(node_call *c, const list_pop *p) {
             pop_from(c, e, key, p);
             return true;
         }
-        if (e && !c->retried) {
+        if (e) {
             call_wrong_type(c);
             return true;
         }
@@ -178,7 +178,7 @@ static void pop_or_wait(node_call *c, const list_pop *p, size_t timeout) {
     if (c->in_exec) {
         call_null_array(c);
     } else {
-        call_block(c, p->first_key, p->key_count, deadline_us, call_null_array);
+        call_block(c, BLOCK_FOR_LIST, p->first_key, p->key_count, deadline_us, call_null_array);
     }
 }
 

@@ -39,7 +39,7 @@ void serve_wait(node_call *c) {
     if (c->in_exec || wanted <= (int64_t)replicas_up_to_date(c)) {
         answer_replicas(c);
     } else {
-        call_block_for_replicas(c, deadline_us, answer_replicas);
+        call_block(c, BLOCK_FOR_REPLICAS, 0, 0, deadline_us, answer_replicas);
     }
 }
 

@@ -93,7 +93,7 @@ static bool pop_first(node_call *c, const zset_pop *p) {
             pop_from(c, e, key, p);
             return true;
         }
-        if (e && !c->retried) {
+        if (e) {
             call_wrong_type(c);
             return true;
         }
@@ -109,7 +109,7 @@ static void pop_or_wait(node_call *c, const zset_pop *p, size_t timeout) {
     if (c->in_exec) {
         call_null_array(c);
     } else {
-        call_block(c, p->first_key, p->key_count, deadline_us, call_null_array);
+        call_block(c, BLOCK_FOR_ZSET, p->first_key, p->key_count, deadline_us, call_null_array);
     }
 }
 
