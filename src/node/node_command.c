@@ -492,7 +492,7 @@ const node_command *node_command_at(size_t index) {
 
 static bool is_in(const node_command *command, const node_command *table, size_t count) {
     uintptr_t at = (uintptr_t)command;
-    return at >= (uintptr_t)table && at < (uintptr_t)(table + count);
+    return count > 0 && at >= (uintptr_t)table && at < (uintptr_t)(table + count);
 }
 
 size_t node_command_total(void) {
