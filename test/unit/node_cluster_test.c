@@ -81,6 +81,39 @@ static void a_slot_moves_through_ask(void **state) {
     driver_stop(&d);
 }
 
+static void values_of_all_types_migrate_with_their_expiry(void **state) {
+    (void)state;
+    static const driver_row made[] = {
+        {"HSET {a}hash f v g 2", ":2\r\n"},    {"SADD {a}ints 3 1 2", ":3\r\n"},
+        {"SADD {a}set x", ":1\r\n"},           {"RPUSH {a}list a b", ":2\r\n"},
+        {"ZADD {a}zset 1.5 a -1 b", ":2\r\n"}, {"PEXPIRE {a}hash 5000", ":1\r\n"},
+    };
+    static const driver_row moved[] = {
+        {"HGETALL {a}hash", "*4\r\n$1\r\nf\r\n$1\r\nv\r\n$1\r\ng\r\n$1\r\n2\r\n"},
+        {"PTTL {a}hash", ":5000\r\n"},
+        {"SMEMBERS {a}ints", "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n"},
+        {"OBJECT ENCODING {a}ints", "$6\r\nintset\r\n"},
+        {"SMEMBERS {a}set", "*1\r\n$1\r\nx\r\n"},
+        {"LRANGE {a}list 0 -1", "*2\r\n$1\r\na\r\n$1\r\nb\r\n"},
+        {"ZRANGE {a}zset 0 -1", "*2\r\n$1\r\nb\r\n$1\r\na\r\n"},
+        {"TTL {a}zset", ":-1\r\n"},
+    };
+    node_driver d;
+    driver_start(&d, 3, 1);
+    driver_expect_rows(&d, 2, made, COUNT_OF(made));
+    open_slot(&d, "15495", 2, 0);
+    driver_expect(&d, 2,
+                  "MIGRATE 10.0.0.1 7000 \"\" 0 100 KEYS {a}hash {a}ints {a}set {a}list {a}zset",
+                  "+OK\r\n");
+    expect_with_id(&d, 0, "CLUSTER SETSLOT 15495 NODE %s", 0, "+OK\r\n");
+    expect_with_id(&d, 2, "CLUSTER SETSLOT 15495 NODE %s", 0, "+OK\r\n");
+    driver_expect_rows(&d, 0, moved, COUNT_OF(moved));
+    driver_expect(&d, 3, "READONLY", "+OK\r\n");
+    driver_expect_rows(&d, 3, moved, COUNT_OF(moved));
+    driver_expect(&d, 5, "DBSIZE", ":0\r\n");
+    driver_stop(&d);
+}
+
 static void migrate_says_what_the_target_said(void **state) {
     (void)state;
     node_driver d;
@@ -427,6 +460,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_go_to_the_owner),
         cmocka_unit_test(a_slot_moves_through_ask),
+        cmocka_unit_test(values_of_all_types_migrate_with_their_expiry),
         cmocka_unit_test(migrate_says_what_the_target_said),
         cmocka_unit_test(a_replica_reads_when_asked_to),
         cmocka_unit_test(a_slot_of_nobody_takes_the_cluster_down),
