@@ -43,6 +43,12 @@ sim: test-deps
 sim-long:
 	@from=$(FROM); while $(MAKE) sim SEEDS=$(SEEDS) FROM=$$from; do from=$$((from + $(SEEDS))); done
 
+CHAOS_SECONDS ?= 600
+chaos: test-deps
+	@cmake -S . -B $(BUILD) -DKEYWAY_TESTS=ON $(CMAKE_ARGS) >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS) --target integration_chaos_test
+	@KEYWAY_CHAOS_SECONDS=$(CHAOS_SECONDS) $(BUILD)/integration_chaos_test
+
 fuzz: test-deps
 	@scripts/fuzz
 
@@ -64,9 +70,10 @@ help:
 	@echo 'make test-clients  redis-py, ioredis, node-redis, redis-cli and redis-benchmark on the lab'
 	@echo 'make check      layers, format, tidy, compilers, sanitizers, symbols, documents, installation'
 	@echo 'make sim        the simulation: SEEDS=2000 runs from FROM=1; make sim-long never stops'
+	@echo 'make chaos      a real cluster in trouble for ten minutes (CHAOS_SECONDS=600)'
 	@echo 'make fuzz       each fuzz target for a short while (FUZZ_SECONDS=10)'
 	@echo 'make install    into PREFIX=/usr/local, below DESTDIR= if given'
 	@echo 'make uninstall  removes what the last make install put there'
 	@echo 'make clean      removes build/ and build-*/'
 
-.PHONY: all deps test-deps demo test test-clients check sim sim-long fuzz install uninstall clean help
+.PHONY: all deps test-deps demo test test-clients check sim sim-long chaos fuzz install uninstall clean help
