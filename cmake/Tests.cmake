@@ -66,3 +66,9 @@ foreach(kind unit dialogue sim integration)
     endif()
   endforeach()
 endforeach()
+
+# The simulation of a large cluster (docs/scale.md), run by scripts/scale.
+file(GLOB scale_sources CONFIGURE_DEPENDS test/scale/*.c)
+add_executable(scale ${scale_sources})
+target_include_directories(scale PRIVATE test)
+target_link_libraries(scale PRIVATE ${keyway_layers})
