@@ -12,6 +12,7 @@
 
 #define APPLY_KEPT_BYTES 4096 /* of replies that nobody reads */
 #define MUTED_KEPT_BYTES 4096
+#define EXPIRE_ALL_MAX 16384 /* that many keys are all looked at in each tick */
 
 static node_session *new_session(const node *n, const char *address, uint64_t now_us) {
     node_session *s = mem_calloc(n->mem, 1, sizeof *s);
@@ -92,7 +93,9 @@ void node_apply(node *n, const kw_slice *argv, size_t argc, uint64_t now_us) {
         .in_exec = true,
     };
     assert(call.command && call.command->run); /* it ran at the primary */
+    const node_call *outer = node_notify_begin(n, &call);
     call.command->run(&call);
+    node_notify_end(n, outer);
     buffer_clear(call.out, APPLY_KEPT_BYTES);
     n->primary_link->flags &= ~(unsigned)SESSION_FAILED;
     node_push_flush(n);
@@ -111,6 +114,7 @@ static void note_change(void *arg, const keyspace_entry *e, keyspace_change chan
     }
     node_watch_changed(n, e, change);
     node_push_changed(n, e);
+    node_notify_changed(n, e, change);
 }
 
 /* ----------------------------------------------------------------------------- life */
@@ -261,7 +265,9 @@ void node_tick(node *n, uint64_t now_us) {
         node_resume(n);
     }
     if (node_view_self(n->view)->primary && !n->expires_nothing) {
-        keyspace_expire_some(n->keys, &n->expire_cursor, SLOT_COUNT / 16, now_us / 1000);
+        bool few = keyspace_count(n->keys) <= EXPIRE_ALL_MAX;
+        keyspace_expire_some(n->keys, &n->expire_cursor, few ? SLOT_COUNT : SLOT_COUNT / 16,
+                             now_us / 1000);
     }
     node_expire_blocked(n);
     node_wake_shaped(n);

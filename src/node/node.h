@@ -12,6 +12,7 @@
 #include "node/node_block.h"
 #include "node/node_jobs.h"
 #include "node/node_keyspace.h"
+#include "node/node_notify.h"
 #include "node/node_push.h"
 #include "node/node_session.h"
 #include "node/node_settings.h"
@@ -86,6 +87,7 @@ typedef struct node {
     list *ready; /* sessions that something happened to without their asking */
     node_blocked blocked;
     node_push push;
+    node_notify notify;
     relation watched;           /* keys and the sessions that watch them */
     node_session *running;      /* whose command runs; NULL: none's */
     buffer muted;               /* replies that nobody wants: CLIENT REPLY */

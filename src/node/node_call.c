@@ -208,7 +208,9 @@ void call_run(node_call *c) {
     c->propagated = false;
     c->node->keys->now_ms = c->now_ms;
     c->failed = false;
+    const node_call *outer = node_notify_begin(c->node, c);
     c->command->run(c);
+    node_notify_end(c->node, outer);
     command_stats *stats = node_stats_of(&c->node->stats, c->command);
     stats->calls++;
     stats->failed += c->failed;
