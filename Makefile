@@ -24,10 +24,11 @@ test: test-deps
 	@cd $(BUILD) && ctest --output-on-failure -j $(JOBS)
 
 # Other people's clients on the lab. SKIP="ioredis node-redis" leaves some out; CLIENTS= names some.
+npm_clients = $(if $(CLIENTS),$(filter ioredis node-redis,$(CLIENTS)),$(filter-out $(SKIP),ioredis node-redis))
 test-clients: all
 	@scripts/install-deps clients
-	@$(if $(filter ioredis node-redis,$(SKIP)),,[ test/clients/node_modules/.package-lock.json -nt \
-	  test/clients/package-lock.json ] || (cd test/clients && npm ci --ignore-scripts))
+	@$(if $(npm_clients),[ test/clients/node_modules/.package-lock.json -nt test/clients/package-lock.json ] || \
+	  (cd test/clients && npm ci --ignore-scripts))
 	@KEYWAY=$(abspath $(BUILD))/keyway test/clients/run $(addprefix --skip ,$(SKIP)) $(CLIENTS)
 
 check: test-deps

@@ -75,7 +75,7 @@ static cluster start_cluster(void) {
     MUST(kw_lab_start(options, &c.lab, NULL));
     kw_lab_options_free(options);
     MUST(kw_options_new(&client_options));
-    MUST(kw_options_set(client_options, "timeout_ms", "2000", NULL));
+    MUST(kw_options_set(client_options, "timeout_ms", "1000", NULL));
     MUST(kw_open(kw_lab_url(c.lab), client_options, &c.client, NULL));
     kw_options_free(client_options);
     c.slot = kw_key_slot(KEY, strlen(KEY));

@@ -32,7 +32,7 @@ enum {
     OPTION_UNTIL_EOF,
     OPTION_UNTIL_END
 };
-enum { PORT_DEFAULT = 7000, PATIENCE_MS = 200 };
+enum { PORT_DEFAULT = 7000, PATIENCE_MS = 200, WRITES_PER_TURN = 1024 };
 
 static const option_row rows[] = {
     {OPTION_MASTERS, "masters", "N", "primaries (3)"},
@@ -99,10 +99,13 @@ static void on_event(kw_lab *lab, const kw_lab_event *event, void *arg) {
     feed_event(arg, clock_us(), event->node, event->name, event->text);
 }
 
-/* All that waits, if somebody reads it. */
-static void write_waiting(lab_feed *feed) {
+/* What waits, as long as the reader takes it within so many milliseconds, and not for ever. */
+static void write_waiting(lab_feed *feed, int patience_ms) {
     struct pollfd writable = {.fd = feed->fd, .events = POLLOUT};
-    while (feed_has_output(feed) && poll(&writable, 1, PATIENCE_MS) > 0) {
+    for (int i = 0; i < WRITES_PER_TURN && feed_has_output(feed); i++) {
+        if (poll(&writable, 1, patience_ms) <= 0) {
+            break;
+        }
         feed_write(feed);
     }
 }
@@ -111,7 +114,7 @@ static void introduce(run_state *r, const lab_settings *s) {
     lab_introduce(r->lab, &r->feed, s);
     kw_lab_node node;
     if (isatty(STDOUT_FILENO) && r->feed.mode == FEED_TEXT && kw_lab_node_at(r->lab, 0, &node)) {
-        write_waiting(&r->feed); /* the URL is the first line on a terminal too */
+        write_waiting(&r->feed, PATIENCE_MS); /* the URL is the first line on a terminal too */
         bool tls = slice_starts_with(slice_text(kw_lab_url(r->lab)), "rediss");
         complain("Ctrl-C ends the lab; `redis-cli -c%s -p %s` talks to it, `LAB HELP` says more",
                  tls ? " --tls --insecure" : "", strrchr(node.endpoint, ':') + 1);
@@ -139,9 +142,7 @@ static exit_status run(run_state *r, const settings *s) {
         };
         if (poll(fds, 4, player_timeout_ms(&r->player, clock_us())) > 0) {
             over = input_ended(fds[3].revents);
-            if (fds[2].revents) {
-                feed_write(&r->feed);
-            }
+            write_waiting(&r->feed, 0);
             feed_awake(&r->feed);
         }
         player_run(&r->player, r->lab, &r->feed, clock_us());
@@ -150,7 +151,7 @@ static exit_status run(run_state *r, const settings *s) {
     if (kw_lab_on_event(r->lab, NULL, NULL) != KW_OK) {
         give_up("out of memory");
     }
-    write_waiting(&r->feed);
+    write_waiting(&r->feed, PATIENCE_MS);
     return r->player.failed_count > 0 ? STATUS_SERVER_ERROR : STATUS_OK;
 }
 

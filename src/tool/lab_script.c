@@ -273,7 +273,7 @@ static bool parse_end(parser *p, size_t at) {
     outer->now_us += inner.now_us * repeat->turn_count;
     outer->steps += inner.steps * repeat->turn_count; /* each below 2^20: no overflow */
     outer->work += (inner.work + 1) * repeat->turn_count;
-    if (outer->work > SCRIPT_STEPS_MAX) {
+    if (outer->steps > SCRIPT_STEPS_MAX || outer->work > 2 * SCRIPT_STEPS_MAX) {
         return wrong(p, at, "the turns since line %u make more than %d steps", repeat->line,
                      SCRIPT_STEPS_MAX);
     }

@@ -135,6 +135,8 @@ static void growth_is_bounded(void **state) {
     static const row rows[] = {
         {"repeat 1000\nrepeat 1001\nLAB A\nend\nend",
          "5:1 the turns since line 1 make more than 1000000 steps"},
+        {"repeat 1000000\nLAB A\nLAB B\nend",
+         "4:1 the turns since line 1 make more than 1000000 steps"},
         {"repeat 1000000\nrepeat 1000000\nend\nend",
          "4:1 the turns since line 1 make more than 1000000 steps"},
         {"repeat 400\nat 1min\nafter 1439min\nend",
@@ -145,6 +147,10 @@ static void growth_is_bounded(void **state) {
     };
     check(rows, sizeof rows / sizeof rows[0]);
     script_error error;
+    lab_script *longest = script_parse(SLICE_LITERAL("repeat 1000000\nLAB A\nend"), &error);
+    assert_non_null(longest);
+    assert_int_equal(script_step_count(longest), 1000000);
+    script_free(longest);
     char *large = malloc(SCRIPT_BYTES_MAX + 1);
     assert_non_null(large);
     memset(large, '\n', SCRIPT_BYTES_MAX + 1);
