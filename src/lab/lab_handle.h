@@ -44,6 +44,6 @@ uint64_t lab_now_us(const kw_lab *lab);
 
 /* Has the lab's thread run something, and waits for it; returns what it returns. In the lab's
  * thread itself: at once. KW_ERR_FORKED in the child of a fork. */
-kw_status lab_ask(const kw_lab *lab, kw_status (*run)(kw_lab *lab, void *arg), void *arg);
+kw_status lab_ask(const kw_lab *asked, kw_status (*run)(kw_lab *lab, void *arg), void *arg);
 
 #endif
