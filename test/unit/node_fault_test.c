@@ -21,7 +21,7 @@ static const fault_subject *make(command *c, uint16_t node, const char *name, co
         .name = slice_text(name),
         .argv = c->argv,
         .has_keys = first_key > 0,
-        .keys = {first_key, argc - 1, 1},
+        .keys = {first_key, argc - 1, 1, 0},
     };
     return &c->subject;
 }

@@ -23,7 +23,7 @@ static void note(node_log *l, uint16_t node, uint64_t client, const char *name, 
         .argv = argv,
         .argc = argc,
         .has_keys = first_key > 0,
-        .keys = {first_key, argc - 1, 1},
+        .keys = {first_key, argc - 1, 1, 0},
     };
     node_log_end(l, node_log_begin(l, &command), slice_text(outcome), 0);
 }
