@@ -9,7 +9,16 @@
 #define COPY_MAX 264u
 #define LONG_COPY 7u
 
+/* Where three bytes of each hash were last seen; 0: nowhere. Short inputs have a small table that
+ * knows the hashes of its places, since clearing the whole one would cost more than packing. */
 #define TABLE_SIZE 65536u
+#define SHORT_BYTES 1024u
+#define SHORT_PLACES 2048u
+
+typedef struct short_place {
+    uint32_t hash; /* + 1; 0: free */
+    uint32_t at;
+} short_place;
 
 typedef struct packer {
     const unsigned char *in;
@@ -18,14 +27,24 @@ typedef struct packer {
     unsigned char *out;
     size_t used;
     size_t room;
-    size_t literals; /* in the run at the end of `out`, whose control byte is not yet written */
-    uint32_t *table; /* where three bytes of some hash were last seen; 0: nowhere */
+    size_t literals;  /* in the run at the end of `out`, whose control byte is not yet written */
+    uint32_t *table;  /* NULL: the input is short */
+    short_place *few; /* its table then */
 } packer;
 
 /* liblzf's hash of the three bytes at a position; which copies are found depends on it. */
 static uint32_t *place_of(const packer *p, size_t at) {
     uint32_t h = (uint32_t)p->in[at] << 16 | (uint32_t)p->in[at + 1] << 8 | p->in[at + 2];
-    return &p->table[((h >> 8) - h * 5) & (TABLE_SIZE - 1)];
+    h = ((h >> 8) - h * 5) & (TABLE_SIZE - 1);
+    if (p->table) {
+        return &p->table[h];
+    }
+    uint32_t i = h & (SHORT_PLACES - 1);
+    while (p->few[i].hash != h + 1 && p->few[i].hash != 0) {
+        i = (i + 1) & (SHORT_PLACES - 1);
+    }
+    p->few[i].hash = h + 1;
+    return &p->few[i].at;
 }
 
 static void start_run(packer *p) {
@@ -129,20 +148,28 @@ lzf_result lzf_pack(buffer *out, kw_slice in, size_t most) {
     }
     /* Two bytes more: a run that is begun at the very end, and undone. */
     unsigned char *room = (unsigned char *)buffer_reserve(out, most + 2);
-    uint32_t *table = mem_calloc(out->mem, TABLE_SIZE, sizeof *table);
-    if (!room || !table) {
-        mem_free(out->mem, table);
-        return LZF_NO_MEMORY;
-    }
     packer p = {
         .in = (const unsigned char *)in.data,
         .len = in.len,
         .out = room,
         .room = most,
-        .table = table,
     };
-    bool packed = pack(&p);
-    mem_free(out->mem, table);
+    if (!room) {
+        return LZF_NO_MEMORY;
+    }
+    bool packed;
+    if (in.len <= SHORT_BYTES) {
+        short_place few[SHORT_PLACES] = {0};
+        p.few = few;
+        packed = pack(&p);
+    } else {
+        p.table = mem_calloc(out->mem, TABLE_SIZE, sizeof *p.table);
+        if (!p.table) {
+            return LZF_NO_MEMORY;
+        }
+        packed = pack(&p);
+        mem_free(out->mem, p.table);
+    }
     if (!packed) {
         return LZF_TOO_LONG;
     }

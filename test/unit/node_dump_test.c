@@ -104,6 +104,35 @@ static void strings_of_any_length_come_back(void **state) {
     }
 }
 
+/* Of long strings only the payload's length and its last bytes, which are a sum of the others, are
+ * known from a server. */
+static void long_strings_are_compressed_as_the_servers_do(void **state) {
+    (void)state;
+    static const struct {
+        size_t len, payload_len;
+        uint64_t crc;
+    } rows[] = {
+        {100, 68, 0x0168b0155e617ed6},
+        {1024, 219, 0xd1e54913a562eb4c},
+        {1025, 219, 0x44dba04d3c2ec8a2},
+        {20000, 1314, 0xe55f9a425a8c1bca},
+    };
+    static char text[20000];
+    for (size_t i = 0; i < sizeof text; i++) {
+        text[i] = (char)('a' + i * i / 5 % 9 + i / 97 % 3);
+    }
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        buffer b;
+        uint64_t crc;
+        buffer_init(&b, &mem_default, 0);
+        assert_true(dump_write(&b, &(dump_value){.string = slice_of(text, rows[i].len)}));
+        assert_int_equal(buffer_len(&b), rows[i].payload_len);
+        memcpy(&crc, buffer_slice(&b).data + buffer_len(&b) - sizeof crc, sizeof crc);
+        assert_true(crc == rows[i].crc);
+        buffer_done(&b);
+    }
+}
+
 /* --------------------------------------------------------------------------------- objects */
 
 static void *make_hash(const mem *m, const char *const *parts) {
@@ -436,6 +465,7 @@ int main(void) {
         cmocka_unit_test(crc64_of_the_servers),
         cmocka_unit_test(strings_are_dumped_as_the_servers_do),
         cmocka_unit_test(strings_of_any_length_come_back),
+        cmocka_unit_test(long_strings_are_compressed_as_the_servers_do),
         cmocka_unit_test(objects_are_dumped_as_the_servers_do),
         cmocka_unit_test(large_objects_come_back),
         cmocka_unit_test(payloads_that_make_no_sense_are_refused),
