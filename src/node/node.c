@@ -289,6 +289,7 @@ void node_apply_settings(node *n) {
     const node_settings *s = &n->settings;
     node_view *view = n->view;
     node_peer *me = node_view_self(view);
+    n->push.tracking.keys_max = (size_t)node_settings_number(s, SETTING_TRACKING_TABLE_MAX_KEYS);
     const char *ip = node_settings_text(s, SETTING_CLUSTER_ANNOUNCE_IP);
     const char *hostname = node_settings_text(s, SETTING_CLUSTER_ANNOUNCE_HOSTNAME);
     int64_t port = node_settings_number(s, SETTING_CLUSTER_ANNOUNCE_PORT);

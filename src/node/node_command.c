@@ -270,7 +270,7 @@ static const node_command commands[] = {
     {"setex", serve_setex, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"setnx", serve_setnx, 3, NODE_WRITES, 1, 1, 1, NULL, 0},
     {"setrange", serve_setrange, 4, NODE_WRITES, 1, 1, 1, NULL, 0},
-    {"shutdown", serve_shutdown, -1, NODE_ADMIN, 0, 0, 0, NULL, 0},
+    {"shutdown", serve_shutdown, -1, NODE_ADMIN | NODE_NOT_IN_MULTI, 0, 0, 0, NULL, 0},
     {"sinter", serve_sinter, -2, NODE_READS, 1, -1, 1, NULL, 0},
     {"sintercard", serve_sintercard, -3, NODE_READS | NODE_COUNTED_KEYS, 2, 0, 1, NULL, 0},
     {"sinterstore", serve_sinterstore, -3, NODE_WRITES, 1, -1, 1, NULL, 0},

@@ -18,6 +18,7 @@ enum {
     NODE_SUBSCRIBED = 1u << 9, /* allowed to a RESP2 session that has subscriptions */
     NODE_ADMIN = 1u << 10,     /* monitors do not see it */
     NODE_MAY_REPLICATE = 1u << 11, /* CLIENT PAUSE WRITE holds it back like a write */
+    NODE_NOT_IN_MULTI = 1u << 13,  /* refused while a transaction is open */
     NODE_LAB = 1u << 15, /* controls the lab: not of the servers, so COMMAND does not name it */
     NODE_STORE_WORD = 1u << 12, /* SORT: one more key may follow the word STORE */
     NODE_COUNTED_KEYS = 1u << 7 /* how many keys follow is told by the argument before them */

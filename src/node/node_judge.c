@@ -96,6 +96,9 @@ objection node_judge(const node_call *c) {
     if (!(s->flags & SESSION_AUTHENTICATED) && !(flags & NODE_NO_AUTH)) {
         return OBJECTION_AUTH;
     }
+    if ((s->flags & SESSION_MULTI) && (flags & NODE_NOT_IN_MULTI)) {
+        return OBJECTION_IN_MULTI;
+    }
     size_t index;
     if (acl_check(s->user, c->command, c->argv, c->argc, &index) != ACL_ALLOWED) {
         return OBJECTION_ACL;

@@ -11,6 +11,7 @@ typedef enum objection {
     OBJECTION_UNKNOWN,
     OBJECTION_ARITY,
     OBJECTION_AUTH,
+    OBJECTION_IN_MULTI,
     OBJECTION_ACL,       /* its user may not */
     OBJECTION_ELSEWHERE, /* another node serves it, or none */
     OBJECTION_READ_ONLY,

@@ -41,6 +41,7 @@ static const event_row event_rows[] = {
     {"rpushx", "rpush", false, false},
     {"setex", "set", false, false},
     {"setnx", "set", false, false},
+    {"sort", "sortstore", false, false},
     {"spop", "spop", false, true},
     {"srem", "srem", false, true},
     {"zincrby", "zincr", false, false},

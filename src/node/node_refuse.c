@@ -109,6 +109,9 @@ void node_refuse(node_call *c, objection why) {
     case OBJECTION_AUTH:
         reject(c, "NOAUTH Authentication required.");
         return;
+    case OBJECTION_IN_MULTI:
+        reject(c, "ERR Command not allowed inside a transaction");
+        return;
     case OBJECTION_ACL:
         refuse_by_acl(c);
         return;

@@ -105,6 +105,7 @@ static size_t channel_count(const node *n, channel_kind kind) {
 static bool info_stats(node_call *c, buffer *b) {
     const node *n = c->node;
     const node_stats *s = &n->stats;
+    const tracking *tracked = &n->push.tracking;
     return buffer_printf(
         b,
         "# Stats\r\ntotal_connections_received:%llu\r\ntotal_commands_processed:%llu\r\n"
@@ -114,6 +115,7 @@ static bool info_stats(node_call *c, buffer *b) {
         "keyspace_misses:%llu\r\npubsub_channels:%zu\r\npubsub_patterns:%zu\r\n"
         "pubsubshard_channels:%zu\r\nlatest_fork_usec:0\r\ntotal_forks:0\r\n"
         "migrate_cached_sockets:0\r\nslave_expires_tracked_keys:0\r\n"
+        "tracking_total_keys:%zu\r\ntracking_total_items:%zu\r\ntracking_total_prefixes:%zu\r\n"
         "unexpected_error_replies:0\r\ntotal_error_replies:%llu\r\n"
         "dump_payload_sanitizations:0\r\ntotal_reads_processed:%llu\r\n"
         "total_writes_processed:%llu\r\nio_threaded_reads_processed:0\r\n"
@@ -121,8 +123,10 @@ static bool info_stats(node_call *c, buffer *b) {
         (unsigned long long)n->connection_count, (unsigned long long)n->command_count,
         (unsigned long long)s->key_hits, (unsigned long long)s->key_misses,
         channel_count(n, CHANNEL_PLAIN), channel_count(n, CHANNEL_PATTERN),
-        channel_count(n, CHANNEL_SHARD), (unsigned long long)s->error_replies,
-        (unsigned long long)n->command_count, (unsigned long long)n->command_count);
+        channel_count(n, CHANNEL_SHARD), relation_topic_count(&tracked->keys),
+        tracked->keys.link_count, relation_topic_count(&tracked->prefixes),
+        (unsigned long long)s->error_replies, (unsigned long long)n->command_count,
+        (unsigned long long)n->command_count);
 }
 
 /* ----------------------------------------------------------------------------- replication */

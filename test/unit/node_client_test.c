@@ -269,6 +269,21 @@ static void a_replica_invalidates_what_its_primary_changes(void **state) {
     driver_stop(&d);
 }
 
+static void no_more_keys_are_tracked_than_configured(void **state) {
+    (void)state;
+    node_driver d;
+    driver_start(&d, 1, 0);
+    driver_expect(&d, 0, "CONFIG SET tracking-table-max-keys 2", "+OK\r\n");
+    (void)driver_ask(&d, 0, "HELLO 3");
+    (void)driver_ask(&d, 0, "CLIENT TRACKING on");
+    driver_expect(&d, 0, "MGET {k}1 {k}2 {k}3", "*3\r\n_\r\n_\r\n_\r\n");
+    node_session *s = driver_open(&d, 0);
+    driver_expect_on(&d, 0, s, "PING", "+PONG\r\n");
+    driver_expect_pushed(&d, 0, d.sessions[0], ">2\r\n$10\r\ninvalidate\r\n*1\r\n$4\r\n{k}1\r\n");
+    driver_close(&d, 0, s);
+    driver_stop(&d);
+}
+
 static void resp2_hears_by_way_of_a_redirect(void **state) {
     (void)state;
     char line[64];
@@ -375,6 +390,7 @@ int main(void) {
         cmocka_unit_test(who_waits_can_be_unblocked),
         cmocka_unit_test(a_tracked_key_is_invalidated_once),
         cmocka_unit_test(a_replica_invalidates_what_its_primary_changes),
+        cmocka_unit_test(no_more_keys_are_tracked_than_configured),
         cmocka_unit_test(resp2_hears_by_way_of_a_redirect),
         cmocka_unit_test(broadcast_comes_after_the_turn),
         cmocka_unit_test(tracking_options_must_go_together),
