@@ -20,9 +20,9 @@ static void leave_one(room *r, char client) {
 }
 
 static void leave(room *r) {
-    for (char client = 'a'; client <= 'z'; client++) {
-        if (r->clients[client - 'a']) {
-            leave_one(r, client);
+    for (int i = 0; i < 26; i++) {
+        if (r->clients[i]) {
+            leave_one(r, (char)('a' + i));
         }
     }
     driver_stop(&r->d);

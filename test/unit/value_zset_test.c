@@ -288,8 +288,8 @@ static void short_memory_changes_nothing(void **state) {
         assert_null(value_zset_find(z, SLICE_LITERAL("a")));
     }
     failing_mem_fail_at(&f, 0);
-    for (char letter = 'a'; letter < 'a' + 8; letter++) {
-        char member[] = {letter, '\0'};
+    for (int i = 0; i < 8; i++) {
+        char member[] = {(char)('a' + i), '\0'};
         (void)add(z, member, 0);
     }
     failing_mem_fail_at(&f, 1); /* the larger table */
