@@ -155,6 +155,22 @@ async function slot_moves(lab, client) {
   assert.ok(await lab.logCount('COMMAND', 'set', 'OUTCOME', 'MOVED') > 0);
 }
 
+async function server_side_moves(lab, client) {
+  const owner = async () => (await lab.node(0, 'CLUSTER', 'SLOTS'))[0][2][1];
+  const load = new Load((key, number) => client.set(key, number));
+  await load.waitFor(200);
+  await lab.node(0, 'CLUSTER', 'MIGRATESLOTS', 'SLOTSRANGE', 0, 5460, 'NODE', await lab.id(1));
+  await eventually(async () => await owner() === lab.nodes[1].port); // as Valkey 9 does it
+  await load.waitFor(100);
+  await lab.node(2, 'CLUSTER', 'MIGRATION', 'IMPORT', 0, 2000);
+  await eventually(async () => await owner() === lab.nodes[2].port); // as Redis 8.4 does it
+  await load.waitFor(100);
+  await load.check((key) => client.get(key));
+  assert.deepEqual(load.failures, []);
+  assert.ok(await lab.logCount('COMMAND', 'set', 'OUTCOME', 'MOVED') > 0);
+  assert.equal(await lab.logCount('OUTCOME', 'ASK'), 0);
+}
+
 async function lost_connection(lab, client) {
   await client.set('a', 1);
   for (const action of [['DROP-BEFORE'], ['CUT', 3]]) {
@@ -267,6 +283,7 @@ await run({
   failover: withLab(failover, { lab: ['--failover-ms', '300'] }),
   rolling_restart: withLab(rolling_restart, { lab: ['--script', ROLLING_RESTART] }),
   slot_moves: withLab(slot_moves),
+  server_side_moves: withLab(server_side_moves),
   lost_connection: withLab(lost_connection),
   pipeline: withLab(pipeline),
   transaction: withLab(transaction),

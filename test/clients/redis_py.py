@@ -170,6 +170,21 @@ def slot_moves():
         assert lab.log_count("COMMAND", "set", "OUTCOME", "MOVED") > 0
 
 
+def server_side_moves():
+    with Lab() as lab, connect(lab) as client:
+        with Load(client.set, ()) as load:  # no write fails
+            load.wait_for(200)
+            lab.node(0).execute_command("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", 0, 5460, "NODE", lab.id(1))
+            eventually(lambda: lab.owner(0) == 1)  # as Valkey 9 does it
+            load.wait_for(100)
+            lab.node(2).execute_command("CLUSTER", "MIGRATION", "IMPORT", 0, 2000)
+            eventually(lambda: lab.owner(0) == 2)  # as Redis 8.4 does it
+            load.wait_for(100)
+        load.check(client.get)
+        assert lab.log_count("COMMAND", "set", "OUTCOME", "MOVED") > 0
+        assert lab.log_count("OUTCOME", "ASK") == 0
+
+
 def lost_connection():
     with Lab() as lab, connect(lab) as client:
         assert client.set("a", 1)
@@ -257,4 +272,4 @@ def blocking_pop():
 
 
 run([basics, moved, ask, tryagain, manual_failover, failover, rolling_restart, slot_moves,
-     lost_connection, pipeline, pubsub, scan, replica_reads, types, blocking_pop, tls_and_password])
+     server_side_moves, lost_connection, pipeline, pubsub, scan, replica_reads, types, blocking_pop, tls_and_password])
