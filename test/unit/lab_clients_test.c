@@ -399,6 +399,58 @@ static void each_failed_allocation_of_the_start_is_survived(void **state) {
     }
 }
 
+static kw_status fail_at(kw_lab *lab, void *arg) {
+    failing_mem_fail_at(lab->mem->arg, *(const size_t *)arg);
+    return KW_OK;
+}
+
+/* True if an allocation failed since. */
+static kw_status has_failed(kw_lab *lab, void *arg) {
+    const failing_mem *t = lab->mem->arg;
+    *(bool *)arg = t->call_count >= t->fail_at;
+    return KW_OK;
+}
+
+/* Whatever the node makes of it; the connection may end. */
+static void talk(uint16_t port) {
+    char sink[4096];
+    int fd = lab_peer_connect(port);
+    static const char text[] = "HELLO 3\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nvalue\r\nGET k\r\n"
+                               "SUBSCRIBE c\r\nUNSUBSCRIBE\r\nLPUSH l 1 2 3\r\nBLPOP l 1\r\n"
+                               "MULTI\r\nINCR n\r\nEXEC\r\nCLUSTER SLOTS\r\nCLIENT LIST\r\n"
+                               "*2\r\n$4\r\nECHO\r\n$10\r\nhalf";
+    (void)!send(fd, text, sizeof text - 1, MSG_NOSIGNAL);
+    shutdown(fd, SHUT_WR);
+    while (recv(fd, sink, sizeof sink, 0) > 0) {
+    }
+    close(fd);
+}
+
+static void each_failed_allocation_of_a_connection_is_survived(void **state) {
+    (void)state;
+    failing_mem t;
+    failing_mem_init(&t);
+    kw_lab_options *options = options_of(1, 0);
+    options->mem = &t.mem;
+    kw_lab *lab = lab_peer_start(options);
+    uint16_t port = lab_peer_port(lab, 0);
+    bool failed = true;
+    size_t call = 0;
+    while (failed && call < 1000) {
+        size_t never = 0;
+        call++;
+        assert_int_equal(lab_ask(lab, fail_at, &call), KW_OK);
+        talk(port);
+        assert_int_equal(lab_ask(lab, has_failed, &failed), KW_OK);
+        assert_int_equal(lab_ask(lab, fail_at, &never), KW_OK);
+        lab_peer_ask(port, "FLUSHALL\r\nPING\r\n", "+OK\r\n+PONG\r\n");
+    }
+    assert_false(failed);
+    assert_true(call > 10);
+    kw_lab_stop(lab);
+    assert_int_equal(t.live_count, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_thousand_connections_come_and_go),
@@ -412,6 +464,7 @@ int main(void) {
         cmocka_unit_test(clients_are_listed_by_their_addresses),
         cmocka_unit_test(what_is_no_command_is_refused_and_ends_it),
         cmocka_unit_test(each_failed_allocation_of_the_start_is_survived),
+        cmocka_unit_test(each_failed_allocation_of_a_connection_is_survived),
     };
     return cmocka_run_group_tests_name("lab clients", tests, NULL, NULL);
 }
