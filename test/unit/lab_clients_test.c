@@ -370,6 +370,20 @@ static void what_is_no_command_is_refused_and_ends_it(void **state) {
     kw_lab_stop(lab);
 }
 
+static void the_longest_argument_is_as_set(void **state) {
+    (void)state;
+    kw_lab *lab = lab_peer_start_size(1, 0);
+    int fd = lab_peer_connect(lab_peer_port(lab, 0));
+    lab_peer_send(fd, "*2\r\n$4\r\nECHO\r\n$1048577\r\n");
+    int other = lab_peer_connect(lab_peer_port(lab, 0));
+    lab_peer_send(other, "CONFIG SET proto-max-bulk-len 1mb\r\n*2\r\n$4\r\nECHO\r\n$1048577\r\n");
+    lab_peer_expect(other, "+OK\r\n-ERR Protocol error: invalid bulk length\r\n");
+    assert_int_equal(lab_peer_drain(other), 0);
+    close(other);
+    close(fd);
+    kw_lab_stop(lab);
+}
+
 static void each_failed_allocation_of_the_start_is_survived(void **state) {
     (void)state;
     const kw_lab_tls kinds[] = {KW_LAB_TLS_OFF, KW_LAB_TLS_BESIDE};
@@ -463,6 +477,7 @@ int main(void) {
         cmocka_unit_test(a_client_that_stops_reading_is_cut_off),
         cmocka_unit_test(clients_are_listed_by_their_addresses),
         cmocka_unit_test(what_is_no_command_is_refused_and_ends_it),
+        cmocka_unit_test(the_longest_argument_is_as_set),
         cmocka_unit_test(each_failed_allocation_of_the_start_is_survived),
         cmocka_unit_test(each_failed_allocation_of_a_connection_is_survived),
     };
