@@ -1,5 +1,7 @@
 #include "node/fleet_control.h"
 
+#include "node/node_call.h"
+#include "unit/support/failing_mem.h"
 #include "unit/support/node_driver.h"
 #include "unit/support/unit.h"
 
@@ -535,6 +537,96 @@ static void help_lists_every_command_once(void **state) {
     driver_stop(&d);
 }
 
+/* A line without its first word; whether its answer could be written. */
+static bool run_line(node_fleet *f, const mem *m, const char *line) {
+    kw_slice argv[16] = {SLICE_LITERAL("LAB")};
+    size_t argc = 1;
+    kw_slice rest = slice_text(line);
+    while (slice_split(&rest, ' ', &argv[argc])) {
+        argc++;
+    }
+    node_session session = {.mem = m, .resp = 3};
+    buffer_init(&session.out, m, 0);
+    node_call call = {
+        .session = &session, .argv = argv, .argc = argc, .now_us = 1000, .out = &session.out};
+    fleet_control(f, &call);
+    bool answered = buffer_len(&session.out) > 0;
+    assert_true(answered || (session.flags & SESSION_FAILED));
+    buffer_done(&session.out);
+    return answered;
+}
+
+static void each_command_lives_with_failing_memory(void **state) {
+    (void)state;
+    static const char *const lines[] = {
+        "HELP",
+        "NODES",
+        "INFO",
+        "FAULT ADD COMMAND get ERROR ERR no",
+        "FAULT LIST",
+        "LOOP 5 0 1",
+        "FAULT CLEAR",
+        "LOG CAPACITY 8",
+        "LOG",
+        "EVENTS",
+        "KILL 1",
+        "START 1",
+        "RESTART 0",
+        "ADD REPLICA-OF 0",
+        "ADD",
+        "SLOT MOVE 0-9 1",
+        "SLOT BEGIN 0 0",
+        "SLOT SHOW 0",
+        "SLOT KEYS 0 9",
+        "HOSTNAME 0 a.example",
+        "HOST 0 10.1.1.1",
+        "PARTITION 1",
+        "HEAL",
+        "VIEW DELAY ALL 5",
+        "VIEW FORCE 0 0-3 1",
+        "TIME ADVANCE 5000",
+        "SYNC",
+        "FLUSH",
+        "RESET",
+    };
+    static const uint16_t ports[] = {7000, 7001, 7002, 7003};
+    failing_mem m;
+    failing_mem_init(&m);
+    const fleet_config config = {
+        .mem = &m.mem,
+        .seed = 1,
+        .primary_count = 2,
+        .replica_count = 1,
+        .host = "10.0.0.1",
+        .ports = ports,
+        .failover_ms = 100,
+        .control = true,
+    };
+    node_fleet *f = NULL;
+    assert_int_equal(fleet_new(&config, 1000, &f), KW_OK);
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        for (size_t at = 1; at < 400; at++) {
+            failing_mem_fail_at(&m, at);
+            uint16_t count = fleet_count(f);
+            (void)run_line(f, &m.mem, lines[i]);
+            bool whole = m.call_count < at;
+            if (fleet_count(f) > count) { /* not one more at each try */
+                char line[16];
+                failing_mem_fail_at(&m, 0);
+                (void)snprintf(line, sizeof line, "REMOVE %u", count);
+                assert_true(run_line(f, &m.mem, line));
+            }
+            if (whole) {
+                break;
+            }
+        }
+        failing_mem_fail_at(&m, 0);
+        assert_true(run_line(f, &m.mem, lines[i]));
+    }
+    fleet_free(f);
+    assert_int_equal(m.live_count, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mistakes_are_answered_with_what_to_do),
@@ -560,6 +652,7 @@ int main(void) {
         cmocka_unit_test(what_is_on_its_way_arrives_with_sync_and_flush_empties_all),
         cmocka_unit_test(reset_makes_all_as_at_the_start),
         cmocka_unit_test(help_lists_every_command_once),
+        cmocka_unit_test(each_command_lives_with_failing_memory),
     };
     return cmocka_run_group_tests_name("fleet_control", tests, NULL, NULL);
 }
