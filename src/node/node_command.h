@@ -14,9 +14,9 @@ enum {
     NODE_NOT_QUEUED = 1u << 4, /* inside MULTI it runs at once */
     NODE_MIGRATE = 1u << 5,    /* MIGRATE: its keys may follow the word KEYS */
     NODE_EXEC = 1u << 6,
-    NODE_PUBSUB = 1u << 8,     /* keys of it are shard channels, in EXEC with others those too */
-    NODE_SUBSCRIBED = 1u << 9, /* allowed to a RESP2 session that has subscriptions */
-    NODE_ADMIN = 1u << 10,     /* monitors do not see it */
+    NODE_PUBSUB = 1u << 8,         /* its keys are shard channels */
+    NODE_SUBSCRIBED = 1u << 9,     /* allowed to a RESP2 session that has subscriptions */
+    NODE_ADMIN = 1u << 10,         /* monitors do not see it */
     NODE_MAY_REPLICATE = 1u << 11, /* CLIENT PAUSE WRITE holds it back like a write */
     NODE_NOT_IN_MULTI = 1u << 13,  /* refused while a transaction is open */
     NODE_LAB = 1u << 15, /* controls the lab: not of the servers, so COMMAND does not name it */

@@ -45,6 +45,9 @@ static bool element_matches(kw_slice pattern, size_t *at, unsigned char byte) {
 bool glob_match(kw_slice pattern, kw_slice text) {
     size_t p = 0;
     size_t t = 0;
+    if (text.len == 0) {
+        return pattern.len == 0; /* not even "*" matches nothing, to the servers */
+    }
     size_t star = SIZE_MAX; /* behind the last '*' met, and the text that it was tried from */
     size_t star_text = 0;
     while (t < text.len || p < pattern.len) {

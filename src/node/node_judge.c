@@ -44,8 +44,9 @@ redirect_ruling node_judge_place(const node_call *c, int *ret_slot) {
     kw_slice first_key = SLICE_LITERAL("");
     redirect_facts facts = {
         .lone_exec = exec && !(s->flags & SESSION_MULTI),
+        .exec = exec,
         .same_slot = true,
-        .shard_channel = (node_judge_effects(c) & NODE_PUBSUB) != 0,
+        .shard_channel = (c->command->flags & NODE_PUBSUB) != 0, /* not what EXEC has of it */
         .is_migrate = (c->command->flags & NODE_MIGRATE) != 0,
         .brings_asking = (c->command->flags & NODE_ASKING) != 0,
         .asking = (s->flags & SESSION_ASKING) != 0,

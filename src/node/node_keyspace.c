@@ -255,6 +255,7 @@ bool keyspace_rename(keyspace *ks, keyspace_entry *from, kw_slice key) {
         from->object = NULL;
     }
     keyspace_remove(ks, from);
+    keyspace_make_newest(ks, map_get(&ks->entries, key));
     return true;
 }
 
@@ -294,6 +295,11 @@ char *keyspace_resize(keyspace *ks, keyspace_entry *e, size_t len) {
     keyspace_mark_raw(e);
     keyspace_touch(ks, e);
     return e->value;
+}
+
+void keyspace_make_newest(keyspace *ks, keyspace_entry *e) {
+    list_remove(&e->in_slot);
+    list_push_front(&slot_at(ks, slot_of_key(keyspace_key(e)))->keys, &e->in_slot);
 }
 
 void keyspace_set_expiry(keyspace *ks, keyspace_entry *e, uint64_t expire_ms) {

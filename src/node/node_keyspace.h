@@ -105,6 +105,8 @@ void keyspace_touch(keyspace *ks, keyspace_entry *e);
 /* The string's `len` first bytes may be written through the pointer returned; they keep what they
  * held, new ones are zero. NULL if memory is short. */
 KW_CHECKED char *keyspace_resize(keyspace *ks, keyspace_entry *e, size_t len);
+/* The key counts as its slot's newest, as if it had been removed and set again. */
+void keyspace_make_newest(keyspace *ks, keyspace_entry *e);
 void keyspace_set_expiry(keyspace *ks, keyspace_entry *e, uint64_t expire_ms);
 void keyspace_remove(keyspace *ks, keyspace_entry *e);
 void keyspace_clear(keyspace *ks);

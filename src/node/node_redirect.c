@@ -1,7 +1,11 @@
 #include "node/node_redirect.h"
 
+/* The servers let EXEC write while only reads are allowed: they look at its own flags here. */
 static bool is_stopped_when_down(const redirect_facts *f) {
-    return f->shard_channel ? !f->channels_when_down : !f->reads_when_down || f->writes;
+    if (f->shard_channel) {
+        return !f->channels_when_down;
+    }
+    return !f->reads_when_down || (f->writes && !f->exec);
 }
 
 /* In an open slot: STEP_COUNT if its being open makes no difference to this command. */

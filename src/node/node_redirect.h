@@ -12,6 +12,7 @@ typedef struct redirect_facts {
     bool same_slot;    /* all keys are in the first one's slot */
     bool several_keys; /* some key differs from the first */
     bool writes;
+    bool exec;          /* whose own flags say nothing of what it runs */
     bool shard_channel; /* SSUBSCRIBE, SPUBLISH: its keys are channels */
     bool is_migrate;
     bool brings_asking; /* RESTORE-ASKING */

@@ -3,9 +3,9 @@
 #include "base/number.h"
 #include "node/node_glob.h"
 
-/* As strtoul reads it: a sign may lead, and nothing at all is 0. */
+/* As strtoul reads it: a sign may lead, nothing at all is 0, and a zero byte is the end. */
 bool scan_read_cursor(node_call *c, size_t index, uint64_t *ret) {
-    kw_slice s = c->argv[index];
+    kw_slice s = slice_of(c->argv[index].data, strnlen(c->argv[index].data, c->argv[index].len));
     uint64_t value = 0;
     bool negative = s.len > 1 && s.data[0] == '-';
     if (negative || (s.len > 1 && s.data[0] == '+')) {

@@ -110,7 +110,8 @@ static int64_t shown(const field_step *step, uint64_t bits) {
     return step->is_signed ? sign_extended(bits, step->width) : (int64_t)bits;
 }
 
-static void run_write(node_call *c, const field_step *step, char *bytes, size_t len) {
+/* True if the bits are others now. */
+static bool run_write(node_call *c, const field_step *step, char *bytes, size_t len) {
     uint64_t old = bits_get(slice_of(bytes, len), step->offset, step->width);
     bool adds = step->action == FIELD_INCRBY;
     int64_t base = adds ? shown(step, old) : step->value;
@@ -120,11 +121,12 @@ static void run_write(node_call *c, const field_step *step, char *bytes, size_t 
                                   : add_unsigned(step, (uint64_t)base, delta, &sum);
     if (outside && step->overflow == OVERFLOW_FAIL) {
         call_null(c);
-        return;
+        return false;
     }
     sum &= mask_of(step->width);
     bits_set(bytes, step->offset, step->width, sum);
     call_integer(c, shown(step, adds ? sum : old));
+    return sum != old;
 }
 
 /* -------------------------------------------------------------------------------- commands */
@@ -153,19 +155,22 @@ static bool read_plan(node_call *c, field_plan *ret) {
     return true;
 }
 
-static void run_steps(node_call *c, const field_plan *plan, char *bytes, size_t len) {
+/* True if the bytes are others now. */
+static bool run_steps(node_call *c, const field_plan *plan, char *bytes, size_t len) {
     field_step step = {.overflow = OVERFLOW_WRAP};
+    bool changed = false;
     call_array(c, plan->step_count);
     for (size_t i = 2; i < c->argc;) {
         if (!read_step(c, &i, &step)) {
-            return; /* does not happen: it was read before */
+            return false; /* does not happen: it was read before */
         }
         if (step.action == FIELD_GET) {
             call_integer(c, shown(&step, bits_get(slice_of(bytes, len), step.offset, step.width)));
         } else if (step.action != FIELD_OVERFLOW) {
-            run_write(c, &step, bytes, len);
+            changed = run_write(c, &step, bytes, len) || changed;
         }
     }
+    return changed;
 }
 
 static void run_field(node_call *c, bool may_write) {
@@ -181,8 +186,9 @@ static void run_field(node_call *c, bool may_write) {
     if (plan.writes && !bits_open(c, plan.last_bit)) {
         return;
     }
-    if (call_find_kind(c, 1, NULL, &e)) {
-        run_steps(c, &plan, e ? e->value : NULL, e ? e->value_len : 0);
+    if (call_find_kind(c, 1, NULL, &e) &&
+        run_steps(c, &plan, e ? e->value : NULL, e ? e->value_len : 0)) {
+        keyspace_touch(c->node->keys, e);
     }
 }
 

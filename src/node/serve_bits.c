@@ -24,8 +24,11 @@ char *bits_open(node_call *c, uint64_t last_bit) {
     }
     size_t len = (size_t)(last_bit / 8 + 1);
     char *bytes = NULL;
-    if (e) {
-        bytes = keyspace_resize(c->node->keys, e, len > e->value_len ? len : e->value_len);
+    if (e && len > e->value_len) {
+        bytes = keyspace_resize(c->node->keys, e, len);
+    } else if (e) {
+        keyspace_mark_raw(e); /* whether it changes is not known yet */
+        bytes = e->value;
     }
     if (!bytes) {
         if (added && e) {
@@ -52,6 +55,9 @@ void serve_setbit(node_call *c) {
     unsigned char mask = (unsigned char)(0x80 >> (offset & 7));
     unsigned char old = (unsigned char)bytes[offset / 8];
     bytes[offset / 8] = (char)(on ? old | mask : old & ~mask);
+    if (((old & mask) != 0) != (on != 0)) {
+        keyspace_touch(c->node->keys, call_find(c, 1));
+    }
     call_integer(c, (old & mask) != 0);
 }
 

@@ -96,6 +96,7 @@ static void restore_value(node_call *c, const dump_value *value, uint64_t expire
         keyspace_entry *e = call_find(c, 1);
         e->used_ms = c->now_ms - idle_ms;
         node_block_added(c->node, e);
+        keyspace_make_newest(ks, e);
     }
     if (kept || outlived) {
         call_ok(c);
@@ -239,6 +240,21 @@ static bool migrate_key(node_call *c, migration *m, keyspace_entry *e, buffer *p
     return true;
 }
 
+/* Nothing looks names up here: an address leads somewhere, and a name that a node goes by. */
+static bool is_resolved(const node_call *c, kw_slice host) {
+    const node_view *view = c->node->view;
+    bool address = host.len > 0;
+    for (size_t i = 0; i < host.len; i++) {
+        address = address && memchr("0123456789abcdefABCDEF.:", host.data[i], 23);
+    }
+    for (uint16_t i = 0; i < view->peer_count; i++) {
+        const node_peer *peer = &view->peers[i];
+        address = address ||
+                  (host.len > 0 && (slice_is(host, peer->host) || slice_is(host, peer->hostname)));
+    }
+    return address || slice_is(host, "localhost");
+}
+
 void serve_migrate(node_call *c) {
     migration m;
     if (!read_migration(c, &m)) {
@@ -263,6 +279,8 @@ void serve_migrate(node_call *c) {
     buffer_done(&reply);
     if (!found) {
         call_status(c, "NOKEY");
+    } else if (!is_resolved(c, m.host)) {
+        call_error(c, "IOERR error or timeout connecting to the client");
     } else if (!reached) {
         call_error(c, "IOERR error or timeout writing to target instance");
     } else if (m.error[0]) {

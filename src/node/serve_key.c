@@ -114,6 +114,7 @@ void serve_copy(node_call *c) {
     }
     if (keyspace_copy(c->node->keys, from, c->argv[2])) {
         node_block_added(c->node, call_find(c, 2));
+        keyspace_make_newest(c->node->keys, call_find(c, 2));
         call_integer(c, 1);
     } else {
         call_out_of_memory(c);
@@ -263,7 +264,8 @@ void serve_flush(node_call *c) {
 }
 
 static bool shows(const keyspace_entry *e, kw_slice pattern, uint64_t now_ms) {
-    return (e->expire_ms == 0 || e->expire_ms > now_ms) && glob_match(pattern, keyspace_key(e));
+    return (e->expire_ms == 0 || e->expire_ms > now_ms) &&
+           (slice_is(pattern, "*") || glob_match(pattern, keyspace_key(e)));
 }
 
 void serve_keys(node_call *c) {

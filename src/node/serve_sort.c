@@ -139,6 +139,7 @@ static bool read_score(kw_slice s, double *ret) {
     while (s.len > 0 && (s.data[0] == ' ' || (s.data[0] >= '\t' && s.data[0] <= '\r'))) {
         s = slice_of(s.data + 1, s.len - 1);
     }
+    s.len = strnlen(s.data, s.len); /* strtod stops there */
     if (s.len > 0 && !number_read_float(s, &value)) {
         return false;
     }

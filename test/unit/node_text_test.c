@@ -11,7 +11,7 @@ static void patterns_match(void **state) {
         bool matches;
     } rows[] = {
         {"", "", true},           {"", "a", false},
-        {"*", "", true},          {"*", "abc", true},
+        {"*", "", false},         {"*", "abc", true},
         {"a*", "abc", true},      {"a*", "bac", false},
         {"*c", "abc", true},      {"*c", "abcd", false},
         {"a*c*e", "abcde", true}, {"a*c*e", "abcd", false},

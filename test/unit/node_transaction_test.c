@@ -169,7 +169,7 @@ static void exec_is_redirected_when_its_slot_has_moved(void **state) {
 
     driver_expect(&d, LAST, "MULTI", "+OK\r\n");
     driver_expect(&d, LAST, "SPUBLISH foo x", "+QUEUED\r\n");
-    driver_expect(&d, LAST, "EXEC", "*1\r\n:0\r\n");
+    driver_expect(&d, LAST, "EXEC", "-ASK 12182 10.0.0.1:7000\r\n");
 
     driver_expect(&d, LAST, "MULTI", "+OK\r\n");
     driver_expect(&d, LAST, "PING", "+QUEUED\r\n");

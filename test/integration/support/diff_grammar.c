@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARTS_MAX = 128, FORMS_MAX = 512, PIECES_MAX = 8192, LINE_SIZE = 512 };
+enum { SECTIONS_MAX = 8, PARTS_MAX = 128, FORMS_MAX = 512, PIECES_MAX = 8192, LINE_SIZE = 512 };
 
 typedef enum piece_kind { WORD, NAME, CHOICE } piece_kind;
 
@@ -33,12 +33,19 @@ typedef struct part {
 
 typedef struct command_form {
     uint64_t weight;
+    bool stays_whole;
     piece *form;
 } command_form;
 
-struct diff_grammar {
-    size_t part_count, form_count, piece_count;
+typedef struct section {
+    char *name;
+    size_t first, end; /* of its forms */
     uint64_t weight;
+} section;
+
+struct diff_grammar {
+    size_t part_count, form_count, piece_count, section_count;
+    section sections[SECTIONS_MAX];
     part parts[PARTS_MAX];
     command_form forms[FORMS_MAX];
     piece pieces[PIECES_MAX];
@@ -120,14 +127,27 @@ static piece *read_forms(diff_grammar *g, const char **at) {
     }
 }
 
+static void begin_section(diff_grammar *g, const char *name) {
+    assert_true(g->section_count < SECTIONS_MAX);
+    g->sections[g->section_count++] = (section){strdup(name), g->form_count, g->form_count, 0};
+}
+
 static void read_line(diff_grammar *g, const char *line) {
     const char *at = line;
+    if (strncmp(line, "section ", 8) == 0) {
+        begin_section(g, line + 8);
+        return;
+    }
     if (isdigit((unsigned char)*at)) {
         assert_true(g->form_count < FORMS_MAX);
         command_form *f = &g->forms[g->form_count++];
         f->weight = strtoull(line, (char **)&at, 10);
+        f->stays_whole = *at == '!';
+        at += f->stays_whole;
         f->form = read_forms(g, &at);
-        g->weight += f->weight;
+        section *own = &g->sections[g->section_count - 1];
+        own->weight += f->weight;
+        own->end = g->form_count;
         if (f->form->kind != WORD || *at) {
             fail_msg("a form must begin with a word: %s", line);
         }
@@ -171,6 +191,7 @@ diff_grammar *diff_grammar_read(const char *path) {
     if (!file) {
         fail_msg("%s cannot be read", path);
     }
+    begin_section(g, "");
     while (fgets(line, sizeof line, file)) {
         line[strcspn(line, "\n")] = '\0';
         if (line[0] != '\0' && line[0] != '#') {
@@ -191,6 +212,9 @@ void diff_grammar_free(diff_grammar *g) {
     }
     for (size_t i = 0; i < g->part_count; i++) {
         free(g->parts[i].name);
+    }
+    for (size_t i = 0; i < g->section_count; i++) {
+        free(g->sections[i].name);
     }
     free(g);
 }
@@ -266,16 +290,28 @@ static void change_case(prng *random, diff_words *w) {
     }
 }
 
-void diff_grammar_make(const diff_grammar *g, prng *random, const char *tag, diff_words *ret) {
-    uint64_t at = prng_below(random, g->weight);
-    size_t i = 0;
+static const section *find_section(const diff_grammar *g, const char *name) {
+    for (size_t i = 0; i < g->section_count; i++) {
+        if (strcmp(g->sections[i].name, name ? name : "") == 0) {
+            return &g->sections[i];
+        }
+    }
+    fail_msg("the grammar has no section %s", name);
+    return NULL;
+}
+
+void diff_grammar_make(const diff_grammar *g, const char *section_name, prng *random,
+                       const char *tag, diff_words *ret) {
+    const section *own = find_section(g, section_name);
+    uint64_t at = prng_below(random, own->weight);
+    size_t i = own->first;
     while (at >= g->forms[i].weight) {
         at -= g->forms[i++].weight;
     }
     ret->argc = 0;
     ret->used = 0;
     make_form(g->forms[i].form, random, tag, ret);
-    if (prng_below(random, 8) == 0) {
+    if (!g->forms[i].stays_whole && prng_below(random, 8) == 0) {
         spoil(random, ret);
     }
     if (prng_below(random, 8) == 0) {

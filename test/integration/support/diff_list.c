@@ -19,6 +19,7 @@ typedef enum treatment { NO_TREATMENT, WITHIN, UNORDERED, MASKED, PIECES, LAB } 
 typedef struct entry {
     bool has_command;
     bool has_reply;
+    bool seldom;
     regex_t command;
     regex_t reply;
     treatment treatment;
@@ -73,6 +74,8 @@ static void read_field(entry *e, const char *word, const char *value) {
         set_treatment(e, PIECES, word, value);
     } else if (strcmp(word, "lab") == 0) {
         set_treatment(e, LAB, word, value);
+    } else if (strcmp(word, "seldom") == 0) {
+        e->seldom = true;
     } else if (strcmp(word, "reason") == 0) {
         snprintf(e->reason, sizeof e->reason, "%s", value);
     } else {
@@ -247,7 +250,8 @@ static size_t cut_pieces(const regex_t *pattern, const reply_text *r, char *ret[
     size_t count = 0;
     buffer text;
     buffer_init(&text, &mem_default, 0);
-    for (size_t i = 1; i < r->count; i += r->values[i].size) {
+    bool several = r->count > 0 && r->values[0].size < r->count; /* messages, one after another */
+    for (size_t i = several ? 0 : 1; i < r->count; i += r->values[i].size) {
         buffer_clear(&text, SIZE_MAX);
         for (size_t k = i; k < i + r->values[i].size; k++) {
             diff_write_value(&text, &r->values[k]);
@@ -330,7 +334,7 @@ size_t diff_list_report(const diff_list *list) {
     for (size_t i = 0; i < list->count; i++) {
         const entry *e = &list->entries[i];
         printf("  %6zu  %s\n          %s\n", e->uses, e->text, e->reason);
-        unused += e->uses == 0;
+        unused += e->uses == 0 && !e->seldom;
     }
     return unused;
 }

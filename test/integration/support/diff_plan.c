@@ -11,10 +11,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NOBODY = -1, HOT_TAGS = 3 };
+enum { NOBODY = -1, HOT_TAGS = 3, FIRST_COMMANDS = 8 };
 
-/* The connections to a node; the last is for administration alone. */
-enum { PLAIN, RESP3, READONLY, READONLY_RESP3, OTHER, ADMIN, LANES };
+/* The connections to a node. */
+enum {
+    PLAIN,
+    RESP3,
+    READONLY,
+    READONLY_RESP3,
+    OTHER,
+    TRACKING, /* with RESP3 and CLIENT TRACKING */
+    SUBSCRIBER,
+    SUBSCRIBER_RESP3,
+    BLOCKER,
+    BLOCKER_RESP3,
+    ADMIN /* for administration alone */
+};
+
+diff_lane_kind diff_kind_of(int connection) {
+    switch (connection / DIFF_NODES) {
+    case SUBSCRIBER:
+    case SUBSCRIBER_RESP3:
+        return DIFF_LANE_SUBSCRIBER;
+    case BLOCKER:
+    case BLOCKER_RESP3:
+        return DIFF_LANE_BLOCKER;
+    default:
+        return DIFF_LANE_PLAIN;
+    }
+}
 
 /* A slot as the commands sent so far should have left it. */
 typedef struct slot_state {
@@ -141,7 +166,7 @@ static void move_keys(maker *m, int tag, int from, int to, bool all) {
     const char *name = m->tags[tag].text;
     int len = snprintf(line, sizeof line, "MIGRATE 127.0.0.1 @P%d \"\" 0 5000 REPLACE KEYS", to);
     for (const char *kind = "shlezn"; *kind; kind++) {
-        for (int i = 0; i < 4; i++) {
+        for (int i = 0; i < 3; i++) {
             if (all || below(m, 5) == 0) {
                 len += snprintf(line + len, sizeof line - (size_t)len, " {%s}%c%d", name, *kind, i);
             }
@@ -194,6 +219,20 @@ static void fill_hole(maker *m, int tag) {
     *s = (slot_state){owner, NOBODY, NOBODY};
 }
 
+/* What decides while the cluster is down. */
+static void choose_settings(maker *m) {
+    static const char *const settings[] = {"cluster-require-full-coverage no",
+                                           "cluster-allow-reads-when-down yes",
+                                           "cluster-allow-pubsubshard-when-down no"};
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        if (below(m, 2)) {
+            for (int node = 0; node < DIFF_NODES; node++) {
+                add(m, admin(node), "CONFIG SET %s", settings[i]);
+            }
+        }
+    }
+}
+
 static void administrate(maker *m, int tag) {
     slot_state *s = &m->slots[tag];
     uint64_t chance = below(m, 100);
@@ -209,7 +248,7 @@ static void administrate(maker *m, int tag) {
         }
     } else if (s->source != NOBODY || s->target != NOBODY) {
         close_slot(m, tag);
-    } else if (chance < 92) {
+    } else if (chance < 85) {
         open_slot(m, tag);
     } else {
         make_hole(m, tag);
@@ -232,17 +271,26 @@ static int choose_node(maker *m, int tag) {
 
 /* The first words on a connection make it what it is. */
 static int choose_connection(maker *m, int node) {
-    static const int lanes[] = {PLAIN,    PLAIN,    PLAIN,          RESP3, RESP3,
-                                READONLY, READONLY, READONLY_RESP3, OTHER, OTHER};
+    static const int lanes[] = {PLAIN,   PLAIN,        PLAIN,    PLAIN,      RESP3,
+                                RESP3,   RESP3,        READONLY, READONLY,   READONLY_RESP3,
+                                OTHER,   OTHER,        TRACKING, SUBSCRIBER, SUBSCRIBER_RESP3,
+                                BLOCKER, BLOCKER_RESP3};
     int lane = lanes[below(m, sizeof lanes / sizeof *lanes)];
+    if (lane == SUBSCRIBER || lane == SUBSCRIBER_RESP3) { /* few, which hear much */
+        node = m->tags[m->hot[0]].owner + (below(m, 3) == 0 ? DIFF_PRIMARIES : 0);
+    }
     int connection = node + DIFF_NODES * lane;
     if (!m->greeted[connection]) {
         m->greeted[connection] = true;
-        if (lane == RESP3 || lane == READONLY_RESP3) {
+        if (lane == RESP3 || lane == READONLY_RESP3 || lane == TRACKING ||
+            lane == SUBSCRIBER_RESP3 || lane == BLOCKER_RESP3) {
             add(m, connection, "HELLO 3");
         }
         if (lane == READONLY || lane == READONLY_RESP3) {
             add(m, connection, "READONLY");
+        }
+        if (lane == TRACKING) {
+            add(m, connection, "CLIENT TRACKING ON");
         }
     }
     return connection;
@@ -268,6 +316,14 @@ static void avoid_itself(diff_words *w, int node) {
     }
 }
 
+static void add_special_command(maker *m, int connection, int tag) {
+    diff_words w;
+    bool blocks = diff_kind_of(connection) == DIFF_LANE_BLOCKER;
+    diff_grammar_make(m->grammar, blocks ? "blocking" : "subscriber", &m->random, m->tags[tag].text,
+                      &w);
+    add_words(m, connection, w.argv, w.argc);
+}
+
 static void add_command(maker *m, int connection, int tag) {
     diff_words w;
     const slot_state *s = &m->slots[tag];
@@ -284,10 +340,19 @@ static void add_command(maker *m, int connection, int tag) {
         add(m, connection, "MULTI");
         m->in_multi[connection] = true;
     }
-    diff_grammar_make(m->grammar, &m->random, m->tags[tag].text, &w);
+    diff_grammar_make(m->grammar, NULL, &m->random, m->tags[tag].text, &w);
     avoid_itself(&w, connection % DIFF_NODES);
     note_transaction(m, connection, &w);
     add_words(m, connection, w.argv, w.argc);
+}
+
+static void fill_slots(maker *m) {
+    for (int i = 0; i < HOT_TAGS * FIRST_COMMANDS; i++) {
+        diff_words w;
+        const diff_tag *tag = &m->tags[m->hot[i / FIRST_COMMANDS]];
+        diff_grammar_make(m->grammar, "beginning", &m->random, tag->text, &w);
+        add_words(m, tag->owner, w.argv, w.argc);
+    }
 }
 
 void diff_plan_make(diff_plan *plan, const diff_grammar *grammar, const diff_tag tags[DIFF_TAGS],
@@ -297,9 +362,11 @@ void diff_plan_make(diff_plan *plan, const diff_grammar *grammar, const diff_tag
     for (int i = 0; i < DIFF_TAGS; i++) {
         m.slots[i] = (slot_state){tags[i].owner, NOBODY, NOBODY};
     }
+    choose_settings(&m);
     for (int i = 0; i < HOT_TAGS; i++) {
         m.hot[i] = (int)below(&m, DIFF_TAGS);
     }
+    fill_slots(&m);
     while (plan->count < step_count) {
         int tag = below(&m, 10) == 0 ? (int)below(&m, DIFF_TAGS) : m.hot[below(&m, HOT_TAGS)];
         if (below(&m, 12) == 0) {
@@ -307,8 +374,13 @@ void diff_plan_make(diff_plan *plan, const diff_grammar *grammar, const diff_tag
             continue;
         }
         int connection = choose_connection(&m, choose_node(&m, tag));
-        for (uint64_t left = 1 + below(&m, 8); left > 0; left--) {
-            add_command(&m, connection, tag);
+        bool special = diff_kind_of(connection) != DIFF_LANE_PLAIN;
+        for (uint64_t left = 1 + below(&m, special ? 4 : 8); left > 0; left--) {
+            if (special) {
+                add_special_command(&m, connection, tag);
+            } else {
+                add_command(&m, connection, tag);
+            }
         }
     }
 }

@@ -18,6 +18,14 @@ typedef struct diff_tag {
 /* Chooses the tags: as many of each primary. */
 void diff_tags_choose(const redis_cluster *cluster, diff_tag tags[DIFF_TAGS]);
 
+/* What is to be expected on a connection, beside one reply a command. */
+typedef enum diff_lane_kind {
+    DIFF_LANE_PLAIN,
+    DIFF_LANE_SUBSCRIBER, /* any number of messages; it is never in MULTI */
+    DIFF_LANE_BLOCKER     /* its commands may wait long */
+} diff_lane_kind;
+diff_lane_kind diff_kind_of(int connection);
+
 typedef struct diff_step {
     int connection;
     size_t argc;

@@ -1,12 +1,15 @@
 #include "integration/support/diff_run.h"
 
 #include "integration/support/diff_value.h"
+#include "integration/support/diff_view.h"
+#include "node/node_command.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,216 +18,140 @@ enum {
     LOT_MAX = 64,
     REPLY_TIMEOUT_MS = 4000,
     SETTLE_TIMEOUT_MS = 8000,
-    OBSERVER = DIFF_NODES * (DIFF_LANES - 1), /* + node: a connection that only looks */
-    QUEUE_MAX = 256
+    BEGIN_TIMEOUT_MS = 30000,
+    QUEUE_MAX = 256,
+    ANSWERED_MAX = 512
 };
 
-/* The commands that wait in a connection's MULTI, as text. */
-typedef struct queue {
-    size_t count;
-    char *texts[QUEUE_MAX];
-} queue;
+/* What a connection is known to be in the middle of. */
+typedef struct lane {
+    size_t queued_count; /* commands that wait in MULTI, as text */
+    char *queued[QUEUE_MAX];
+    bool waits;       /* for the reply of a command that blocks: of this step */
+    size_t wait_step; /* ... whose text is the only one queued */
+} lane;
+
+/* How the commands of one name were answered. */
+typedef struct answer_count {
+    const node_command *command;
+    size_t total, errors, queued;
+} answer_count;
 
 struct diff_run {
     redis_cluster *cluster;
     diff_list *differences;
     const diff_tag *tags;
-    kw_lab *labs[2]; /* by cluster-require-full-coverage */
-    diff_side server;
-    diff_side lab_sides[2];
-    diff_side *lab; /* the one in use */
-    int coverage;   /* of the cluster: 0 or 1, -1 when not known */
-    buffer base[DIFF_NODES];
+    kw_lab *lab;
+    diff_side sides[2];
+    buffer base[DIFF_NODES]; /* the views at the beginning */
+    size_t base_clients[2][DIFF_NODES];
     bool is_replica[DIFF_NODES];
-    queue queues[DIFF_CONNECTIONS];
+    bool published[DIFF_NODES]; /* since the last fence */
+    size_t waiting[DIFF_NODES]; /* connections that wait */
+    lane lanes[DIFF_CONNECTIONS];
     size_t count;
-    buffer server_reply;
-    buffer lab_reply;
+    answer_count answers[ANSWERED_MAX];
+    buffer replies[2];
 };
 
-/* -------------------------------------------------------------------------- what nodes show */
+enum { SERVER, LAB };
 
-static int compare_lines(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+/* ------------------------------------------------------------------------------- agreement */
+
+static void note_role(diff_run *r, int node, const buffer *view) {
+    r->is_replica[node] = diff_view_is_replica(view, node);
 }
 
-/* id, flags, primary and slots of a line of CLUSTER NODES. Epochs and times are left out. */
-static void write_peer(buffer *b, char *line) {
-    char *rest = NULL;
-    int field = 0;
-    for (char *word = strtok_r(line, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-        bool shown = field == 0 || field == 2 || field == 3 || field >= 8;
-        assert_true(!shown || buffer_printf(b, "%s ", word));
-        field++;
-    }
-    assert_true(buffer_append_text(b, "\n"));
-}
-
-/* What a node knows of the cluster, in a form that both sides can agree on. */
-static void show_node(diff_side *s, int node, buffer *ret) {
-    buffer reply;
-    char *lines[4 * DIFF_NODES];
-    size_t count = 0;
-    buffer_init(&reply, &mem_default, 0);
-    buffer_clear(ret, SIZE_MAX);
-    diff_ask(s, OBSERVER + node, "CLUSTER NODES", &reply);
-    assert_true(buffer_append(&reply, "", 1));
-    char *rest = NULL;
-    char *text = strchr(reply.data + reply.begin, '\n') + 1; /* behind the length */
-    for (char *line = strtok_r(text, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest)) {
-        assert_true(count < sizeof lines / sizeof *lines);
-        lines[count++] = line;
-    }
-    qsort(lines, count, sizeof *lines, compare_lines);
-    for (size_t i = 0; i < count; i++) {
-        write_peer(ret, lines[i]);
-    }
-    diff_ask(s, OBSERVER + node, "CLUSTER INFO", &reply);
-    assert_true(buffer_append(&reply, "", 1));
-    bool ok = strstr(reply.data + reply.begin, "cluster_state:ok") != NULL;
-    assert_true(buffer_append_text(ret, ok ? "ok" : "fail"));
-    buffer_done(&reply);
-}
-
-/* Waits until the server's node shows the same as the other text; false if it never does. */
-static bool wait_for_view(diff_run *r, int node, const buffer *wanted, buffer *ret_shown) {
-    uint64_t end_us = now_us() + SETTLE_TIMEOUT_MS * 1000ull;
-    for (;;) {
-        show_node(&r->server, node, ret_shown);
-        if (slice_equal(buffer_slice(wanted), buffer_slice(ret_shown))) {
-            return true;
-        }
-        if (now_us() > end_us) {
-            return false;
-        }
-        sleep_ms(2);
-    }
-}
-
-static void note_role(diff_run *r, int node, const buffer *shown) {
-    char mark[32];
-    kw_slice text = buffer_slice(shown);
-    snprintf(mark, sizeof mark, "@ID%d myself,slave", node);
-    r->is_replica[node] = memmem(text.data, text.len, mark, strlen(mark)) != NULL;
-}
-
-/* Waits until both sides' nodes show the same; false: *ret says which do not. */
+/* Waits until both sides' nodes show the same; false: *ret has what they show. */
 static bool settle(diff_run *r, diff_mismatch *ret) {
-    buffer *shown = &ret->server;
-    buffer *wanted = &ret->lab;
+    uint64_t end_us = now_us() + SETTLE_TIMEOUT_MS * 1000ull;
     for (int node = 0; node < DIFF_NODES; node++) {
-        show_node(r->lab, node, wanted);
-        if (!wait_for_view(r, node, wanted, shown)) {
-            return false;
+        for (bool same = false; !same;) {
+            diff_view_read(&r->sides[LAB], node, &ret->lab);
+            diff_view_read(&r->sides[SERVER], node, &ret->server);
+            same = slice_equal(buffer_slice(&ret->lab), buffer_slice(&ret->server));
+            if (!same && now_us() > end_us) {
+                return false;
+            }
+            if (!same) {
+                sleep_ms(2);
+            }
         }
-        note_role(r, node, shown);
+        note_role(r, node, &ret->server);
     }
     return true;
 }
 
-/* ------------------------------------------------------------------------------ replication */
-
-static unsigned long long offset_of(diff_run *r, int node, const char *field) {
-    diff_ask(&r->server, OBSERVER + node, "INFO replication", &r->server_reply);
-    assert_true(buffer_append(&r->server_reply, "", 1));
-    const char *at = strstr(r->server_reply.data + r->server_reply.begin, field);
-    return at ? strtoull(at + strlen(field), NULL, 10) : 0;
-}
-
 /* A real replica is a moment behind: waits until it is not. */
 static void wait_for_replica(diff_run *r, int replica) {
+    diff_side *s = &r->sides[SERVER];
     int primary = replica % DIFF_PRIMARIES; /* of the same shard, whichever of the two leads it */
     primary = r->is_replica[primary] ? primary + DIFF_PRIMARIES : primary;
-    unsigned long long wanted = offset_of(r, primary, "master_repl_offset:");
-    uint64_t end_us = now_us() + SETTLE_TIMEOUT_MS * 1000ull;
-    while (offset_of(r, replica, "slave_repl_offset:") < wanted) {
+    unsigned long long wanted = diff_info(s, primary, "replication", "master_repl_offset:");
+    uint64_t end_us = now_us() + BEGIN_TIMEOUT_MS * 1000ull;
+    while (diff_info(s, replica, "replication", "slave_repl_offset:") < wanted) {
         if (now_us() > end_us) {
             fail_msg("node %d does not follow its primary", replica);
         }
     }
 }
 
-/* ---------------------------------------------------------------------- the common beginning */
-
-static bool owns(const buffer *shown, int node, int slot) {
-    char text[16384];
-    char mark[16];
-    slice_copy(text, sizeof text, buffer_slice(shown));
-    snprintf(mark, sizeof mark, "@ID%d ", node);
-    char *line = strstr(text, mark);
-    char *rest = NULL;
-    if (!line) {
-        return false;
-    }
-    line[strcspn(line, "\n")] = '\0';
-    for (char *word = strtok_r(line, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-        int first;
-        int last;
-        int count = sscanf(word, "%d-%d", &first, &last);
-        last = count == 1 ? first : last;
-        if (count >= 1 && slot >= first && slot <= last) {
-            return true;
+static void wait_for_messages(diff_run *r) {
+    for (int node = 0; node < DIFF_NODES; node++) {
+        if (r->published[node]) {
+            r->published[node] = false;
+            diff_fence(&r->sides[SERVER], node);
+            diff_fence(&r->sides[LAB], node);
         }
     }
-    return false;
 }
 
-static void tell(diff_run *r, int node, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* An error may be the answer: what counts is what the nodes show in the end. */
-static void tell(diff_run *r, int node, const char *format, ...) {
-    char words[256];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(words, sizeof words, format, args);
-    va_end(args);
-    diff_ask(&r->server, OBSERVER + node, words, &r->server_reply);
-}
+/* ---------------------------------------------------------------------- the common beginning */
 
 /* Gives a slot back to its first owner, who tells all others at once. */
 static void restore_slot(diff_run *r, const diff_tag *tag) {
+    diff_side *s = &r->sides[SERVER];
     bool right = true;
     int current = tag->owner;
-    buffer shown;
-    buffer_init(&shown, &mem_default, 0);
+    buffer view;
+    buffer_init(&view, &mem_default, 0);
     for (int node = 0; node < DIFF_NODES; node++) {
-        tell(r, node, "CLUSTER SETSLOT %d STABLE", tag->slot);
-        show_node(&r->server, node, &shown);
-        right = right && owns(&shown, tag->owner, tag->slot);
-        current = owns(&shown, node, tag->slot) ? node : current;
+        diff_tell(s, node, "CLUSTER SETSLOT %d STABLE", tag->slot);
+        diff_view_read(s, node, &view);
+        right = right && diff_view_owns(&view, tag->owner, tag->slot);
+        current = diff_view_owns(&view, node, tag->slot) ? node : current;
     }
     if (!right) {
-        tell(r, current, "CLUSTER DELSLOTS %d", tag->slot);
+        diff_tell(s, current, "CLUSTER DELSLOTS %d", tag->slot);
         for (int node = 0; node < DIFF_NODES; node++) {
-            tell(r, node, "CLUSTER DELSLOTS %d", tag->slot);
+            diff_tell(s, node, "CLUSTER DELSLOTS %d", tag->slot);
         }
-        tell(r, tag->owner, "CLUSTER SETSLOT %d IMPORTING @ID%d", tag->slot,
-             (tag->owner + 1) % DIFF_PRIMARIES);
-        tell(r, tag->owner, "CLUSTER SETSLOT %d NODE @ID%d", tag->slot, tag->owner);
+        diff_tell(s, tag->owner, "CLUSTER SETSLOT %d IMPORTING @ID%d", tag->slot,
+                  (tag->owner + 1) % DIFF_PRIMARIES);
+        diff_tell(s, tag->owner, "CLUSTER SETSLOT %d NODE @ID%d", tag->slot, tag->owner);
     }
-    buffer_done(&shown);
+    buffer_done(&view);
 }
 
 static bool server_is_at_base(diff_run *r) {
     bool same = true;
-    buffer shown;
-    buffer_init(&shown, &mem_default, 0);
-    for (int node = 0; same && node < DIFF_NODES; node++) {
-        show_node(&r->server, node, &shown);
-        same = slice_equal(buffer_slice(&shown), buffer_slice(&r->base[node]));
-        note_role(r, node, &shown);
+    buffer view;
+    buffer_init(&view, &mem_default, 0);
+    for (int node = 0; node < DIFF_NODES; node++) {
+        diff_view_read(&r->sides[SERVER], node, &view);
+        same = same && slice_equal(buffer_slice(&view), buffer_slice(&r->base[node]));
+        note_role(r, node, &view);
     }
-    buffer_done(&shown);
+    buffer_done(&view);
     return same;
 }
 
 static void restore_server(diff_run *r) {
-    uint64_t end_us = now_us() + SETTLE_TIMEOUT_MS * 1000ull;
+    uint64_t end_us = now_us() + BEGIN_TIMEOUT_MS * 1000ull;
     for (int round = 0; !server_is_at_base(r); round++) {
         for (int node = 0; node < DIFF_PRIMARIES; node++) {
             if (r->is_replica[node] && round % 500 == 0) {
-                tell(r, node, "CLUSTER FAILOVER");
+                diff_tell(&r->sides[SERVER], node, "CLUSTER FAILOVER");
             }
         }
         for (int i = 0; i < DIFF_TAGS && round % 500 == 0; i++) {
@@ -237,44 +164,64 @@ static void restore_server(diff_run *r) {
     }
 }
 
-static void restore_lab(diff_run *r, kw_lab *lab) {
+static void restore_lab(diff_run *r) {
     for (int node = 0; node < DIFF_PRIMARIES; node++) {
         kw_lab_node state;
-        assert_true(kw_lab_node_at(lab, node, &state));
-        assert_true(state.primary || kw_lab_promote(lab, node) == KW_OK);
+        assert_true(kw_lab_node_at(r->lab, node, &state));
+        assert_true(state.primary || kw_lab_promote(r->lab, node) == KW_OK);
     }
     for (int i = 0; i < DIFF_TAGS; i++) {
         const diff_tag *tag = &r->tags[i];
-        assert_int_equal(kw_lab_assign(lab, tag->slot, tag->slot, tag->owner), KW_OK);
+        assert_int_equal(kw_lab_assign(r->lab, tag->slot, tag->slot, tag->owner), KW_OK);
     }
 }
 
-static void forget_queue(queue *q) {
-    while (q->count > 0) {
-        free(q->texts[--q->count]);
+static void forget_queue(lane *l) {
+    while (l->queued_count > 0) {
+        free(l->queued[--l->queued_count]);
     }
 }
 
-static void begin(diff_run *r, bool full_coverage) {
-    r->lab = &r->lab_sides[full_coverage];
-    for (int i = 0; i < OBSERVER; i++) {
-        diff_close(&r->server, i);
-        diff_close(r->lab, i);
-        forget_queue(&r->queues[i]);
+/* A connection that was closed is of effect until its node has noticed. */
+static void close_connections(diff_run *r) {
+    uint64_t end_us = now_us() + BEGIN_TIMEOUT_MS * 1000ull;
+    for (int i = 0; i < DIFF_FENCE; i++) {
+        diff_close(&r->sides[SERVER], i);
+        diff_close(&r->sides[LAB], i);
+        forget_queue(&r->lanes[i]);
+        r->lanes[i].waits = false;
     }
-    for (int node = 0; node < DIFF_NODES && r->coverage != full_coverage; node++) {
-        tell(r, node, "CONFIG SET cluster-require-full-coverage %s", full_coverage ? "yes" : "no");
+    for (int node = 0; node < DIFF_NODES; node++) {
+        r->waiting[node] = 0;
+        for (int side = 0; side < 2; side++) {
+            while (diff_client_count(&r->sides[side], node) > r->base_clients[side][node]) {
+                if (now_us() > end_us) {
+                    fail_msg("%s: node %d keeps connections", r->sides[side].name, node);
+                }
+            }
+        }
     }
-    r->coverage = full_coverage;
+}
+
+static void begin(diff_run *r) {
+    close_connections(r);
+    wait_for_messages(r);
+    for (int side = 0; side < 2; side++) {
+        for (int node = 0; node < DIFF_NODES; node++) {
+            diff_tell(&r->sides[side], node,
+                      "CONFIG SET cluster-require-full-coverage yes cluster-allow-reads-when-down "
+                      "no cluster-allow-pubsubshard-when-down yes timeout 0");
+        }
+    }
     restore_server(r);
-    restore_lab(r, r->labs[full_coverage]);
+    restore_lab(r);
     for (int node = 0; node < DIFF_PRIMARIES; node++) {
-        diff_ask(&r->server, OBSERVER + node, "FLUSHALL", &r->server_reply);
-        diff_ask(r->lab, OBSERVER + node, "FLUSHALL", &r->lab_reply);
+        diff_tell(&r->sides[SERVER], node, "FLUSHALL");
+        diff_tell(&r->sides[LAB], node, "FLUSHALL");
     }
 }
 
-/* ---------------------------------------------------------------------------------- steps */
+/* -------------------------------------------------------------------------------- one step */
 
 static bool is_word(const diff_step *s, size_t index, const char *word) {
     return index < s->argc && slice_is_nocase(s->argv[index], word);
@@ -283,7 +230,7 @@ static bool is_word(const diff_step *s, size_t index, const char *word) {
 /* True if the nodes may see the cluster otherwise after it. */
 static bool changes_cluster(const diff_step *s) {
     static const char *const words[] = {"setslot",  "addslots",  "addslotsrange", "delslots",
-                                        "failover", "bumpepoch", "delslotsrange"};
+                                        "failover", "bumpepoch", "delslotsrange", "forget"};
     for (size_t i = 0; is_word(s, 0, "cluster") && i < sizeof words / sizeof *words; i++) {
         if (is_word(s, 1, words[i])) {
             return true;
@@ -293,18 +240,23 @@ static bool changes_cluster(const diff_step *s) {
 }
 
 static bool ends_lot(const diff_step *s) {
-    return changes_cluster(s) || is_word(s, 0, "quit");
+    return changes_cluster(s) || is_word(s, 0, "quit") ||
+           diff_kind_of(s->connection) != DIFF_LANE_PLAIN;
 }
 
 static void describe(buffer *b, kw_slice reply) {
     buffer_clear(b, SIZE_MAX);
-    diff_write_reply(b, reply);
+    diff_write_reply(b, reply.len > 0 ? reply : SLICE_LITERAL("+(nothing)\r\n"));
 }
 
-static void text_of_command(const diff_step *s, buffer *ret) {
-    buffer_init(ret, &mem_default, 0);
-    diff_write_command(ret, s->argv, s->argc);
-    assert_true(buffer_append(ret, "", 1));
+static char *text_of_command(const diff_step *s) {
+    buffer text;
+    buffer_init(&text, &mem_default, 0);
+    diff_write_command(&text, s->argv, s->argc);
+    char *copy = strndup(text.data + text.begin, buffer_len(&text));
+    assert_non_null(copy);
+    buffer_done(&text);
+    return copy;
 }
 
 /* One reply among those of an EXEC. */
@@ -315,7 +267,7 @@ static kw_slice part_of(kw_slice reply, const diff_value *values, size_t count, 
 }
 
 /* The replies of EXEC, each compared as that of its own command. */
-static bool equal_exec(diff_run *r, const queue *q, kw_slice server, kw_slice lab) {
+static bool equal_exec(diff_run *r, const lane *l, kw_slice server, kw_slice lab) {
     diff_value *a;
     diff_value *b;
     size_t a_count = diff_values(server, &a);
@@ -324,8 +276,8 @@ static bool equal_exec(diff_run *r, const queue *q, kw_slice server, kw_slice la
                  slice_equal(a[0].text, b[0].text);
     size_t i = 1;
     size_t k = 1;
-    for (size_t n = 0; equal && n < q->count && i < a_count && k < b_count; n++) {
-        equal = diff_list_equal(r->differences, q->texts[n], part_of(server, a, a_count, i),
+    for (size_t n = 0; equal && n < l->queued_count && i < a_count && k < b_count; n++) {
+        equal = diff_list_equal(r->differences, l->queued[n], part_of(server, a, a_count, i),
                                 part_of(lab, b, b_count, k));
         i += a[i].size;
         k += b[k].size;
@@ -336,69 +288,244 @@ static bool equal_exec(diff_run *r, const queue *q, kw_slice server, kw_slice la
     return equal;
 }
 
-static void note_queue(queue *q, const diff_step *s, kw_slice reply, const char *text) {
-    if (slice_is(reply, "+QUEUED\r\n")) {
-        assert_true(q->count < QUEUE_MAX);
-        q->texts[q->count++] = strdup(text);
-    } else if (is_word(s, 0, "exec") || is_word(s, 0, "discard") || is_word(s, 0, "reset")) {
-        forget_queue(q);
+static void note_answer(diff_run *r, const diff_step *s, kw_slice reply) {
+    const node_command *container;
+    const node_command *command = node_command_find(s->argv, s->argc, &container);
+    for (size_t i = 0; command && i < ANSWERED_MAX; i++) {
+        answer_count *a = &r->answers[i];
+        if (!a->command || a->command == command) {
+            a->command = command;
+            a->errors += reply.len > 0 && reply.data[0] == '-';
+            a->queued += slice_is(reply, "+QUEUED\r\n");
+            a->total++;
+            return;
+        }
     }
 }
 
-/* Takes one step's replies off both connections; false if they differ. */
-static bool compare_step(diff_run *r, const diff_step *s, diff_mismatch *ret) {
-    bool server_answers =
-        diff_receive(&r->server, s->connection, REPLY_TIMEOUT_MS, &r->server_reply);
-    bool lab_answers = diff_receive(r->lab, s->connection, REPLY_TIMEOUT_MS, &r->lab_reply);
-    kw_slice server = buffer_slice(&r->server_reply);
-    kw_slice lab = buffer_slice(&r->lab_reply);
-    queue *q = &r->queues[s->connection];
-    buffer text;
-    text_of_command(s, &text);
-    r->count++;
-    bool equal = server_answers == lab_answers &&
-                 (diff_list_equal(r->differences, text.data + text.begin, server, lab) ||
-                  (is_word(s, 0, "exec") && equal_exec(r, q, server, lab)));
-    if (!equal) {
-        describe(&ret->server, server_answers ? server : SLICE_LITERAL("+(nothing)\r\n"));
-        describe(&ret->lab, lab_answers ? lab : SLICE_LITERAL("+(nothing)\r\n"));
+static void note_queue(lane *l, const diff_step *s, kw_slice reply, const char *text) {
+    if (slice_is(reply, "+QUEUED\r\n")) {
+        assert_true(l->queued_count < QUEUE_MAX);
+        l->queued[l->queued_count++] = strdup(text);
+    } else if (is_word(s, 0, "exec") || is_word(s, 0, "discard") || is_word(s, 0, "reset")) {
+        forget_queue(l);
     }
-    note_queue(q, s, server, text.data + text.begin);
-    buffer_done(&text);
+}
+
+/* Compares what the sides have answered to a step. */
+static bool compare(diff_run *r, const diff_step *s, diff_mismatch *ret) {
+    lane *l = &r->lanes[s->connection];
+    kw_slice server = buffer_slice(&r->replies[SERVER]);
+    kw_slice lab = buffer_slice(&r->replies[LAB]);
+    char *text = text_of_command(s);
+    bool equal = diff_list_equal(r->differences, text, server, lab) ||
+                 (is_word(s, 0, "exec") && equal_exec(r, l, server, lab));
+    if (!equal) {
+        describe(&ret->server, server);
+        describe(&ret->lab, lab);
+    }
+    note_queue(l, s, server, text);
+    note_answer(r, s, server);
+    free(text);
+    return equal;
+}
+
+/* Takes one reply and the messages before it; what came is in *ret, also if it is not all. */
+static void take_reply(diff_side *s, int connection, buffer *ret) {
+    buffer value;
+    buffer_init(&value, &mem_default, 0);
+    buffer_clear(ret, SIZE_MAX);
+    bool message = true;
+    while (message && diff_receive(s, connection, REPLY_TIMEOUT_MS, &value)) {
+        message = value.data[value.begin] == '>';
+        assert_true(buffer_append_slice(ret, buffer_slice(&value)));
+    }
+    buffer_done(&value);
+}
+
+/* Takes all that comes up to the answer to a PING, and the rest of that. */
+static void take_all(diff_side *s, int connection, const char *sentinel, buffer *ret) {
+    buffer value;
+    buffer_init(&value, &mem_default, 0);
+    buffer_clear(ret, SIZE_MAX);
+    bool found = false;
+    while (!found && diff_receive(s, connection, REPLY_TIMEOUT_MS, &value)) {
+        kw_slice bytes = buffer_slice(&value);
+        found = memmem(bytes.data, bytes.len, sentinel, strlen(sentinel)) != NULL;
+        assert_true(buffer_append_slice(ret, bytes));
+    }
+    buffer_done(&value);
+}
+
+static void close_lane(diff_run *r, int connection) {
+    diff_close(&r->sides[SERVER], connection);
+    diff_close(&r->sides[LAB], connection);
+    forget_queue(&r->lanes[connection]);
+}
+
+/* --------------------------------------------------------------------- commands that may wait */
+
+static bool has_reply(diff_side *s, int connection) {
+    struct pollfd ready = {.fd = s->connections[connection].fd, .events = POLLIN};
+    return buffer_len(&s->connections[connection].in) > 0 || poll(&ready, 1, 0) > 0;
+}
+
+static size_t server_waits(diff_run *r, int node) {
+    return diff_info(&r->sides[SERVER], node, "clients", "blocked_clients:");
+}
+
+/* A round trip to the lab's node: what it had to do before is done. */
+static void touch_lab(diff_run *r, int node) {
+    diff_tell(&r->sides[LAB], node, "PING");
+}
+
+/* Sees how a command goes that may wait; false if only one side does. */
+static bool run_waiting_step(diff_run *r, size_t step, const diff_step *s, diff_mismatch *ret) {
+    int node = s->connection % DIFF_NODES;
+    lane *l = &r->lanes[s->connection];
+    uint64_t end_us = now_us() + REPLY_TIMEOUT_MS * 1000ull;
+    bool answered = false;
+    while (!answered && server_waits(r, node) <= r->waiting[node] && now_us() < end_us) {
+        answered = has_reply(&r->sides[SERVER], s->connection);
+    }
+    touch_lab(r, node);
+    if (answered || has_reply(&r->sides[LAB], s->connection)) {
+        take_reply(&r->sides[SERVER], s->connection, &r->replies[SERVER]);
+        take_reply(&r->sides[LAB], s->connection, &r->replies[LAB]);
+        return compare(r, s, ret);
+    }
+    l->waits = true;
+    l->wait_step = step;
+    r->waiting[node]++;
+    return true;
+}
+
+/* True if those that the server has released are those that the lab has. */
+static bool same_released(diff_run *r, int node) {
+    size_t released = 0;
+    size_t waiting = server_waits(r, node);
+    touch_lab(r, node);
+    for (int i = node; i < DIFF_FENCE; i += DIFF_NODES) {
+        if (r->lanes[i].waits) {
+            bool by_server = has_reply(&r->sides[SERVER], i);
+            released += by_server;
+            if (by_server != has_reply(&r->sides[LAB], i)) {
+                return false;
+            }
+        }
+    }
+    return waiting + released == r->waiting[node];
+}
+
+/* Takes the replies of those that wait no longer; false if one differs. */
+static bool reap(diff_run *r, int node, const diff_plan *plan, diff_mismatch *ret) {
+    uint64_t end_us = now_us() + REPLY_TIMEOUT_MS * 1000ull;
+    while (!same_released(r, node) && now_us() < end_us) {
+        sleep_ms(1);
+    }
+    for (int i = node; i < DIFF_FENCE; i += DIFF_NODES) {
+        lane *l = &r->lanes[i];
+        if (!l->waits || (!has_reply(&r->sides[SERVER], i) && !has_reply(&r->sides[LAB], i))) {
+            continue;
+        }
+        l->waits = false;
+        r->waiting[node]--;
+        take_reply(&r->sides[SERVER], i, &r->replies[SERVER]);
+        take_reply(&r->sides[LAB], i, &r->replies[LAB]);
+        if (!compare(r, &plan->steps[l->wait_step], ret)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* -------------------------------------------------------------------------------- the plan */
+
+static bool run_subscriber_step(diff_run *r, const diff_step *s, diff_mismatch *ret) {
+    char sentinel[32];
+    snprintf(sentinel, sizeof sentinel, "so-far-%zux", r->count);
+    const kw_slice ping[] = {SLICE_LITERAL("PING"), slice_text(sentinel)};
+    for (int side = 0; side < 2; side++) {
+        if (!is_word(s, 0, "quit")) {
+            diff_send(&r->sides[side], s->connection, ping, 2);
+        }
+    }
+    for (int side = 0; side < 2; side++) {
+        take_all(&r->sides[side], s->connection, sentinel, &r->replies[side]);
+    }
+    return compare(r, s, ret);
+}
+
+static bool finish_step(diff_run *r, size_t step, const diff_step *s, diff_mismatch *ret) {
+    bool equal;
+    r->count++;
+    ret->step = step;
+    switch (diff_kind_of(s->connection)) {
+    case DIFF_LANE_SUBSCRIBER:
+        equal = run_subscriber_step(r, s, ret);
+        break;
+    case DIFF_LANE_BLOCKER:
+        equal = run_waiting_step(r, step, s, ret);
+        break;
+    default:
+        take_reply(&r->sides[SERVER], s->connection, &r->replies[SERVER]);
+        take_reply(&r->sides[LAB], s->connection, &r->replies[LAB]);
+        equal = compare(r, s, ret);
+        break;
+    }
     if (is_word(s, 0, "quit")) {
-        diff_close(&r->server, s->connection);
-        diff_close(r->lab, s->connection);
-        forget_queue(q);
+        close_lane(r, s->connection);
     }
     return equal;
+}
+
+static bool publishes(const diff_step *s) {
+    return is_word(s, 0, "publish") || is_word(s, 0, "spublish") || is_word(s, 0, "exec");
+}
+
+static void prepare(diff_run *r, int connection) {
+    if (r->is_replica[connection % DIFF_NODES]) {
+        wait_for_replica(r, connection % DIFF_NODES);
+    }
+    if (diff_kind_of(connection) == DIFF_LANE_SUBSCRIBER) {
+        wait_for_messages(r);
+    }
 }
 
 /* Runs a lot of steps, all on one connection; false if one differs. */
 static bool run_lot(diff_run *r, const diff_plan *plan, const size_t *lot, size_t count,
                     diff_mismatch *ret) {
     int connection = plan->steps[lot[0]].connection;
-    if (r->is_replica[connection % DIFF_NODES]) {
-        wait_for_replica(r, connection % DIFF_NODES);
+    if (r->lanes[connection].waits) {
+        return true; /* it reads no commands */
     }
+    prepare(r, connection);
     for (size_t i = 0; i < count; i++) {
         const diff_step *s = &plan->steps[lot[i]];
-        diff_send(&r->server, connection, s->argv, s->argc);
-        diff_send(r->lab, connection, s->argv, s->argc);
+        diff_send(&r->sides[SERVER], connection, s->argv, s->argc);
+        diff_send(&r->sides[LAB], connection, s->argv, s->argc);
+        r->published[connection % DIFF_NODES] |= publishes(s);
     }
     for (size_t i = 0; i < count; i++) {
-        ret->step = lot[i];
-        if (!compare_step(r, &plan->steps[lot[i]], ret)) {
+        if (!finish_step(r, lot[i], &plan->steps[lot[i]], ret)) {
             return false;
         }
     }
-    return !changes_cluster(&plan->steps[lot[count - 1]]) || settle(r, ret);
+    if (changes_cluster(&plan->steps[lot[count - 1]]) && !settle(r, ret)) {
+        return false;
+    }
+    for (int node = 0; node < DIFF_NODES; node++) {
+        if (r->waiting[node] > 0 && !reap(r, node, plan, ret)) {
+            return false;
+        }
+    }
+    return true;
 }
 
-bool diff_run_plan(diff_run *r, const diff_plan *plan, const bool *left_out, bool full_coverage,
-                   diff_mismatch *ret) {
+bool diff_run_plan(diff_run *r, const diff_plan *plan, const bool *left_out, diff_mismatch *ret) {
     size_t lot[LOT_MAX];
     size_t count = 0;
-    begin(r, full_coverage);
+    begin(r);
     buffer_init(&ret->server, &mem_default, 0);
     buffer_init(&ret->lab, &mem_default, 0);
     for (size_t i = 0; i <= plan->count; i++) {
@@ -414,7 +541,9 @@ bool diff_run_plan(diff_run *r, const diff_plan *plan, const bool *left_out, boo
             return false;
         }
         count = full ? 0 : count;
-        lot[count++] = i;
+        if (!last) {
+            lot[count++] = i;
+        }
     }
     diff_mismatch_done(ret);
     return true;
@@ -434,18 +563,20 @@ diff_run *diff_run_new(redis_cluster *cluster, diff_list *differences,
     r->cluster = cluster;
     r->differences = differences;
     r->tags = tags;
-    r->coverage = -1;
-    diff_side_of_cluster(&r->server, cluster);
-    for (int i = 0; i < 2; i++) {
-        r->labs[i] = diff_lab_start(cluster, i == 1);
-        diff_side_of_lab(&r->lab_sides[i], r->labs[i]);
+    r->lab = diff_lab_start(cluster, true);
+    diff_side_of_cluster(&r->sides[SERVER], cluster);
+    diff_side_of_lab(&r->sides[LAB], r->lab);
+    for (int side = 0; side < 2; side++) {
+        buffer_init(&r->replies[side], &mem_default, 0);
+        diff_fence_open(&r->sides[side]);
     }
-    buffer_init(&r->server_reply, &mem_default, 0);
-    buffer_init(&r->lab_reply, &mem_default, 0);
     for (int node = 0; node < DIFF_NODES; node++) {
         buffer_init(&r->base[node], &mem_default, 0);
-        show_node(&r->lab_sides[1], node, &r->base[node]);
+        diff_view_read(&r->sides[LAB], node, &r->base[node]);
         note_role(r, node, &r->base[node]);
+        for (int side = 0; side < 2; side++) {
+            r->base_clients[side][node] = diff_client_count(&r->sides[side], node);
+        }
     }
     return r;
 }
@@ -454,22 +585,37 @@ void diff_run_free(diff_run *r) {
     if (!r) {
         return;
     }
-    for (int i = 0; i < 2; i++) {
-        diff_side_done(&r->lab_sides[i]);
-        kw_lab_stop(r->labs[i]);
-    }
-    diff_side_done(&r->server);
     for (int i = 0; i < DIFF_CONNECTIONS; i++) {
-        forget_queue(&r->queues[i]);
+        forget_queue(&r->lanes[i]);
+    }
+    for (int side = 0; side < 2; side++) {
+        diff_side_done(&r->sides[side]);
+        buffer_done(&r->replies[side]);
     }
     for (int node = 0; node < DIFF_NODES; node++) {
         buffer_done(&r->base[node]);
     }
-    buffer_done(&r->server_reply);
-    buffer_done(&r->lab_reply);
+    kw_lab_stop(r->lab);
     free(r);
 }
 
 size_t diff_run_count(const diff_run *r) {
     return r->count;
+}
+
+void diff_run_report(const diff_run *r) {
+    size_t total = 0;
+    size_t errors = 0;
+    size_t queued = 0;
+    printf("commands that were never answered but with an error:");
+    for (size_t i = 0; i < ANSWERED_MAX && r->answers[i].command; i++) {
+        const answer_count *a = &r->answers[i];
+        total += a->total;
+        errors += a->errors;
+        queued += a->queued;
+        if (a->errors + a->queued == a->total) {
+            printf(" %s (%zu)", a->command->name, a->total);
+        }
+    }
+    printf("\n%zu commands: %zu errors, %zu queued\n", total, errors, queued);
 }

@@ -61,7 +61,7 @@ static void put_key(const diff_terminal *t, prng *random, const char *tag, diff_
     if (t->letters[1] || one_in(random, 12)) {
         kind = kinds[prng_below(random, sizeof kinds - 1)];
     }
-    diff_words_addf(w, "{%s%s}%c%u", tag, other, kind, (unsigned)prng_below(random, 4));
+    diff_words_addf(w, "{%s%s}%c%u", tag, other, kind, (unsigned)prng_below(random, 3));
 }
 
 static void put_value(const diff_terminal *t, prng *random, const char *tag, diff_words *w) {
@@ -79,6 +79,12 @@ static void put_value(const diff_terminal *t, prng *random, const char *tag, dif
     }
 }
 
+static void put_long_value(const diff_terminal *t, prng *random, const char *tag, diff_words *w) {
+    (void)t;
+    (void)tag;
+    diff_words_addf(w, "%0100d", (int)prng_below(random, 1000));
+}
+
 static void put_small(const diff_terminal *t, prng *random, const char *tag, diff_words *w) {
     (void)t;
     (void)tag;
@@ -89,6 +95,45 @@ static void put_count(const diff_terminal *t, prng *random, const char *tag, dif
     (void)t;
     (void)tag;
     diff_words_addf(w, "%d", (int)prng_below(random, 4));
+}
+
+static void put_shard_channel(const diff_terminal *t, prng *random, const char *tag,
+                              diff_words *w) {
+    (void)t;
+    diff_words_addf(w, "{%s%s}ch%u", tag, one_in(random, 60) ? "x" : "",
+                    (unsigned)prng_below(random, 2));
+}
+
+/* What a real server gave to DUMP of one value of each kind. */
+static void put_payload(const diff_terminal *t, prng *random, const char *tag, diff_words *w) {
+    const kw_slice payloads[] = {
+        SLICE_LITERAL("\x00\x03"
+                      "abc\n\x00\xd9\xac\x30=Ar\xa2\xe2"),
+        SLICE_LITERAL("\x00\xc1,\x01\n\x00\x95"
+                      "Ba\xf2"
+                      "e\x82\\\x10"),
+        SLICE_LITERAL("\x12\x01\x02\x0f\x0f\x00\x00\x00\x03\x00\x81"
+                      "a\x02\x81"
+                      "b\x02\x01\x01"
+                      "\xff\n\x00\xe0\x1b\xabJG\xceY\""),
+        SLICE_LITERAL("\x10\x12\x12\x00\x00\x00\x04\x00\x81"
+                      "f\x02\x81v\x02\x81g\x02\x02\x01\xff\n"
+                      "\x00\x01\xa6NO\xc1\xd4\xe5"
+                      "C"),
+        SLICE_LITERAL("\x0b\x0e\x02\x00\x00\x00\x03\x00\x00\x00\x01\x00\x02\x00\x03\x00\n\x00\xa5"
+                      "\x02\\\xe2mnM\x1b"),
+        SLICE_LITERAL("\x02\x02\x01"
+                      "b\x01"
+                      "a\n\x00u\xd9\x9d\x83^\xf8_\xe5"),
+        SLICE_LITERAL("\x11\x14\x14\x00\x00\x00\x04\x00\x81"
+                      "a\x02\x01\x01\x81"
+                      "b\x02\x83\x32.5"
+                      "\x04\xff\n\x00\xd4Ln\xa4\xf6"
+                      "D\xd9\xd7"),
+    };
+    (void)t;
+    (void)tag;
+    diff_words_add(w, payloads[prng_below(random, sizeof payloads / sizeof *payloads)]);
 }
 
 static void put_own_slot(const diff_terminal *t, prng *random, const char *tag, diff_words *w) {
@@ -130,6 +175,7 @@ static const diff_terminal terminals[] = {
            "2147483648", "-9223372036854775808", "9223372036854775807", "1.5", "-0.25", "3.0e3",
            "abcdefghijklmnopqrstuvwxyz0123456789", "\xc3\xa9", "a\r\nb", " 1", "01"),
      NULL},
+    {"long_value", put_long_value, NULL, NULL},
     {"integer", put_choice,
      WORDS("0", "1", "-1", "2", "10", "100", "-100", "4611686018427387904", "9223372036854775807",
            "-9223372036854775808", "-9223372036854775807"),
@@ -160,8 +206,10 @@ static const diff_terminal terminals[] = {
      NULL},
     {"lex_bound", put_choice, WORDS("-", "+", "[a", "(a", "[b", "(c", "[", "(", "[aa", "[x y"),
      NULL},
-    {"channel", put_choice, WORDS("news", "sport", "n", "", "news:1", "a b"), NULL},
-    {"channel_pattern", put_choice, WORDS("n*", "*", "s?ort", "[nm]ews", "news", "x"), NULL},
+    {"channel", put_choice, WORDS("news", "news", "sport", "n", "", "a b"), NULL},
+    {"channel_pattern", put_choice, WORDS("n*", "*", "?ews", "[nm]ews", "news", "x"), NULL},
+    {"payload", put_payload, NULL, NULL},
+    {"shard_channel", put_shard_channel, NULL, NULL},
     {"slot", put_choice, WORDS("0", "1", "100", "5460", "5461", "8000", "16383", "16384", "-1"),
      NULL},
     {"own_slot", put_own_slot, NULL, NULL},
