@@ -67,6 +67,7 @@ static const node_command command_commands[] = {
     {"command|count", serve_command_count, 2, 0, 0, 0, 0, NULL, 0},
     {"command|docs", serve_command_docs, -2, 0, 0, 0, 0, NULL, 0},
     {"command|getkeys", serve_command_getkeys, -4, 0, 0, 0, 0, NULL, 0},
+    {"command|getkeysandflags", serve_command_getkeysandflags, -4, 0, 0, 0, 0, NULL, 0},
     {"command|help", serve_help, 2, 0, 0, 0, 0, NULL, 0},
     {"command|info", serve_command_info, -2, 0, 0, 0, 0, NULL, 0},
     {"command|list", serve_command_list, -2, 0, 0, 0, 0, NULL, 0},

@@ -83,6 +83,7 @@ void serve_command_all(struct node_call *c);
 void serve_command_count(struct node_call *c);
 void serve_command_docs(struct node_call *c);
 void serve_command_getkeys(struct node_call *c);
+void serve_command_getkeysandflags(struct node_call *c);
 void serve_command_info(struct node_call *c);
 void serve_command_list(struct node_call *c);
 void serve_config_get(struct node_call *c);

@@ -254,7 +254,8 @@ static void answer_entry(node_call *c, const acl_log_entry *e) {
     call_text(c, "username");
     call_text(c, e->user);
     call_text(c, "age-seconds");
-    call_double(c, (double)((c->now_us - e->at_us) / 1000) / 1000);
+    uint64_t age_ms = (c->now_us - e->at_us) / 1000;
+    call_double(c, (double)age_ms / 1000);
     call_text(c, "client-info");
     call_text(c, e->client);
 }
