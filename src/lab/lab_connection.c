@@ -1,5 +1,6 @@
 #include "lab/lab_connection.h"
 
+#include "io/sockaddr.h"
 #include "lab/lab_server.h"
 #include "node/node_channels.h"
 
@@ -65,24 +66,27 @@ static void free_connection(lab_connection *c) {
     mem_free(s->net->mem, c);
 }
 
-bool lab_connection_open(lab_server *s, int fd, bool tls, const char *address, uint64_t now_us) {
-    lab_net *net = s->net;
-    lab_connection *c = new_connection(s, fleet_node(net->fleet, s->index), address, now_us);
+bool lab_connection_open(const lab_port *port, int fd, const net_address *peer, uint64_t now_us) {
+    lab_server *s = port->server;
+    const lab_net *net = s->net;
+    char address[SESSION_ADDRESS_SIZE];
+    lab_connection *c = new_connection(s, fleet_node(net->fleet, s->index),
+                                       sockaddr_text(peer, address, sizeof address), now_us);
     if (!c) {
         return false;
     }
     const stream_options options = {
         .keepalive_s = (uint32_t)node_settings_number(&node_of(c)->settings, SETTING_TCP_KEEPALIVE),
-        .tls = tls ? net->tls : NULL,
+        .tls = port->tls ? net->tls : NULL,
     };
     if (stream_adopt(net->loop, net->mem, fd, &options, c, &c->stream) != KW_OK) {
         free_connection(c);
         return false;
     }
     c->session->fd = fd;
-    c->session->flags |= tls ? SESSION_TLS : 0u;
-    (void)snprintf(c->session->local_address, sizeof c->session->local_address, LAB_HOST ":%u",
-                   lab_port_number(tls ? &s->tls : &s->plain)); /* fits */
+    c->session->flags |= port->tls ? SESSION_TLS : 0u;
+    (void)snprintf(c->session->local_address, sizeof c->session->local_address, "%s:%u",
+                   peer->family == NET_IPV6 ? "[::1]" : LAB_HOST, port->number); /* fits */
     tell(c, EVENT_CLIENT_CONNECTED, "connected");
     return true;
 }

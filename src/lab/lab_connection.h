@@ -7,6 +7,7 @@
 #include "io/stream.h"
 #include "lab/lab_net.h"
 
+struct lab_port;
 struct lab_server;
 
 typedef struct lab_connection {
@@ -22,7 +23,7 @@ typedef struct lab_connection {
 } lab_connection;
 
 /* Takes over an accepted descriptor; on failure it stays the caller's. */
-KW_CHECKED bool lab_connection_open(struct lab_server *s, int fd, bool tls, const char *address,
+KW_CHECKED bool lab_connection_open(const struct lab_port *port, int fd, const net_address *peer,
                                     uint64_t now_us);
 /* reset: as the end of a process does, what is unsent is lost and the peer sees a reset. */
 void lab_connection_close(lab_connection *c, bool reset);

@@ -29,6 +29,7 @@ typedef struct lab_net {
     node_fleet *fleet;
     tls_context *tls; /* NULL: no node speaks it */
     bool speaks_plain;
+    bool has_ipv6;
     struct lab_server **servers; /* by index; those of dead nodes have closed ports */
     uint16_t server_count;
     uint16_t server_capacity;

@@ -1,9 +1,9 @@
 #include "lab/lab_server.h"
 
-#include "io/sockaddr.h"
 #include "lab/lab_connection.h"
 
 #define ACCEPTS_PER_TURN 1000 /* as many as redis-server */
+#define FREE_PORT_TRIES 16
 #define TOO_MANY "-ERR max number of clients + cluster connections reached\r\n"
 
 static void init_port(lab_port *port, lab_server *s, bool tls) {
@@ -23,23 +23,57 @@ void lab_port_want(lab_port *port, uint16_t number) {
     port->number = number;
 }
 
-static kw_status open_port(lab_port *port, kw_error *err) {
+static void close_port(lab_port *port) {
+    for (size_t i = 0; i < LAB_ADDRESSES; i++) {
+        listener_free(port->listeners[i]);
+        port->listeners[i] = NULL;
+    }
+    list_remove(&port->in_starved);
+}
+
+/* At all addresses, with one number. */
+static kw_status open_listeners(lab_port *port, uint16_t number, kw_error *err) {
     const lab_net *net = port->server->net;
-    const net_address address = {.family = NET_IPV4, .port = port->number, .ip = {127, 0, 0, 1}};
+    net_address addresses[LAB_ADDRESSES] = {
+        {.family = NET_IPV4, .port = number, .ip = {127, 0, 0, 1}},
+        {.family = NET_IPV6, .port = number, .ip = {[15] = 1}},
+    };
+    kw_status status = KW_OK;
+    for (size_t i = 0; status == KW_OK && i < (net->has_ipv6 ? 2u : 1u); i++) {
+        addresses[i].port = number;
+        status = listener_new(net->loop, net->mem, &addresses[i], port, &port->listeners[i], err);
+        number = status == KW_OK ? listener_port(port->listeners[i]) : 0;
+    }
+    if (status != KW_OK) {
+        close_port(port);
+        return status;
+    }
+    port->number = number;
+    return KW_OK;
+}
+
+/* A number that is free at one address may be taken at the other. */
+static kw_status open_port(lab_port *port, kw_error *err) {
     if (!port->wanted) {
         return KW_OK;
     }
-    kw_status status = listener_new(net->loop, net->mem, &address, port, &port->listener, err);
-    if (status == KW_OK) {
-        port->number = listener_port(port->listener);
+    kw_status status = KW_ERR_CONNECTION;
+    for (int i = 0; i < FREE_PORT_TRIES && status == KW_ERR_CONNECTION; i++) {
+        status = open_listeners(port, port->number, err);
+        if (port->number != 0) {
+            break;
+        }
     }
     return status;
 }
 
-static void close_port(lab_port *port) {
-    listener_free(port->listener);
-    port->listener = NULL;
-    list_remove(&port->in_starved);
+bool lab_has_ipv6(const lab_net *net) {
+    const net_address address = {.family = NET_IPV6, .ip = {[15] = 1}};
+    listener *probe = NULL;
+    int nobody = 0;
+    bool has = listener_new(net->loop, net->mem, &address, &nobody, &probe, NULL) == KW_OK;
+    listener_free(probe);
+    return has;
 }
 
 kw_status lab_server_listen(lab_server *s, kw_error *err) {
@@ -75,15 +109,18 @@ static bool has_room(const lab_server *s) {
 }
 
 static void take(lab_port *port, int fd, const net_address *peer, uint64_t now_us) {
-    lab_server *s = port->server;
-    char address[SESSION_ADDRESS_SIZE];
-    if (!has_room(s)) {
+    if (!has_room(port->server)) {
         listener_refuse(fd, port->tls ? "" : TOO_MANY);
-        return;
-    }
-    sockaddr_text(peer, address, sizeof address);
-    if (!lab_connection_open(s, fd, port->tls, address, now_us)) {
+    } else if (!lab_connection_open(port, fd, peer, now_us)) {
         listener_refuse(fd, "");
+    }
+}
+
+static void want_accept(lab_port *port, bool want) {
+    for (size_t i = 0; i < LAB_ADDRESSES; i++) {
+        if (port->listeners[i]) {
+            listener_want_accept(port->listeners[i], want);
+        }
     }
 }
 
@@ -91,8 +128,10 @@ static void take(lab_port *port, int fd, const net_address *peer, uint64_t now_u
 static void starve(lab_port *port, int error) {
     lab_net *net = port->server->net;
     node_lab *lab = fleet_lab(net->fleet);
-    listener_want_accept(port->listener, false);
-    list_push_back(&net->starved, &port->in_starved);
+    want_accept(port, false);
+    if (!list_linked(&port->in_starved)) {
+        list_push_back(&net->starved, &port->in_starved);
+    }
     if (port->told) {
         return;
     }
@@ -101,16 +140,11 @@ static void starve(lab_port *port, int error) {
                     "clients wait for a connection: %s", strerror(error));
 }
 
-void lab_port_accept(lab_port *port, uint64_t now_us) {
-    const lab_server *s = port->server;
-    const node_fleet *f = s->net->fleet;
-    for (int i = 0; i < ACCEPTS_PER_TURN && port->listener; i++) {
+static void accept_all(lab_port *port, listener *l, uint64_t now_us) {
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         net_address peer = {.family = NET_IPV4};
         int error = 0;
-        if (!fleet_node(f, s->index) || fleet_is_paused(f, s->index)) {
-            return;
-        }
-        int fd = listener_accept(port->listener, &peer, &error);
+        int fd = listener_accept(l, &peer, &error);
         if (fd < 0 && error) {
             starve(port, error);
         }
@@ -122,6 +156,18 @@ void lab_port_accept(lab_port *port, uint64_t now_us) {
     }
 }
 
+void lab_port_accept(lab_port *port, uint64_t now_us) {
+    const lab_server *s = port->server;
+    if (!fleet_node(s->net->fleet, s->index) || fleet_is_paused(s->net->fleet, s->index)) {
+        return;
+    }
+    for (size_t i = 0; i < LAB_ADDRESSES; i++) {
+        if (port->listeners[i]) {
+            accept_all(port, port->listeners[i], now_us);
+        }
+    }
+}
+
 void lab_ports_retry(lab_net *net, uint64_t now_us) {
     list retried;
     list_init(&retried);
@@ -130,7 +176,7 @@ void lab_ports_retry(lab_net *net, uint64_t now_us) {
         lab_port *port = LIST_ENTRY(at, lab_port, in_starved);
         list_remove(at);
         if (!fleet_is_paused(net->fleet, port->server->index)) {
-            listener_want_accept(port->listener, true);
+            want_accept(port, true);
             lab_port_accept(port, now_us);
         }
     }
@@ -139,10 +185,8 @@ void lab_ports_retry(lab_net *net, uint64_t now_us) {
 /* ------------------------------------------------------------------------------------ pausing */
 
 static void pause_port(lab_port *port, bool paused) {
-    if (port->listener) {
-        listener_want_accept(port->listener, !paused);
-        list_remove(&port->in_starved);
-    }
+    want_accept(port, !paused);
+    list_remove(&port->in_starved);
 }
 
 void lab_server_pause(lab_server *s, bool paused, uint64_t now_us) {

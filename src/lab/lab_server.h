@@ -1,10 +1,13 @@
-/* One node's sockets: a port for plain connections, one for TLS, either or both, and the
- * connections that came by them. Owns all of these; belongs to the lab's thread. */
+/* One node's sockets: a port for plain connections, one for TLS, either or both, each at 127.0.0.1
+ * and, where there is IPv6, at ::1, since that is what `localhost` may be; and the connections that
+ * came by them. Owns all of these; belongs to the lab's thread. */
 #ifndef LAB_LAB_SERVER_H
 #define LAB_LAB_SERVER_H
 
 #include "io/listener.h"
 #include "lab/lab_net.h"
+
+enum { LAB_ADDRESSES = 2 };
 
 struct lab_server;
 
@@ -12,10 +15,10 @@ typedef struct lab_port {
     lab_owner_kind kind;
     list in_starved; /* lab_net.starved */
     struct lab_server *server;
-    listener *listener; /* NULL: closed */
-    uint16_t number;    /* kept while it is closed; 0: it has never been open */
-    bool wanted;        /* while the node lives */
-    bool told;          /* that it could not accept */
+    listener *listeners[LAB_ADDRESSES]; /* NULL: closed */
+    uint16_t number;                    /* kept while it is closed; 0: it has never been open */
+    bool wanted;                        /* while the node lives */
+    bool told;                          /* that it could not accept */
     bool tls;
 } lab_port;
 
@@ -32,6 +35,8 @@ typedef struct lab_server {
 void lab_server_init(lab_server *s, lab_net *net, uint16_t index);
 void lab_port_want(lab_port *port, uint16_t number);
 
+/* Whether this machine has ::1. */
+bool lab_has_ipv6(const lab_net *net);
 /* Opens the ports that are wanted. On failure none is open. */
 KW_CHECKED kw_status lab_server_listen(lab_server *s, kw_error *err);
 /* Resets all connections and closes the ports, as the end of a process does. */

@@ -2,6 +2,7 @@
 #include "lab/lab_handle.h"
 #include "unit/support/failing_mem.h"
 #include "unit/support/lab_peer.h"
+#include "unit/support/test_net.h"
 #include "unit/support/unit.h"
 
 #include <arpa/inet.h>
@@ -347,6 +348,44 @@ static void clients_are_listed_by_their_addresses(void **state) {
     kw_lab_stop(lab);
 }
 
+/* -1 and errno if it is refused. */
+static int connect_to_ipv6(uint16_t port) {
+    struct sockaddr_in6 address = {
+        .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+/* `localhost` may be either. */
+static void nodes_listen_at_both_loopback_addresses(void **state) {
+    (void)state;
+    if (!test_has_ipv6()) {
+        skip();
+    }
+    kw_lab *lab = lab_peer_start_size(2, 0);
+    uint16_t port = lab_peer_port(lab, 0);
+    int fd = connect_to_ipv6(port);
+    char got[1024] = {0};
+    assert_true(fd >= 0);
+    lab_peer_send(fd, "CLIENT INFO\r\n");
+    assert_true(recv(fd, got, sizeof got - 1, 0) > 0);
+    assert_non_null(strstr(got, "addr=[::1]:"));
+    assert_non_null(strstr(got, "laddr=[::1]:"));
+    assert_int_equal(kw_lab_kill(lab, 0), KW_OK);
+    assert_int_equal(lab_peer_drain(fd), 0);
+    close(fd);
+    assert_int_equal(connect_to_ipv6(port), -1);
+    assert_int_equal(errno, ECONNREFUSED);
+    kw_lab_stop(lab);
+}
+
 static void what_is_no_command_is_refused_and_ends_it(void **state) {
     (void)state;
     static const struct {
@@ -476,6 +515,7 @@ int main(void) {
         cmocka_unit_test(subscribers_that_do_not_read_are_cut_off),
         cmocka_unit_test(a_client_that_stops_reading_is_cut_off),
         cmocka_unit_test(clients_are_listed_by_their_addresses),
+        cmocka_unit_test(nodes_listen_at_both_loopback_addresses),
         cmocka_unit_test(what_is_no_command_is_refused_and_ends_it),
         cmocka_unit_test(the_longest_argument_is_as_set),
         cmocka_unit_test(each_failed_allocation_of_the_start_is_survived),
