@@ -47,7 +47,7 @@ static kw_status give_slots_back(control_call *c, uint16_t primary_count) {
 }
 
 static void follow_as_before(control_call *c, const fleet_config *config) {
-    uint32_t count = config->primary_count * (1u + config->replica_count);
+    uint16_t count = (uint16_t)(config->primary_count * (1u + config->replica_count));
     for (uint16_t i = config->primary_count; i < count; i++) {
         uint16_t primary = (uint16_t)((i - config->primary_count) / config->replica_count);
         node *n = fleet_node(c->fleet, i);

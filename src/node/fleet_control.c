@@ -21,12 +21,12 @@ static const control_row own_rows[] = {
     {0},
 };
 
-static const control_row *const tables[] = {
+enum { TABLE_COUNT = 7, ROWS_MAX = 96 };
+
+static const control_row *const tables[TABLE_COUNT] = {
     own_rows,           control_node_rows, control_slot_rows, control_view_rows,
     control_fault_rows, control_log_rows,  control_time_rows,
 };
-
-enum { TABLE_COUNT = sizeof tables / sizeof *tables, ROWS_MAX = 96 };
 
 /* All rows in the order of help; `rows` has room for ROWS_MAX. */
 static size_t list_rows(const control_row **rows) {
