@@ -2,26 +2,12 @@
 
 #include <stdio.h>
 
-/* The keys first, then the slots; those of a dead owner are gone. */
-static kw_status move(control_call *c, int first, int last, uint16_t target) {
-    kw_status status = KW_OK;
-    for (int slot = first; status == KW_OK && slot <= last; slot++) {
-        uint16_t owner = fleet_view(c->fleet)->owner[slot];
-        const node *from = fleet_node(c->fleet, owner);
-        if (from && owner != target && keyspace_slot_count(from->keys, slot) > 0) {
-            status = fleet_migrate_begin(c->fleet, slot, target);
-            status = status == KW_OK ? fleet_migrate_keys(c->fleet, slot, SIZE_MAX, NULL) : status;
-        }
-    }
-    return status == KW_OK ? fleet_assign(c->fleet, first, last, target) : status;
-}
-
 static void run_move(control_call *c) {
     int first;
     int last;
     uint16_t target;
     if (control_read_slots(c, &first, &last) && control_read_living_node(c, &target)) {
-        control_answer(c, move(c, first, last, target),
+        control_answer(c, fleet_move(c->fleet, first, last, target),
                        "the slots do not move: the target must be a primary");
     }
 }

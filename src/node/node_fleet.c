@@ -691,12 +691,7 @@ void fleet_propagate_value(node *n, const keyspace_entry *e) {
     buffer_done(&payload);
 }
 
-kw_status fleet_migrate_keys(node_fleet *f, int slot, size_t count, size_t *ret_left) {
-    node *from;
-    node *to;
-    if (!open_slot(f, slot, &from, &to)) {
-        return KW_ERR_INVALID;
-    }
+static kw_status move_keys(node *from, node *to, int slot, size_t count) {
     keyspace_entry *e = keyspace_first(from->keys, slot);
     for (size_t i = 0; e && i < count; i++) {
         if (!keyspace_copy(to->keys, e, keyspace_key(e))) {
@@ -709,6 +704,19 @@ kw_status fleet_migrate_keys(node_fleet *f, int slot, size_t count, size_t *ret_
         e = keyspace_first(from->keys, slot);
     }
     node_serve_blocked(to);
+    return KW_OK;
+}
+
+kw_status fleet_migrate_keys(node_fleet *f, int slot, size_t count, size_t *ret_left) {
+    node *from;
+    node *to;
+    if (!open_slot(f, slot, &from, &to)) {
+        return KW_ERR_INVALID;
+    }
+    kw_status status = move_keys(from, to, slot, count);
+    if (status != KW_OK) {
+        return status;
+    }
     size_t left = keyspace_slot_count(from->keys, slot);
     node_events_add(&f->lab.events, f->lab.now_us, EVENT_MIGRATION, to->view->self,
                     "slot %d: %zu keys left at node %u", slot, left, from->view->self);
@@ -728,6 +736,22 @@ kw_status fleet_migrate_end(node_fleet *f, int slot) {
     node_view_settle(from->view, slot, to->view->self, false);
     fleet_spread_changes(f);
     return KW_OK;
+}
+
+kw_status fleet_move(node_fleet *f, int first, int last, uint16_t target) {
+    node *to = fleet_node(f, target);
+    if (first < 0 || first > last || last >= SLOT_COUNT || !to || !fleet_is_primary(to)) {
+        return KW_ERR_INVALID;
+    }
+    for (int slot = first; slot <= last; slot++) {
+        uint16_t owner = f->observer->owner[slot];
+        node *from = owner == target ? NULL : fleet_node(f, owner);
+        kw_status status = from ? move_keys(from, to, slot, SIZE_MAX) : KW_OK;
+        if (status != KW_OK) {
+            return status;
+        }
+    }
+    return fleet_assign(f, first, last, target);
 }
 
 /* -------------------------------------------------------------------------------------- time */

@@ -91,6 +91,10 @@ void fleet_set_slot_job_step(node_fleet *f, uint64_t step_us);
 /* owner NODE_NOBODY: to nobody. */
 KW_CHECKED kw_status fleet_assign(node_fleet *f, int first, int last, uint16_t owner);
 
+/* Moves slots to a living primary with their keys, those of dead owners excepted. If memory is
+ * short some keys are with the target already. */
+KW_CHECKED kw_status fleet_move(node_fleet *f, int first, int last, uint16_t target);
+
 /* An operator's move of one slot: both nodes do it even if their views are frozen. */
 KW_CHECKED kw_status fleet_migrate_begin(node_fleet *f, int slot, uint16_t target);
 KW_CHECKED kw_status fleet_migrate_keys(node_fleet *f, int slot, size_t count, size_t *ret_left);

@@ -3,6 +3,7 @@
 #include "node/node_call.h"
 
 #define NAME_SIZE NODE_LOG_NAME_SIZE
+#define TOLD_HITS 32
 
 void node_lab_init(node_lab *lab, const mem *m, uint64_t seed, uint64_t now_us) {
     *lab = (node_lab){.now_us = now_us};
@@ -176,10 +177,19 @@ static uint64_t log_command(node_lab *lab, const node_call *c, const fault_subje
     return node_log_begin(&lab->log, &command);
 }
 
+/* The first hits of a rule, then each time that their number has doubled. */
+static bool is_worth_telling(uint64_t hits) {
+    return hits <= TOLD_HITS || (hits & (hits - 1)) == 0;
+}
+
 static void tell(node_lab *lab, const node_call *c, const fault_rule *r, const fault_subject *s) {
+    if (!is_worth_telling(r->hits)) {
+        return;
+    }
     node_events_add(&lab->events, c->now_us, EVENT_RULE_HIT, s->node,
-                    "rule %llu (%s) hits %.*s at node %u", (unsigned long long)r->id,
-                    fault_action_name(r->action), (int)s->name.len, s->name.data, s->node);
+                    "rule %llu (%s) hits %.*s at node %u%s", (unsigned long long)r->id,
+                    fault_action_name(r->action), (int)s->name.len, s->name.data, s->node,
+                    r->hits >= TOLD_HITS ? ", and so on" : "");
 }
 
 void node_lab_run(node_call *c, void (*run)(node_call *c)) {

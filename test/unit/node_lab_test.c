@@ -207,6 +207,21 @@ static void rule_hits_are_events_and_in_the_log(void **state) {
     driver_stop(&d);
 }
 
+static void rule_that_hits_often_is_told_of_now_and_then(void **state) {
+    (void)state;
+    node_driver d;
+    driver_start(&d, 1, 0);
+    driver_expect(&d, 0, "LAB FAULT ADD COMMAND ping NONE", ":1\r\n");
+    for (int i = 0; i < 100; i++) {
+        driver_expect(&d, 0, "PING", "+PONG\r\n");
+    }
+    const node_events *events = &fleet_lab(d.fleet)->events;
+    assert_int_equal(events->last, 33); /* 32, and the 64th */
+    assert_string_equal(node_events_next(events, 32)->text,
+                        "rule 1 (none) hits ping at node 0, and so on");
+    driver_stop(&d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_action_has_its_effect_on_the_wire),
@@ -216,6 +231,7 @@ int main(void) {
         cmocka_unit_test(error_while_queueing_spoils_the_transaction),
         cmocka_unit_test(commands_are_logged_with_what_became_of_them),
         cmocka_unit_test(rule_hits_are_events_and_in_the_log),
+        cmocka_unit_test(rule_that_hits_often_is_told_of_now_and_then),
     };
     return cmocka_run_group_tests_name("node_lab", tests, NULL, NULL);
 }
