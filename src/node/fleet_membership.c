@@ -3,7 +3,7 @@
 /* --------------------------------------------------------------------------------- adding */
 
 static bool make_room(node_fleet *f) {
-    member **members = mem_resize(f->mem, f->members, f->count + 1u, sizeof *members);
+    member **members = mem_resize(f->mem, f->members, f->count + 1u, sizeof(void *));
     if (!members) {
         return false;
     }

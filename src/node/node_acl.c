@@ -48,7 +48,7 @@ static kw_status add_selector(acl_user *u, acl_selector *s) {
     }
     acl_selector **selectors = NULL;
     if (u->selector_count < ACL_RULES_MAX) {
-        selectors = mem_resize(u->mem, u->selectors, u->selector_count + 1, sizeof *selectors);
+        selectors = mem_resize(u->mem, u->selectors, u->selector_count + 1, sizeof(void *));
     }
     if (!selectors) {
         acl_selector_free(s);
@@ -310,12 +310,12 @@ static kw_status insert(acl *a, acl_user *u) {
     if (a->user_count == ACL_USERS_MAX) {
         return KW_ERR_LIMIT;
     }
-    acl_user **users = mem_resize(a->mem, a->users, a->user_count + 1, sizeof *users);
+    acl_user **users = mem_resize(a->mem, a->users, a->user_count + 1, sizeof(void *));
     if (!users) {
         return KW_ERR_NOMEM;
     }
     a->users = users;
-    memmove(&users[place + 1], &users[place], (a->user_count - place) * sizeof *users);
+    memmove(&users[place + 1], &users[place], (a->user_count - place) * sizeof(void *));
     users[place] = u;
     a->user_count++;
     return KW_OK;
@@ -355,7 +355,7 @@ kw_status acl_set_user(acl *a, kw_slice name, const kw_slice *rules, size_t coun
 void acl_remove_user(acl *a, acl_user *u) {
     size_t place = place_of(a, slice_text(u->name));
     a->user_count--;
-    memmove(&a->users[place], &a->users[place + 1], (a->user_count - place) * sizeof *a->users);
+    memmove(&a->users[place], &a->users[place + 1], (a->user_count - place) * sizeof(void *));
     free_user(u);
 }
 

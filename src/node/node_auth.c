@@ -122,3 +122,27 @@ void node_auth_deny(node_call *c, acl_verdict verdict, size_t index, char ret_te
         break;
     }
 }
+
+bool node_auth_still_allows(node_call *c) {
+    static const char *const reasons[] = {
+        [ACL_ALLOWED] = "",
+        [ACL_DENIED_COMMAND] = "no permission to execute the command or subcommand",
+        [ACL_DENIED_KEY] = "no permission to touch the specified keys",
+        [ACL_DENIED_AUTH] = "no permission",
+        [ACL_DENIED_CHANNEL] =
+            "no permission to access one of the channels used as arguments to the command",
+    };
+    size_t index;
+    acl_verdict verdict = acl_check(c->session->user, c->command, c->argv, c->argc, &index);
+    if (verdict == ACL_ALLOWED) {
+        return true;
+    }
+    bool by_command = verdict == ACL_DENIED_COMMAND;
+    note(c, verdict, by_command ? slice_text(c->command->name) : c->argv[index],
+         slice_text(acl_name(c->session->user)));
+    call_errorf(c,
+                "NOPERM ACLs rules changed between the moment the transaction was accumulated and "
+                "the EXEC call. This command is no longer allowed for the following reason: %s",
+                reasons[verdict]);
+    return false;
+}

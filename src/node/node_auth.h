@@ -17,7 +17,11 @@ KW_CHECKED kw_status node_auth_require(node *n, const char *password);
 /* The session's user is no more. */
 void node_auth_end_sessions(node *n, const acl_user *u);
 
-/* Answers NOPERM, and notes it. index: the argument that was denied. */
+/* Of a command that was queued: its user's rules may have changed since. False: that was answered.
+ */
+bool node_auth_still_allows(node_call *c);
+
+/* Notes that a command was denied, and words the reply. index: the argument that was denied. */
 void node_auth_deny(node_call *c, acl_verdict verdict, size_t index, char ret_text[192]);
 
 #endif

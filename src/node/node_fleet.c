@@ -341,7 +341,7 @@ node_view *fleet_new_view(node_fleet *f, uint16_t self, const node_peer *peers) 
 }
 
 static kw_status make_members(node_fleet *f) {
-    f->members = mem_calloc(f->mem, f->count, sizeof *f->members);
+    f->members = mem_calloc(f->mem, f->count, sizeof(void *));
     for (uint16_t i = 0; f->members && i < f->count; i++) {
         f->members[i] = fleet_new_member(f);
         if (!f->members[i]) {

@@ -84,6 +84,20 @@ static bool touches_data(const node_call *c) {
     return (node_judge_effects(c) & (NODE_WRITES | NODE_READS | NODE_MAY_REPLICATE)) != 0;
 }
 
+static bool has_enough_replicas(const node *n) {
+    int64_t wanted = node_settings_number(&n->settings, SETTING_MIN_REPLICAS_TO_WRITE);
+    int64_t lag = node_settings_number(&n->settings, SETTING_MIN_REPLICAS_MAX_LAG);
+    const node_view *view = n->view;
+    if (wanted == 0 || lag == 0 || !node_view_self(view)->primary) {
+        return true;
+    }
+    int64_t count = 0;
+    for (uint16_t i = 0; i < view->peer_count; i++) {
+        count += node_view_is_attached(view, i);
+    }
+    return count >= wanted;
+}
+
 objection node_judge(const node_call *c) {
     const node_session *s = c->session;
     int slot;
@@ -107,7 +121,11 @@ objection node_judge(const node_call *c) {
     if (node_judge_place(c, &slot).verdict != REDIRECT_SERVE) {
         return OBJECTION_ELSEWHERE;
     }
-    if ((node_judge_effects(c) & NODE_WRITES) && !node_view_self(c->node->view)->primary) {
+    bool writes = (node_judge_effects(c) & NODE_WRITES) != 0;
+    if (writes && !has_enough_replicas(c->node)) {
+        return OBJECTION_FEW_REPLICAS;
+    }
+    if (writes && !node_view_self(c->node->view)->primary) {
         return OBJECTION_READ_ONLY;
     }
     if (s->resp == 2 && !(flags & NODE_SUBSCRIBED) && session_is_subscribed(s)) {

@@ -12,8 +12,9 @@ typedef enum objection {
     OBJECTION_ARITY,
     OBJECTION_AUTH,
     OBJECTION_IN_MULTI,
-    OBJECTION_ACL,       /* its user may not */
-    OBJECTION_ELSEWHERE, /* another node serves it, or none */
+    OBJECTION_ACL,          /* its user may not */
+    OBJECTION_ELSEWHERE,    /* another node serves it, or none */
+    OBJECTION_FEW_REPLICAS, /* min-replicas-to-write */
     OBJECTION_READ_ONLY,
     OBJECTION_SUBSCRIBED,
     OBJECTION_MONITORS

@@ -118,6 +118,9 @@ void node_refuse(node_call *c, objection why) {
     case OBJECTION_ELSEWHERE:
         refuse_elsewhere(c);
         return;
+    case OBJECTION_FEW_REPLICAS:
+        reject(c, "NOREPLICAS Not enough good replicas to write.");
+        return;
     case OBJECTION_READ_ONLY:
         reject(c, "READONLY You can't write against a read only replica.");
         return;

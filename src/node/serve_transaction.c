@@ -1,3 +1,4 @@
+#include "node/node_auth.h"
 #include "node/node_call.h"
 #include "node/node_handlers.h"
 
@@ -59,7 +60,9 @@ static void run_queued(node_call *c) {
         queued.argc = q->argc;
         queued.in_exec = true;
         queued.out = node_reply_to(c->node, s);
-        call_run(&queued);
+        if (node_auth_still_allows(&queued)) {
+            call_run(&queued);
+        }
     }
 }
 

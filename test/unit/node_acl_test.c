@@ -265,6 +265,26 @@ static void a_password_can_be_required_and_dropped(void **state) {
     driver_stop(&d);
 }
 
+static void a_transaction_is_checked_again_when_it_runs(void **state) {
+    (void)state;
+    node_driver d;
+    driver_start(&d, 1, 0);
+    node_session *other = node_session_new(fleet_node(d.fleet, 0), "10.0.0.8:1", d.now_us);
+    driver_expect(&d, 0, "ACL SETUSER u on nopass ~* +@all", "+OK\r\n");
+    assert_string_equal(driver_ask_on(&d, 0, other, "AUTH u x"), "+OK\r\n");
+    assert_string_equal(driver_ask_on(&d, 0, other, "MULTI"), "+OK\r\n");
+    assert_string_equal(driver_ask_on(&d, 0, other, "SET a 1"), "+QUEUED\r\n");
+    assert_string_equal(driver_ask_on(&d, 0, other, "PING"), "+QUEUED\r\n");
+    driver_expect(&d, 0, "ACL SETUSER u -set", "+OK\r\n");
+    assert_string_equal(
+        driver_ask_on(&d, 0, other, "EXEC"),
+        "*2\r\n-NOPERM ACLs rules changed between the moment the transaction was accumulated and "
+        "the EXEC call. This command is no longer allowed for the following reason: no permission "
+        "to execute the command or subcommand\r\n+PONG\r\n");
+    node_session_free(fleet_node(d.fleet, 0), other);
+    driver_stop(&d);
+}
+
 static void who_is_deleted_is_disconnected(void **state) {
     (void)state;
     node_driver d;
@@ -288,6 +308,7 @@ int main(void) {
         cmocka_unit_test(each_failed_allocation_leaves_the_users_as_they_were),
         cmocka_unit_test(a_user_is_held_to_its_rules),
         cmocka_unit_test(a_password_can_be_required_and_dropped),
+        cmocka_unit_test(a_transaction_is_checked_again_when_it_runs),
         cmocka_unit_test(who_is_deleted_is_disconnected),
     };
     return cmocka_run_group_tests_name("node_acl", tests, NULL, NULL);

@@ -96,6 +96,20 @@ static void reads_and_shard_channels_when_down_follow_the_settings(void **state)
     driver_stop(&d);
 }
 
+static void writes_wait_for_enough_replicas(void **state) {
+    (void)state;
+    node_driver d;
+    driver_start(&d, 3, 1);
+    driver_expect(&d, 0, "CONFIG SET min-replicas-to-write 1", "+OK\r\n");
+    driver_expect(&d, 0, "SET {b} 1", "+OK\r\n");
+    assert_int_equal(fleet_kill(d.fleet, 3, d.now_us), KW_OK);
+    driver_expect(&d, 0, "SET {b} 2", "-NOREPLICAS Not enough good replicas to write.\r\n");
+    driver_expect(&d, 0, "GET {b}", "$1\r\n1\r\n");
+    driver_expect(&d, 0, "CONFIG SET min-replicas-to-write 0", "+OK\r\n");
+    driver_expect(&d, 0, "SET {b} 2", "+OK\r\n");
+    driver_stop(&d);
+}
+
 static void info_has_the_sections_asked_for(void **state) {
     (void)state;
     node_driver d;
@@ -204,6 +218,7 @@ int main(void) {
         cmocka_unit_test(endpoints_are_told_as_configured),
         cmocka_unit_test(who_came_over_tls_is_told_tls_ports),
         cmocka_unit_test(reads_and_shard_channels_when_down_follow_the_settings),
+        cmocka_unit_test(writes_wait_for_enough_replicas),
         cmocka_unit_test(info_has_the_sections_asked_for),
         cmocka_unit_test(debug_sleep_holds_the_whole_node),
         cmocka_unit_test(what_a_cluster_does_not_do_is_refused),
