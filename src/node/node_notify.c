@@ -2,6 +2,8 @@
 
 #include "node/node_call.h"
 
+#include <assert.h>
+
 /* How a command's event is called, if not as itself. */
 typedef struct event_row {
     const char *command;
@@ -94,6 +96,7 @@ static notify_change *add_change(node *n, kw_slice key) {
     if (!copy) {
         return NULL;
     }
+    assert(notify->changes);
     notify_change *change = &notify->changes[notify->count++];
     *change = (notify_change){.key = copy, .key_len = key.len};
     return change;

@@ -3,6 +3,8 @@
 #include "core/resp.h"
 #include "node/node_call.h"
 
+#include <assert.h>
+
 void node_push_init(node_push *p, const mem *m, uint64_t seed) {
     channels_init(&p->channels, m, seed);
     tracking_init(&p->tracking, m, seed);
@@ -52,7 +54,9 @@ static bool takes_messages(const node_session *s) {
 
 /* A message was appended: its reader is told, or given up. */
 static void pushed(node *n, node_session *s, bool written) {
-    if (!written || buffer_len(&s->out) > PUSH_UNREAD_BYTES_MAX) {
+    bool listens = list_linked(&s->in_monitors) || session_is_subscribed(s);
+    size_t unread_max = listens ? PUSH_UNREAD_BYTES_MAX : PUSH_UNREAD_OTHER_BYTES_MAX;
+    if (!written || buffer_len(&s->out) > unread_max) {
         s->flags |= SESSION_FAILED;
     }
     if (s != n->running || (s->flags & SESSION_FAILED)) {
@@ -129,6 +133,7 @@ static void tell_broken(node *n, node_session *s, uint64_t redirect) {
 static void send_invalidation(void *arg, tracker *r, const kw_slice *keys, size_t count) {
     node *n = arg;
     node_session *s = tracker_owner(r);
+    assert(s);
     node_session *to = r->redirect ? node_find_session(n, r->redirect) : s;
     if (!to) {
         r->flags |= TRACKING_BROKEN;

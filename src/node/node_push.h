@@ -8,8 +8,9 @@
 #include "node/node_tracking.h"
 
 /* Unread output above which a session that gets messages is cut off: the servers' hard limit for
- * subscribers. */
+ * subscribers; and for others, who may have a large reply in it. */
 #define PUSH_UNREAD_BYTES_MAX (32u * 1024 * 1024)
+#define PUSH_UNREAD_OTHER_BYTES_MAX (1024u * 1024 * 1024)
 
 struct node;
 struct node_call;
@@ -35,7 +36,7 @@ KW_CHECKED tracker *node_push_tracker(struct node *n, struct node_session *s);
 bool session_is_subscribed(const struct node_session *s);
 
 /* To this node's subscribers; returns how many there were. */
-size_t node_publish(struct node *n, channel_kind kind, kw_slice channel, kw_slice message);
+size_t node_publish(struct node *n, channel_kind kind, kw_slice channel, kw_slice text);
 /* "subscribe", "sunsubscribe" ...: one line of the answer to such a command. channel.data NULL:
  * none. */
 void node_push_subscribed(struct node_session *s, const char *what, kw_slice channel, size_t count);
