@@ -62,7 +62,7 @@ static void wrong_usage_is_told_in_one_line(void **state) {
         {"lab --port 7000 --tls-port 7003", 2, "overlap"},
         {"lab --script nosuch.lab", 2, "cannot read the script nosuch.lab: No such file"},
         {"lab --script /", 2, "cannot read the script /: Is a directory"},
-        {"lab --script Makefile", 2, "Makefile:2:1: unknown word `BUILD`"},
+        {"lab --script - <<X\n\n SET a 1\nX\n", 2, "standard input:2:2: unknown word `SET`"},
         {"help nosuch", 2, "no command `nosuch`"},
         {"demo --plain=1", 2, "takes no value"},
     };
