@@ -269,6 +269,7 @@ void node_tick(node *n, uint64_t now_us) {
         keyspace_expire_some(n->keys, &n->expire_cursor, few ? SLOT_COUNT : SLOT_COUNT / 16,
                              now_us / 1000);
     }
+    node_redirect_blocked(n);
     node_expire_blocked(n);
     node_wake_shaped(n);
     node_view_end_handshakes(n->view, now_us);

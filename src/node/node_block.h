@@ -57,7 +57,8 @@ void node_serve_blocked(struct node *n);
 /* Runs what waits for replicas; after one has got further. */
 void node_serve_replica_waits(struct node *n);
 /* Who waits for keys of a slot that is no longer served here is told where it is, and all waiting
- * ends when the node has become a replica; after each change of the view. */
+ * ends when the node has become a replica; after each change of the view, and now and then for what
+ * changes at the node alone. */
 void node_redirect_blocked(struct node *n);
 /* Ends the waiting of those whose deadline has come. */
 void node_expire_blocked(struct node *n);

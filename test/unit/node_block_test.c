@@ -405,6 +405,45 @@ static void a_slot_that_leaves_redirects_its_waiters(void **state) {
     leave(&r);
 }
 
+/* The keys of {t} live at node 1 and come to node 0, where 'a' waits. */
+static void begin_import(room *r, int *ret_slot) {
+    enter(r, 2, 0);
+    *ret_slot = slot_of_key(SLICE_LITERAL("{t}"));
+    driver_expect(&r->d, 1, "RPUSH {t}k v", ":1\r\n");
+    assert_int_equal(fleet_migrate_begin(r->d.fleet, *ret_slot, 0), KW_OK);
+    says(r, 'a', "ASKING", "+OK\r\n");
+    waits(r, 'a', "BLPOP {t}k 0");
+}
+
+static void a_key_that_migrates_here_serves_who_waits(void **state) {
+    (void)state;
+    room r;
+    int slot;
+    begin_import(&r, &slot);
+    driver_expect(&r.d, 1, "MIGRATE 10.0.0.1 7000 {t}k 0 100", "+OK\r\n");
+    hears(&r, 'a', "*2\r\n$4\r\n{t}k\r\n$1\r\nv\r\n");
+    leave(&r);
+    begin_import(&r, &slot);
+    assert_int_equal(fleet_migrate_keys(r.d.fleet, slot, 1, NULL), KW_OK);
+    hears(&r, 'a', "*2\r\n$4\r\n{t}k\r\n$1\r\nv\r\n");
+    leave(&r);
+}
+
+static void an_import_given_up_redirects_who_waits_for_it(void **state) {
+    (void)state;
+    room r;
+    int slot;
+    begin_import(&r, &slot);
+    char line[64];
+    (void)snprintf(line, sizeof line, "CLUSTER SETSLOT %d STABLE", slot);
+    says(&r, 'z', line, "+OK\r\n");
+    driver_wait_ms(&r.d, 100);
+    char moved[64];
+    (void)snprintf(moved, sizeof moved, "-MOVED %d 10.0.0.1:7001\r\n", slot);
+    hears(&r, 'a', moved);
+    leave(&r);
+}
+
 static void a_cluster_that_goes_down_ends_all_waits(void **state) {
     (void)state;
     room r;
@@ -461,6 +500,8 @@ int main(void) {
         cmocka_unit_test(wait_ends_when_the_replicas_have_the_write),
         cmocka_unit_test(wait_in_a_transaction_does_not_wait),
         cmocka_unit_test(a_slot_that_leaves_redirects_its_waiters),
+        cmocka_unit_test(a_key_that_migrates_here_serves_who_waits),
+        cmocka_unit_test(an_import_given_up_redirects_who_waits_for_it),
         cmocka_unit_test(a_cluster_that_goes_down_ends_all_waits),
         cmocka_unit_test(a_slot_that_is_nobodys_ends_its_waits),
         cmocka_unit_test(a_primary_that_becomes_a_replica_ends_all_waits),
