@@ -466,6 +466,10 @@ size_t stream_write(stream *s, const kw_slice *slices, size_t count) {
     return total;
 }
 
+bool stream_is_flushed(const stream *s) {
+    return !s->tls || s->state == STREAM_ENDED || s->write_errno || tls_pending(s->tls).len == 0;
+}
+
 void stream_want_write(stream *s, bool want) {
     s->want_write = want;
     update_watch(s);

@@ -52,6 +52,9 @@ stream_state stream_get_state(const stream *s);
 size_t stream_read(stream *s, char *dst, size_t size);
 /* Writes as much as the socket (or the TLS buffer, bounded) takes now; returns the bytes taken. */
 size_t stream_write(stream *s, const kw_slice *slices, size_t count);
+/* False while bytes that stream_write took wait in the TLS session for the socket: closing now
+ * would lose them. */
+bool stream_is_flushed(const stream *s);
 /* True if the caller should be told when it can write again: sets the watch accordingly. A stream
  * with TLS bytes of its own to send sees to these itself. */
 void stream_want_write(stream *s, bool want);

@@ -120,7 +120,7 @@ static bool flush(lab_connection *c, uint64_t now_us) {
     if (buffer_len(out_of(c)) == 0) {
         buffer_clear(out_of(c), OUT_KEPT_BYTES);
     }
-    return true;
+    return stream_is_flushed(c->stream);
 }
 
 /* Runs the commands in `in` and sends their replies, early if there are many; true: all that may go
@@ -239,7 +239,7 @@ static void wait_for_socket(lab_connection *c, uint64_t at_us) {
 
 /* After its commands were run: what the loop is to tell of next, or the end. */
 static void settle(lab_connection *c, bool sent) {
-    bool over = (c->session->flags & SESSION_FAILED) || session_is_over(c->session) ||
+    bool over = (c->session->flags & SESSION_FAILED) || (sent && session_is_over(c->session)) ||
                 stream_get_state(c->stream) == STREAM_ENDED;
     if (over) {
         lab_connection_close(c, false);
