@@ -112,13 +112,14 @@ static void spoil_reply(node_call *c, const fault_rule *r, size_t begin) {
     }
 }
 
-static void shape_output(node_call *c, const fault_rule *r, size_t begin) {
+/* `free_count` bytes were waiting to be sent before the command ran. */
+static void shape_output(node_call *c, const fault_rule *r, size_t free_count) {
     bool shapes = r->delay_ms > 0 || r->action == FAULT_STALL || r->action == FAULT_TRICKLE ||
                   r->action == FAULT_NEST;
     if (!shapes) {
         return;
     }
-    session_shape *shape = session_shape_begin(c->node, c->session, begin);
+    session_shape *shape = session_shape_begin(c->node, c->session, free_count);
     shape->due_us = c->now_us + (uint64_t)r->delay_ms * 1000;
     shape->stalls = r->action == FAULT_STALL;
     shape->trickles = r->action == FAULT_TRICKLE;
@@ -209,7 +210,8 @@ void node_lab_run(node_call *c, void (*run)(node_call *c)) {
     uint64_t number = log_command(lab, c, &subject);
     const fault_rule *match =
         lab->faults.count > 0 ? fault_rules_match(&lab->faults, &subject) : NULL;
-    size_t begin = buffer_len(c->out);
+    size_t begin = buffer_len(c->out); /* which is not the session's after CLIENT REPLY OFF */
+    size_t free_count = buffer_len(&c->session->out);
     if (!match) {
         run(c);
         node_log_end(&lab->log, number, outcome_of(c, NULL, begin), 0);
@@ -224,5 +226,5 @@ void node_lab_run(node_call *c, void (*run)(node_call *c)) {
     }
     node_log_end(&lab->log, number, outcome_of(c, &rule, begin), rule.id);
     spoil_reply(c, &rule, begin);
-    shape_output(c, &rule, begin);
+    shape_output(c, &rule, free_count);
 }

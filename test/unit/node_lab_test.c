@@ -116,6 +116,29 @@ static void pipelined_commands_before_and_after_the_one_that_is_hit(void **state
     driver_stop(&d);
 }
 
+static void faults_leave_a_client_alone_that_wants_no_replies(void **state) {
+    (void)state;
+    static const char *const rules[] = {"DELAY 5", "GARBAGE 9", "CUT 2", "OVERSIZED", "SWALLOW"};
+    for (size_t i = 0; i < COUNT_OF(rules); i++) {
+        char line[64];
+        node_driver d;
+        driver_start(&d, 1, 0);
+        (void)snprintf(line, sizeof line, "LAB FAULT ADD COMMAND get %s", rules[i]);
+        driver_expect(&d, 0, line, ":1\r\n");
+        node *n = fleet_node(d.fleet, 0);
+        node_session *s = node_session_new(n, "10.0.0.9:7", d.now_us);
+        assert_true(buffer_append_text(&d.in, "PING\r\nCLIENT REPLY OFF\r\nGET k\r\n"));
+        node_receive(n, s, &d.in, d.now_us, SIZE_MAX);
+        kw_slice bytes = session_sendable(s, d.now_us);
+        assert_slice_is(bytes, "+PONG\r\n");
+        session_sent(s, bytes.len, d.now_us);
+        assert_int_equal(session_sendable(s, d.now_us + 10000).len, 0);
+        buffer_clear(&d.in, 0);
+        node_session_free(n, s);
+        driver_stop(&d);
+    }
+}
+
 static void migrate_meets_a_target_that_misbehaves(void **state) {
     (void)state;
     static const struct {
@@ -227,6 +250,7 @@ int main(void) {
         cmocka_unit_test(each_action_has_its_effect_on_the_wire),
         cmocka_unit_test(garbage_is_no_resp),
         cmocka_unit_test(pipelined_commands_before_and_after_the_one_that_is_hit),
+        cmocka_unit_test(faults_leave_a_client_alone_that_wants_no_replies),
         cmocka_unit_test(migrate_meets_a_target_that_misbehaves),
         cmocka_unit_test(error_while_queueing_spoils_the_transaction),
         cmocka_unit_test(commands_are_logged_with_what_became_of_them),
