@@ -241,6 +241,21 @@ void call_block(node_call *c, block_reason reason, size_t first_key, size_t key_
     s->holds |= HOLD_BLOCKED;
 }
 
+bool call_find_first(node_call *c, const value_kind *kind, size_t first_key, size_t key_count,
+                     kw_slice *ret_key, keyspace_entry **ret) {
+    *ret = NULL;
+    for (size_t i = first_key; i < first_key + key_count && !*ret; i++) {
+        *ret_key = c->argv[i];
+        if (c->retried && !slice_equal(*ret_key, c->ready_key)) {
+            continue;
+        }
+        if (!call_find_kind(c, i, kind, ret)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static node_call call_of(node *n, const session_block *block) {
     return (node_call){
         .node = n,

@@ -15,6 +15,7 @@ struct node;
 struct node_call;
 struct node_session;
 struct session_block;
+struct value_kind;
 
 typedef enum block_reason {
     BLOCK_FOR_LIST, /* at one of some keys */
@@ -47,6 +48,12 @@ void node_blocked_done(node_blocked *b, const mem *m);
  * called inside EXEC (c->in_exec). */
 void call_block(struct node_call *c, block_reason reason, size_t first_key, size_t key_count,
                 uint64_t deadline_us, void (*expire)(struct node_call *c));
+
+/* The first of these keys that is there, for a command that takes from one of them; of one that is
+ * retried only c->ready_key is looked at. *ret NULL: none is. False: WRONGTYPE was answered. */
+KW_CHECKED bool call_find_first(struct node_call *c, const struct value_kind *kind,
+                                size_t first_key, size_t key_count, kw_slice *ret_key,
+                                struct keyspace_entry **ret);
 
 /* A key is there that was not, or that was replaced by another: who waits for it is served at the
  * end of the command. A value that takes the place of another (ZUNIONSTORE) wakes nobody, as in the

@@ -149,25 +149,17 @@ static void pop_from(node_call *c, keyspace_entry *e, kw_slice key, const list_p
     propagate_pop(c, key, p, popped);
 }
 
-/* True if there was an answer: the elements of the first list, or that a key is none. A command
- * that has waited is given what was pushed to the key that woke it. */
+/* True if there was an answer: elements of the first list, or that a key is none. */
 static bool pop_first(node_call *c, const list_pop *p) {
-    for (size_t i = p->first_key; i < p->first_key + p->key_count; i++) {
-        kw_slice key = c->argv[i];
-        if (c->retried && !slice_equal(key, c->ready_key)) {
-            continue;
-        }
-        keyspace_entry *e = call_find_key(c, key);
-        if (e && e->kind == &value_list_kind) {
-            pop_from(c, e, key, p);
-            return true;
-        }
-        if (e) {
-            call_wrong_type(c);
-            return true;
-        }
+    kw_slice key;
+    keyspace_entry *e;
+    if (!call_find_first(c, &value_list_kind, p->first_key, p->key_count, &key, &e)) {
+        return true;
     }
-    return false;
+    if (e) {
+        pop_from(c, e, key, p);
+    }
+    return e != NULL;
 }
 
 static void pop_or_wait(node_call *c, const list_pop *p, size_t timeout) {
