@@ -4,6 +4,8 @@
 
 #include "unit/support/unit.h"
 
+#include <math.h>
+
 static void patterns_match(void **state) {
     (void)state;
     static const struct {
@@ -86,11 +88,54 @@ static void floats_lose_their_trailing_zeros(void **state) {
     }
 }
 
+static void scores_and_their_bounds_are_read_as_by_strtod(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bool score;
+        bool bound;
+        double value;
+    } rows[] = {
+        {"1.5", true, true, 1.5},
+        {"-.5e1", true, true, -5},
+        {"0x1p3", true, true, 8},
+        {"-0XA", true, true, -10},
+        {"+inf", true, true, INFINITY},
+        {"-Infinity", true, true, -INFINITY},
+        {"1e-320", true, true, 1e-320},
+        {"0e-999", true, true, 0},
+        {"", false, true, 0},
+        {" 2", false, true, 2},
+        {"1e400", false, true, INFINITY},
+        {"-1e400", false, true, -INFINITY},
+        {"1e-400", false, true, 0},
+        {"0x1p-2000", false, true, 0},
+        {"2 ", false, false, 0},
+        {"nan", false, false, 0},
+        {"1x", false, false, 0},
+        {"0x", false, false, 0},
+        {"-", false, false, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        double value = 0;
+        assert_int_equal(number_read_double(slice_text(rows[i].text), &value), rows[i].score);
+        if (rows[i].score) {
+            assert_true(value == rows[i].value);
+        }
+        value = 0;
+        assert_int_equal(number_read_bound(slice_text(rows[i].text), &value), rows[i].bound);
+        if (rows[i].bound) {
+            assert_true(value == rows[i].value);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patterns_match),
         cmocka_unit_test(integers_are_read_strictly),
         cmocka_unit_test(floats_lose_their_trailing_zeros),
+        cmocka_unit_test(scores_and_their_bounds_are_read_as_by_strtod),
     };
     return cmocka_run_group_tests_name("node_text", tests, NULL, NULL);
 }
