@@ -111,6 +111,7 @@ bool number_read_bound(kw_slice s, double *ret) {
     while (s.len > 0 && is_space(s.data[0])) {
         s = slice_of(s.data + 1, s.len - 1);
     }
+    s.len = strnlen(s.data, s.len); /* strtod stops there */
     if (s.len == 0) {
         *ret = 0;
         return true;

@@ -10,13 +10,12 @@ static bool is_stopped_when_down(const redirect_facts *f) {
 
 /* In an open slot: STEP_COUNT if its being open makes no difference to this command. */
 static redirect_step step_in_open_slot(const redirect_facts *f) {
-    bool on_primary = f->self == f->shard;
-    if (!on_primary && !f->readonly) {
+    if (f->self != f->shard && !f->readonly) {
         return STEP_COUNT;
     }
     bool migrating = f->owner == f->shard && f->migrating_to != NODE_NOBODY;
     bool importing = !migrating && f->importing_from != NODE_NOBODY;
-    if ((migrating || importing) && f->is_migrate && on_primary) {
+    if ((migrating || importing) && f->is_migrate) {
         return STEP_MIGRATE;
     }
     if (migrating && f->missing_count > 0) {

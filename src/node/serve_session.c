@@ -154,7 +154,7 @@ void serve_hello(node_call *c) {
     }
     if (!(c->session->flags & SESSION_AUTHENTICATED)) {
         call_error(c, "NOAUTH HELLO must be called with the client already authenticated, "
-                      "otherwise the HELLO <proto> AUTH <user> <pass> option can be used to "
+                      "otherwise the HELLO AUTH <user> <pass> option can be used to "
                       "authenticate the client and select the RESP protocol version at the same "
                       "time");
         return;

@@ -397,7 +397,7 @@ static void nothing_is_said_before_auth(void **state) {
         {"FOO", "-ERR unknown command 'FOO', with args beginning with: \r\n"},
         {"GET", "-ERR wrong number of arguments for 'get' command\r\n"},
         {"HELLO 3", "-NOAUTH HELLO must be called with the client already authenticated, otherwise "
-                    "the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the "
+                    "the HELLO AUTH <user> <pass> option can be used to authenticate the "
                     "client and select the RESP protocol version at the same time\r\n"},
         {"AUTH app wrong", "-WRONGPASS invalid username-password pair or user is disabled.\r\n"},
         {"AUTH secret", "-WRONGPASS invalid username-password pair or user is disabled.\r\n"},

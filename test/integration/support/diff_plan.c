@@ -25,7 +25,8 @@ enum {
     SUBSCRIBER_RESP3,
     BLOCKER,
     BLOCKER_RESP3,
-    ADMIN /* for administration alone */
+    ADMIN, /* for administration alone */
+    GUEST  /* who is refused */
 };
 
 diff_lane_kind diff_kind_of(int connection) {
@@ -72,7 +73,8 @@ void diff_tags_choose(const redis_cluster *cluster, diff_tag tags[DIFF_TAGS]) {
         snprintf(tag->text, sizeof tag->text, "t%u", (unsigned)number % 1000);
         tag->slot = kw_key_slot(tag->text, strlen(tag->text));
         tag->owner = redis_cluster_first_owner(cluster, tag->slot);
-        if (left[tag->owner] > 0) {
+        if (left[tag->owner] > 0 &&
+            redis_cluster_first_owner(cluster, tag->slot + 1) == tag->owner) {
             left[tag->owner]--;
             count++;
         }
@@ -127,8 +129,8 @@ void diff_plan_done(diff_plan *plan) {
 
 void diff_step_write(buffer *b, const diff_step *step) {
     int lane = step->connection / DIFF_NODES;
-    assert_true(buffer_printf(b, "%d%.1s ", step->connection % DIFF_NODES,
-                              lane ? &"abcdefghijklmnopqrstuvwxyz{"[lane - 1] : ""));
+    const char letter[2] = {(char)(lane > 0 ? 'a' + lane - 1 : '\0'), '\0'};
+    assert_true(buffer_printf(b, "%d%s ", step->connection % DIFF_NODES, letter));
     diff_write_command(b, step->argv, step->argc);
 }
 
@@ -165,7 +167,7 @@ static void move_keys(maker *m, int tag, int from, int to, bool all) {
     char line[1024];
     const char *name = m->tags[tag].text;
     int len = snprintf(line, sizeof line, "MIGRATE 127.0.0.1 @P%d \"\" 0 5000 REPLACE KEYS", to);
-    for (const char *kind = "shlezn"; *kind; kind++) {
+    for (const char *kind = "shleznx"; *kind; kind++) {
         for (int i = 0; i < 3; i++) {
             if (all || below(m, 5) == 0) {
                 len += snprintf(line + len, sizeof line - (size_t)len, " {%s}%c%d", name, *kind, i);
@@ -233,13 +235,88 @@ static void choose_settings(maker *m) {
     }
 }
 
+/* Two keys that are both at the importing node. */
+static void write_ahead(maker *m, int tag) {
+    const char *name = m->tags[tag].text;
+    int target = m->slots[tag].target;
+    for (int i = 0; i < 2; i++) {
+        add(m, admin(target), "ASKING");
+        add(m, admin(target), "SET {%s}s%d ahead", name, i);
+    }
+    add(m, admin(target), "ASKING");
+    add(m, admin(target), "MGET {%s}s0 {%s}s1", name, name);
+}
+
+/* A connection that may not do what it asks for; then it is gone. */
+static void visit_as_guest(maker *m, int tag) {
+    const char *name = m->tags[tag].text;
+    int node = (int)below(m, DIFF_PRIMARIES);
+    int guest = node + DIFF_NODES * GUEST;
+    switch (below(m, 4)) {
+    case 0:
+        add(m, admin(node), "CONFIG SET requirepass secret");
+        add(m, guest, "GET {%s}s0", name);
+        add(m, guest, "AUTH wrong");
+        add(m, guest, "HELLO 3");
+        add(m, guest, "AUTH secret");
+        add(m, guest, "GET {%s}s0", name);
+        add(m, guest, "QUIT");
+        add(m, admin(node), "CONFIG SET requirepass \"\"");
+        break;
+    case 1:
+        add(m, admin(node), "ACL SETUSER guest on nopass ~* &* -@all +get +multi +exec +quit");
+        add(m, guest, "AUTH guest x");
+        add(m, guest, "GET {%s}s0", name);
+        add(m, guest, "SET {%s}s0 1", name);
+        add(m, guest, "MULTI");
+        add(m, guest, "INCR {%s}s0", name);
+        add(m, guest, "EXEC");
+        add(m, guest, "QUIT");
+        add(m, admin(node), "ACL DELUSER guest");
+        break;
+    case 2:
+        add(m, guest, "MULTI");
+        add(m, guest, "SHUTDOWN ABORT");
+        add(m, guest, "EXEC");
+        break;
+    default: /* all at once, before there is anything to be told */
+        add(m, guest, "MONITOR");
+        add(m, guest, "GET {%s}s0", name);
+        add(m, guest, "QUIT");
+        break;
+    }
+}
+
+/* One node is without a slot for a while, and calls the cluster down; what was queued before is
+ * executed then. */
+static void bring_down(maker *m, int tag) {
+    const char *name = m->tags[tag].text;
+    int node = m->tags[tag].owner;
+    int guest = node + DIFF_NODES * GUEST;
+    add(m, guest, "MULTI");
+    add(m, guest, "SET {%s}s0 queued", name);
+    add(m, admin(node),
+        "CONFIG SET cluster-require-full-coverage yes cluster-allow-reads-when-down %s "
+        "cluster-allow-pubsubshard-when-down %s",
+        below(m, 2) ? "yes" : "no", below(m, 2) ? "yes" : "no");
+    add(m, admin(node), "CLUSTER DELSLOTS %d", m->tags[tag].slot + 1);
+    add(m, guest, "EXEC");
+    add(m, guest, "GET {%s}s0", name);
+    add(m, guest, "SET {%s}s0 1", name);
+    add(m, guest, "SPUBLISH {%s}ch0 x", name);
+    add(m, guest, "QUIT");
+    add(m, admin(node), "CLUSTER ADDSLOTS %d", m->tags[tag].slot + 1);
+}
+
 static void administrate(maker *m, int tag) {
     slot_state *s = &m->slots[tag];
     uint64_t chance = below(m, 100);
     if (s->owner == NOBODY) {
         fill_hole(m, tag);
     } else if (s->source != NOBODY && s->target != NOBODY) {
-        if (chance < 55) {
+        if (chance < 12) {
+            write_ahead(m, tag);
+        } else if (chance < 55) {
             move_keys(m, tag, s->source, s->target, false);
         } else if (chance < 80) {
             finish_move(m, tag);
@@ -371,6 +448,14 @@ void diff_plan_make(diff_plan *plan, const diff_grammar *grammar, const diff_tag
         int tag = below(&m, 10) == 0 ? (int)below(&m, DIFF_TAGS) : m.hot[below(&m, HOT_TAGS)];
         if (below(&m, 12) == 0) {
             administrate(&m, tag);
+            continue;
+        }
+        if (below(&m, 30) == 0) {
+            if (below(&m, 3) == 0) {
+                bring_down(&m, tag);
+            } else {
+                visit_as_guest(&m, tag);
+            }
             continue;
         }
         int connection = choose_connection(&m, choose_node(&m, tag));

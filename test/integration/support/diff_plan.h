@@ -11,7 +11,7 @@ enum { DIFF_TAGS = 9 };
 /* A hash tag whose slot the episodes use. */
 typedef struct diff_tag {
     char text[8];
-    int slot;
+    int slot;  /* this one, and the next without its keys */
     int owner; /* when an episode begins */
 } diff_tag;
 

@@ -64,6 +64,11 @@ static void put_key(const diff_terminal *t, prng *random, const char *tag, diff_
     diff_words_addf(w, "{%s%s}%c%u", tag, other, kind, (unsigned)prng_below(random, 3));
 }
 
+static void put_lex_key(const diff_terminal *t, prng *random, const char *tag, diff_words *w) {
+    (void)t;
+    diff_words_addf(w, "{%s}x%u", tag, (unsigned)prng_below(random, 2));
+}
+
 static void put_value(const diff_terminal *t, prng *random, const char *tag, diff_words *w) {
     (void)tag;
     if (one_in(random, 12)) { /* long, and worth compressing or not */
@@ -169,6 +174,7 @@ static const diff_terminal terminals[] = {
     {"list_key", put_key, NULL, "l"},
     {"set_key", put_key, NULL, "e"},
     {"zset_key", put_key, NULL, "z"},
+    {"lex_key", put_lex_key, NULL, NULL},
     {"any_key", put_key, NULL, "**"},
     {"value", put_value,
      WORDS("a", "bcd", "hello world", "", "0", "1", "12", "-7", "300", "-70000", "12345678901",
