@@ -34,7 +34,7 @@ KW_API void kw_lab_options_free(kw_lab_options *options);
 KW_API KW_CHECKED kw_status kw_lab_options_set_size(kw_lab_options *options, int primaries,
                                                     int replicas);
 /** The port of the first node; the others follow. 0 (the default) takes free ones. Nodes listen at
- * 127.0.0.1 and, where there is IPv6, with the same number at ::1. */
+ * 127.0.0.1 and, where there is IPv6, with the same number at ::1 (up to 128 nodes). */
 KW_API void kw_lab_options_set_port(kw_lab_options *options, uint16_t port);
 /** How long after a primary's death its replica takes over; -1 = never by itself. */
 KW_API void kw_lab_options_set_failover_ms(kw_lab_options *options, int failover_ms);

@@ -4,6 +4,9 @@
 
 #include <assert.h>
 
+/* The ports of more would be most of the descriptors that a process has at first. */
+#define IPV6_NODES_MAX 128
+
 /* --------------------------------------------------------------------------------- servers */
 
 lab_server *lab_nodes_server(const lab_net *net, uint16_t index) {
@@ -51,7 +54,7 @@ kw_status lab_nodes_open(lab_net *net, uint16_t count, lab_ports first, kw_error
     if (first.plain + (count - 1) > UINT16_MAX || first.tls + (count - 1) > UINT16_MAX) {
         return io_fail(err, KW_ERR_INVALID, "the nodes' ports would go beyond 65535");
     }
-    net->has_ipv6 = lab_has_ipv6(net);
+    net->has_ipv6 = count <= IPV6_NODES_MAX && lab_has_ipv6(net);
     for (uint16_t i = 0; i < count; i++) {
         lab_server *s = add_server(net);
         if (!s) {

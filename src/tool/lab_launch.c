@@ -3,6 +3,17 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <sys/resource.h>
+
+/* Ports and clients of many nodes are more than the 1024 descriptors that most systems give at
+ * first; a program may take what it is allowed, as redis-server does. */
+static void take_descriptors(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* a large lab will say what it lacks */
+    }
+}
 
 static kw_status apply_auth(kw_lab_options *o, char *auth) {
     if (!auth) {
@@ -93,6 +104,7 @@ exit_status lab_launch(const lab_settings *s, kw_lab **ret) {
     if (!o) {
         return STATUS_USAGE;
     }
+    take_descriptors();
     kw_status status = kw_lab_start(o, ret, &err);
     kw_lab_options_free(o);
     if (status == KW_OK) {
