@@ -22,6 +22,9 @@ static void announce(void *arg, uint16_t self) {
     node_fleet *f = arg;
     f->members[self]->node->view->changed = true;
     fleet_spread_changes(f);
+    if (f->failure_due_us != NEVER) {
+        fleet_note_silence(f); /* its node timeout may be another now */
+    }
 }
 
 /* If too much else waits to be done, it lives on. */

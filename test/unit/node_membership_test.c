@@ -187,6 +187,21 @@ static void a_silent_node_is_suspected_before_it_is_failed(void **state) {
     driver_stop(&d);
 }
 
+static void a_shorter_node_timeout_holds_at_once(void **state) {
+    (void)state;
+    node_driver d;
+    driver_start(&d, 3, 0);
+    fleet_set_node_timeout(d.fleet, 60000);
+    must(fleet_kill(d.fleet, 2, d.now_us));
+    driver_wait_ms(&d, 1000);
+    assert_false(peer_in(&d, 0, 2)->suspected);
+    driver_expect(&d, 0, "CONFIG SET cluster-node-timeout 1200", "+OK\r\n");
+    driver_wait_ms(&d, 200);
+    assert_true(peer_in(&d, 0, 2)->suspected);
+    assert_false(peer_in(&d, 1, 2)->suspected);
+    driver_stop(&d);
+}
+
 static void a_paused_node_fails_only_if_the_fleet_says_so(void **state) {
     (void)state;
     node_driver d;
@@ -419,6 +434,7 @@ int main(void) {
         cmocka_unit_test(an_added_node_is_a_stranger_until_it_is_met),
         cmocka_unit_test(nodes_join_as_primary_or_replica_and_leave),
         cmocka_unit_test(a_silent_node_is_suspected_before_it_is_failed),
+        cmocka_unit_test(a_shorter_node_timeout_holds_at_once),
         cmocka_unit_test(a_paused_node_fails_only_if_the_fleet_says_so),
         cmocka_unit_test(a_minority_that_is_cut_off_goes_down_and_the_majority_fails_over),
         cmocka_unit_test(strict_elections_need_a_majority),
