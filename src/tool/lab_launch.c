@@ -87,15 +87,29 @@ static kw_lab_options *make_options(const lab_settings *s) {
 }
 
 /* What is set on a lab that runs. */
-static void apply_later(kw_lab *lab, const lab_settings *s) {
-    bool good = !s->has_seed || kw_lab_set_seed(lab, s->seed) == KW_OK;
-    for (int i = 0; good && s->hostname && i < kw_lab_node_count(lab); i++) {
-        good = kw_lab_set_hostname(lab, i, s->hostname) == KW_OK;
+static exit_status apply_later(kw_lab *lab, const lab_settings *s) {
+    kw_status status = s->has_seed ? kw_lab_set_seed(lab, s->seed) : KW_OK;
+    for (int i = 0; status == KW_OK && s->hostname && i < kw_lab_node_count(lab); i++) {
+        status = kw_lab_set_hostname(lab, i, s->hostname);
+        if (status == KW_ERR_INVALID) {
+            complain("`%.60s` cannot be a host name; see `keyway lab --help`", s->hostname);
+            return STATUS_USAGE;
+        }
     }
-    good = good && kw_lab_set_endpoint(lab, -1, s->endpoint) == KW_OK;
-    if (!good) {
+    status = status == KW_OK ? kw_lab_set_endpoint(lab, -1, s->endpoint) : status;
+    if (status != KW_OK) {
         give_up("out of memory");
     }
+    return STATUS_OK;
+}
+
+static const char *advice(const lab_settings *s, const kw_error *err) {
+    if (strstr(err->message, strerror(EMFILE))) {
+        return "; `ulimit -n` says how many files may be open";
+    }
+    return err->status == KW_ERR_CONNECTION && s->port != 0
+               ? "; --port PORT names other ports, --port 0 takes free ones"
+               : "";
 }
 
 exit_status lab_launch(const lab_settings *s, kw_lab **ret) {
@@ -105,20 +119,14 @@ exit_status lab_launch(const lab_settings *s, kw_lab **ret) {
         return STATUS_USAGE;
     }
     take_descriptors();
-    kw_status status = kw_lab_start(o, ret, &err);
+    kw_status started = kw_lab_start(o, ret, &err);
     kw_lab_options_free(o);
-    if (status == KW_OK) {
-        apply_later(*ret, s);
-        return write_certificate(*ret, s->tls_write) ? STATUS_OK : STATUS_NO_REPLY;
+    if (started != KW_OK) {
+        complain("cannot start the lab: %s%s", err.message, advice(s, &err));
+        return STATUS_NO_REPLY;
     }
-    if (status == KW_ERR_CONNECTION && s->port != 0) {
-        complain("cannot start the lab: %s; --port PORT names other ports, --port 0 takes free "
-                 "ones",
-                 err.message);
-    } else {
-        complain("cannot start the lab: %s", err.message);
-    }
-    return STATUS_NO_REPLY;
+    exit_status status = apply_later(*ret, s);
+    return status != STATUS_OK || write_certificate(*ret, s->tls_write) ? status : STATUS_NO_REPLY;
 }
 
 /* Escaped as a URL wants it; the colon between user and password stays. */

@@ -63,6 +63,7 @@ static void wrong_usage_is_told_in_one_line(void **state) {
         {"lab --script nosuch.lab", 2, "cannot read the script nosuch.lab: No such file"},
         {"lab --script /", 2, "cannot read the script /: Is a directory"},
         {"lab --script - <<X\n\n SET a 1\nX\n", 2, "standard input:2:2: unknown word `SET`"},
+        {"lab --port 0 --hostname $(printf %0300d 1)", 2, "cannot be a host name"},
         {"help nosuch", 2, "no command `nosuch`"},
         {"demo --plain=1", 2, "takes no value"},
     };
