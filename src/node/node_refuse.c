@@ -56,6 +56,7 @@ static void spoil(node_session *s) {
 
 /* Not of unknown commands, nor of those that another node serves. */
 static void reject(node_call *c, const char *text) {
+    assert(c->command); /* else it is unknown, and refused above */
     if (c->command->flags & NODE_EXEC) {
         const char *message = strncmp(text, "ERR ", 4) == 0 ? text + 4 : text;
         node_discard(c->node, c->session);

@@ -324,12 +324,37 @@ static void note_queue(lane *l, const diff_step *s, kw_slice reply, const char *
     }
 }
 
+/* How many bytes at the beginning are messages, before a reply. */
+static size_t message_bytes(kw_slice answers) {
+    diff_value *values;
+    size_t count = diff_values(answers, &values);
+    size_t at = 0;
+    while (at < count && values[at].type == '>') {
+        at += values[at].size;
+    }
+    size_t bytes = at < count ? (size_t)(values[at].begin - answers.data) : 0;
+    free(values);
+    return bytes;
+}
+
+/* Messages that are the same on both sides are not what a listed difference is about. */
+static void skip_messages(kw_slice *server, kw_slice *lab) {
+    size_t bytes = message_bytes(*server);
+    if (lab->len >= bytes && memcmp(server->data, lab->data, bytes) == 0) {
+        *server = slice_of(server->data + bytes, server->len - bytes);
+        *lab = slice_of(lab->data + bytes, lab->len - bytes);
+    }
+}
+
 /* Compares what the sides have answered to a step. */
 static bool compare(diff_run *r, const diff_step *s, diff_mismatch *ret) {
     lane *l = &r->lanes[s->connection];
     kw_slice server = buffer_slice(&r->replies[SERVER]);
     kw_slice lab = buffer_slice(&r->replies[LAB]);
     char *text = text_of_command(s);
+    if (diff_kind_of(s->connection) != DIFF_LANE_SUBSCRIBER) {
+        skip_messages(&server, &lab);
+    }
     bool equal = diff_list_equal(r->differences, text, server, lab) ||
                  (is_word(s, 0, "exec") && equal_exec(r, l, server, lab));
     if (!equal) {
