@@ -292,7 +292,7 @@ void node_on_probe(cluster *c, node *n) {
     if (any) {
         start_probing(c, n);
     }
-    if (r) {
+    if (r && !node_is_healthy(n)) { /* else its first connection, or one more, is on its way */
         probe_replica(c, n, r);
     } else if (slot != SLOT_NONE) {
         start_probing(c, n);

@@ -36,6 +36,24 @@ static void endpoint_may_go_to_another_id_in_one_view(dialogue *d) {
     assert_int_equal(owner_of(d, SLOT_B), 11);
 }
 
+/* It is not lost: it has moved, and its first connection there takes its time. */
+static void replica_is_not_asked_while_a_moved_node_is_connected_to(dialogue *d) {
+    view(d, THREE_NODES_WITH_REPLICAS, 4);
+    start(d);
+    ok(d, answered_call(d, 1, "GET b", "v"), "v");
+    d->nodes[1].announced = "127.0.0.1:7011";
+    d->nodes[11].unreachable = true;
+    cluster_refresh(d->c, d->now_us);
+    settle(d);
+    int a = call(d, "GET b");
+    advance_ms(d, 900);
+    expect_nothing(d);
+    advance_ms(d, 400); /* the attempt was given up: now it may have been replaced */
+    expect(d, 4, "GET b");
+    reply(d, 4, "v");
+    ok(d, a, "v");
+}
+
 static void two_ids_may_exchange_their_endpoints(dialogue *d) {
     start(d);
     ok(d, answered_call(d, 1, "GET b", "v"), "v");
@@ -332,6 +350,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         DIALOGUE(probe_served_by_a_node_that_left_does_not_bring_it_back),
         DIALOGUE(endpoint_may_go_to_another_id_in_one_view),
+        DIALOGUE(replica_is_not_asked_while_a_moved_node_is_connected_to),
         DIALOGUE(two_ids_may_exchange_their_endpoints),
         DIALOGUE(newer_moved_survives_that_its_target_gets_an_id),
         DIALOGUE(two_ids_at_one_endpoint_are_one_node),

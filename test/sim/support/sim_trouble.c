@@ -329,6 +329,7 @@ static void cause(sim *s, sim_trouble kind) {
         cluster_refresh(k->c, s->now_us);
         break;
     case TROUBLE_MEMORY:
+        k->truth.blind = true;
         failing_mem_fail_at(&k->mem, 1 + (size_t)prng_below(&s->prng, 20));
         break;
     case TROUBLE_COUNT:

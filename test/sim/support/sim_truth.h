@@ -31,6 +31,7 @@ typedef struct client_truth {
     unsigned
         behind; /* views refused for their epoch, and for their size, since the last accepted */
     unsigned smaller;
+    bool blind; /* its memory was short: events may be lost */
 } client_truth;
 
 void truth_init(struct sim *s);
