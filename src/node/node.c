@@ -343,9 +343,11 @@ static void judge_and_run(node_call *c) {
         s->flags |= SESSION_CLOSING;
         return;
     }
-    if (c->command) {
-        s->last_command = c->command->name;
+    if (!c->command) {
+        node_refuse(c, OBJECTION_UNKNOWN);
+        return;
     }
+    s->last_command = c->command->name;
     objection why = node_judge(c);
     if (why != OBJECTION_NONE) {
         node_refuse(c, why);

@@ -88,19 +88,19 @@ static void refuse_by_acl(node_call *c) {
 
 void node_refuse(node_call *c, objection why) {
     char text[192]; /* our own names fit */
-    if (c->command && why != OBJECTION_NONE) {
-        node_stats_of(&c->node->stats, c->command)->rejected++;
-    }
-    switch (why) {
-    case OBJECTION_NONE:
-        return;
-    case OBJECTION_UNKNOWN:
+    if (why == OBJECTION_UNKNOWN) {
         spoil(c->session);
         if (c->container) {
             refuse_unknown_subcommand(c);
         } else {
             refuse_unknown(c);
         }
+        return;
+    }
+    node_stats_of(&c->node->stats, c->command)->rejected += why != OBJECTION_NONE;
+    switch (why) {
+    case OBJECTION_NONE:
+    case OBJECTION_UNKNOWN:
         return;
     case OBJECTION_ARITY:
         (void)snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command",
