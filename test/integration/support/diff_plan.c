@@ -247,6 +247,23 @@ static void write_ahead(maker *m, int tag) {
     add(m, admin(target), "MGET {%s}s0 {%s}s1", name, name);
 }
 
+/* Writes are refused while there are not as many replicas as wanted: there is one. */
+static void want_replicas(maker *m, int tag) {
+    const char *name = m->tags[tag].text;
+    int node = m->tags[tag].owner + (below(m, 3) == 0 ? DIFF_PRIMARIES : 0);
+    int guest = node + DIFF_NODES * GUEST;
+    add(m, admin(node), "CONFIG SET min-replicas-to-write %d min-replicas-max-lag %d",
+        1 + (int)below(m, 2), below(m, 4) == 0 ? 0 : 10);
+    add(m, guest, "SET {%s}s0 wanted", name);
+    add(m, guest, "GET {%s}s0", name);
+    add(m, guest, "FLUSHALL");
+    add(m, guest, "MULTI");
+    add(m, guest, "DEL {%s}s1", name);
+    add(m, guest, "EXEC");
+    add(m, guest, "QUIT");
+    add(m, admin(node), "CONFIG SET min-replicas-to-write 0 min-replicas-max-lag 10");
+}
+
 /* A connection that may not do what it asks for; then it is gone. */
 static void visit_as_guest(maker *m, int tag) {
     const char *name = m->tags[tag].text;
@@ -450,11 +467,17 @@ void diff_plan_make(diff_plan *plan, const diff_grammar *grammar, const diff_tag
             administrate(&m, tag);
             continue;
         }
-        if (below(&m, 30) == 0) {
-            if (below(&m, 3) == 0) {
+        if (below(&m, 25) == 0) {
+            switch (below(&m, 4)) {
+            case 0:
                 bring_down(&m, tag);
-            } else {
+                break;
+            case 1:
+                want_replicas(&m, tag);
+                break;
+            default:
                 visit_as_guest(&m, tag);
+                break;
             }
             continue;
         }
