@@ -101,9 +101,6 @@ static bool has_enough_replicas(const node *n) {
 objection node_judge(const node_call *c) {
     const node_session *s = c->session;
     int slot;
-    if (!c->command) {
-        return OBJECTION_UNKNOWN;
-    }
     unsigned flags = c->command->flags;
     if (!node_command_arity_fits(c->command, c->argc)) {
         return OBJECTION_ARITY;

@@ -8,7 +8,7 @@
 
 typedef enum objection {
     OBJECTION_NONE,
-    OBJECTION_UNKNOWN,
+    OBJECTION_UNKNOWN, /* no such command: never said by node_judge */
     OBJECTION_ARITY,
     OBJECTION_AUTH,
     OBJECTION_IN_MULTI,
@@ -20,6 +20,7 @@ typedef enum objection {
     OBJECTION_MONITORS
 } objection;
 
+/* Of a known command: that there is none of its name is the first objection, before these. */
 objection node_judge(const node_call *c);
 
 /* Where a known command's keys are served; *ret_slot is the first one's. */
