@@ -15,8 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Below the ports that Linux hands to outgoing connections, and so that +10000 is a port too. */
-enum { PORT_FIRST = 12000, PORT_COUNT = 20000 };
+/* Below the ports that Linux hands to outgoing connections, so that +10000 is a port too, and above
+ * the numbers of slots, which replies hold as well. */
+enum { PORT_FIRST = 17000, PORT_COUNT = 15000 };
 
 uint64_t now_us(void) {
     struct timespec t;
