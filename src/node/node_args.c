@@ -100,3 +100,22 @@ bool args_read_timeout_ms(node_call *c, size_t index, uint64_t *ret_deadline_us)
     }
     return read_deadline(c, ms, ret_deadline_us);
 }
+
+bool args_read_slot(node_call *c, size_t index, int *ret) {
+    int64_t slot;
+    if (!number_read_integer(c->argv[index], &slot) || slot < 0 || slot >= SLOT_COUNT) {
+        call_error(c, "ERR Invalid or out of range slot");
+        return false;
+    }
+    *ret = (int)slot;
+    return true;
+}
+
+bool args_read_peer(node_call *c, size_t index, const char *complaint, uint16_t *ret) {
+    *ret = node_view_find(c->node->view, c->argv[index]);
+    if (*ret == NODE_NOBODY) {
+        call_errorf(c, "ERR %s node %.*s", complaint, call_shown(c, index), c->argv[index].data);
+        return false;
+    }
+    return true;
+}

@@ -21,4 +21,8 @@ KW_CHECKED bool args_read_timeout(node_call *c, size_t index, uint64_t *ret_dead
 /* The same in whole milliseconds: WAIT. */
 KW_CHECKED bool args_read_timeout_ms(node_call *c, size_t index, uint64_t *ret_deadline_us);
 
+KW_CHECKED bool args_read_slot(node_call *c, size_t index, int *ret);
+/* The peer of that id; the error says `complaint` of it: "Unknown". */
+KW_CHECKED bool args_read_peer(node_call *c, size_t index, const char *complaint, uint16_t *ret);
+
 #endif

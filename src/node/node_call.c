@@ -74,6 +74,10 @@ void call_syntax_error(node_call *c) {
     call_error(c, "ERR syntax error");
 }
 
+void call_wrong_arity(node_call *c, const node_command *command) {
+    call_errorf(c, "ERR wrong number of arguments for '%s' command", command->name);
+}
+
 void call_subcommand_error(node_call *c, const char *container) {
     call_errorf(c, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
                 call_shown(c, 1), c->argv[1].data, container);

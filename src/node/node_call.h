@@ -48,6 +48,8 @@ uint16_t call_port(const node_call *c, const node_peer *peer);
 /* "MOVED slot host:port", or ASK. */
 void call_redirect(node_call *c, const char *code, int slot, uint16_t target);
 void call_syntax_error(node_call *c);
+/* The command (c's own, or one that it is asked about) does not take so many arguments. */
+void call_wrong_arity(node_call *c, const node_command *command);
 /* Of a container (upper case): argv[1] with too many arguments. */
 void call_subcommand_error(node_call *c, const char *container);
 void call_out_of_memory(node_call *c);

@@ -207,7 +207,7 @@ void serve_acl_dryrun(node_call *c) {
         return;
     }
     if (!node_command_arity_fits(command, argc)) {
-        call_errorf(c, "ERR wrong number of arguments for '%s' command", command->name);
+        call_wrong_arity(c, command);
         return;
     }
     char text[512];

@@ -1,33 +1,13 @@
+#include "node/node_args.h"
 #include "node/node_call.h"
 #include "node/node_handlers.h"
-#include "node/node_number.h"
 
 #include <stdio.h>
 
 /* -------------------------------------------------------------------------------- reading */
 
-static bool read_slot(node_call *c, size_t index, int *ret) {
-    int64_t slot;
-    if (!number_read_integer(c->argv[index], &slot) || slot < 0 || slot >= SLOT_COUNT) {
-        call_error(c, "ERR Invalid or out of range slot");
-        return false;
-    }
-    *ret = (int)slot;
-    return true;
-}
-
-/* The peer that argv[index] names; the error text begins with `complaint`. */
-static bool read_peer(node_call *c, size_t index, const char *complaint, uint16_t *ret) {
-    *ret = node_view_find(c->node->view, c->argv[index]);
-    if (*ret == NODE_NOBODY) {
-        call_errorf(c, "ERR %s node %.*s", complaint, call_shown(c, index), c->argv[index].data);
-        return false;
-    }
-    return true;
-}
-
 static bool read_target(node_call *c, size_t index, const char *complaint, uint16_t *ret) {
-    if (!read_peer(c, index, complaint, ret)) {
+    if (!args_read_peer(c, index, complaint, ret)) {
         return false;
     }
     if (!c->node->view->peers[*ret].primary) {
@@ -119,12 +99,12 @@ static void change_slots(node_call *c, bool removing) {
     unsigned char chosen[SLOT_COUNT] = {0};
     int slot;
     for (size_t i = 2; i < c->argc; i++) {
-        if (!read_slot(c, i, &slot)) {
+        if (!args_read_slot(c, i, &slot)) {
             return;
         }
     }
     for (size_t i = 2; i < c->argc; i++) {
-        if (!read_slot(c, i, &slot) || !choose_slots(c, slot, slot, removing, chosen)) {
+        if (!args_read_slot(c, i, &slot) || !choose_slots(c, slot, slot, removing, chosen)) {
             return;
         }
     }
@@ -134,13 +114,13 @@ static void change_slots(node_call *c, bool removing) {
 static void change_slot_ranges(node_call *c, bool removing) {
     unsigned char chosen[SLOT_COUNT] = {0};
     if (c->argc % 2 == 1) {
-        call_errorf(c, "ERR wrong number of arguments for '%s' command", c->command->name);
+        call_wrong_arity(c, c->command);
         return;
     }
     for (size_t i = 2; i < c->argc; i += 2) {
         int first;
         int last;
-        if (!read_slot(c, i, &first) || !read_slot(c, i + 1, &last)) {
+        if (!args_read_slot(c, i, &first) || !args_read_slot(c, i + 1, &last)) {
             return;
         }
         if (first > last) {
@@ -241,7 +221,7 @@ void serve_cluster_setslot(node_call *c) {
         call_error(c, "ERR Please use SETSLOT only with masters.");
         return;
     }
-    if (!read_slot(c, 2, &slot)) {
+    if (!args_read_slot(c, 2, &slot)) {
         return;
     }
     bool done;

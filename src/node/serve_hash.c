@@ -74,7 +74,7 @@ static void set_fields(node_call *c, bool answer_count) {
     value_hash *h;
     int64_t added;
     if (c->argc % 2 == 1) {
-        call_errorf(c, "ERR wrong number of arguments for '%s' command", c->command->name);
+        call_wrong_arity(c, c->command);
         return;
     }
     if (!find_or_make(c, &e, &h)) {

@@ -353,7 +353,7 @@ static void pop(node_call *c, list_end end) {
     value_list *l;
     bool counted = c->argc == 3;
     if (c->argc > 3) {
-        call_errorf(c, "ERR wrong number of arguments for '%s' command", c->command->name);
+        call_wrong_arity(c, c->command);
         return;
     }
     if ((counted && !args_read_count(c, 2, &count)) || !list_find(c, 1, &e, &l)) {

@@ -1,3 +1,4 @@
+#include "node/node_args.h"
 #include "node/node_call.h"
 #include "node/node_handlers.h"
 #include "node/node_number.h"
@@ -6,21 +7,6 @@
 
 #define FORGOTTEN_US 60000000 /* gossip does not bring a forgotten node back before */
 #define HANDSHAKE_MS_MIN 1000 /* a node that does not answer is met for so long at least */
-
-static void wrong_count(node_call *c) {
-    call_errorf(c,
-                "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try CLUSTER HELP.",
-                call_shown(c, 1), c->argv[1].data);
-}
-
-static bool read_peer(node_call *c, size_t index, uint16_t *ret) {
-    *ret = node_view_find(c->node->view, c->argv[index]);
-    if (*ret == NODE_NOBODY) {
-        call_errorf(c, "ERR Unknown node %.*s", call_shown(c, index), c->argv[index].data);
-        return false;
-    }
-    return true;
-}
 
 /* ---------------------------------------------------------------------- meeting, forgetting */
 
@@ -72,7 +58,7 @@ void serve_cluster_meet(node_call *c) {
     int64_t port;
     int64_t bus_port;
     if (c->argc > 5) {
-        wrong_count(c);
+        call_subcommand_error(c, "CLUSTER");
         return;
     }
     if (!number_read_integer(c->argv[3], &port)) {
@@ -103,7 +89,7 @@ void serve_cluster_forget(node_call *c) {
     node_view *view = c->node->view;
     const node_peer *me = node_view_self(view);
     uint16_t peer;
-    if (!read_peer(c, 2, &peer)) {
+    if (!args_read_peer(c, 2, "Unknown", &peer)) {
         return;
     }
     if (peer == view->self) {
@@ -123,7 +109,7 @@ void serve_cluster_reset(node_call *c) {
     node *n = c->node;
     bool hard = call_argument_is(c, 2, "hard");
     if (c->argc > 3) {
-        wrong_count(c);
+        call_subcommand_error(c, "CLUSTER");
         return;
     }
     if (c->argc == 3 && !hard && !call_argument_is(c, 2, "soft")) {
@@ -147,7 +133,7 @@ void serve_cluster_reset(node_call *c) {
 void serve_cluster_count_failure_reports(node_call *c) {
     const node_peers *peers = &c->node->config.peers;
     uint16_t peer;
-    if (read_peer(c, 2, &peer)) {
+    if (args_read_peer(c, 2, "Unknown", &peer)) {
         call_integer(c, (int64_t)peers->failure_reports(peers->arg, c->node->view->self, peer));
     }
 }
@@ -200,7 +186,7 @@ void serve_cluster_failover(node_call *c) {
     bool takeover = call_argument_is(c, 2, "takeover");
     bool forced = takeover || call_argument_is(c, 2, "force");
     if (c->argc > 3) {
-        wrong_count(c);
+        call_subcommand_error(c, "CLUSTER");
         return;
     }
     if (c->argc == 3 && !forced) {
@@ -232,7 +218,7 @@ void serve_cluster_replicate(node_call *c) {
     node_view *view = c->node->view;
     const node_peer *me = node_view_self(view);
     uint16_t primary;
-    if (!read_peer(c, 2, &primary)) {
+    if (!args_read_peer(c, 2, "Unknown", &primary)) {
         return;
     }
     if (primary == view->self) {

@@ -1,3 +1,4 @@
+#include "node/node_args.h"
 #include "node/node_call.h"
 #include "node/node_handlers.h"
 #include "node/node_number.h"
@@ -7,20 +8,6 @@
 static slot_jobs *jobs_of(const node_call *c) {
     const node_peers *peers = &c->node->config.peers;
     return peers->jobs(peers->arg);
-}
-
-static void wrong_count(node_call *c) {
-    call_errorf(c, "ERR wrong number of arguments for '%s' command", c->command->name);
-}
-
-static bool read_slot(node_call *c, size_t index, int *ret) {
-    int64_t slot;
-    if (!number_read_integer(c->argv[index], &slot) || slot < 0 || slot >= SLOT_COUNT) {
-        call_error(c, "ERR Invalid or out of range slot");
-        return false;
-    }
-    *ret = (int)slot;
-    return true;
 }
 
 static void answer_ranges(node_call *c, const slot_job *job) {
@@ -125,14 +112,14 @@ static bool check_owner(node_call *c, slot_range range, uint16_t *owner) {
 static bool read_range(node_call *c, request *r, request_block *block, size_t *at,
                        uint16_t *owner) {
     slot_range range;
-    if (!read_slot(c, *at, &range.first)) {
+    if (!args_read_slot(c, *at, &range.first)) {
         return false;
     }
     if (*at + 1 >= c->argc) {
         call_error(c, "ERR No end slot for final slot range");
         return false;
     }
-    if (!read_slot(c, *at + 1, &range.last)) {
+    if (!args_read_slot(c, *at + 1, &range.last)) {
         return false;
     }
     if (range.first > range.last) {
@@ -328,7 +315,7 @@ static bool read_import(node_call *c, slot_range *ranges, size_t *ret_count) {
     size_t count = 0;
     for (size_t i = 3; i < c->argc; i += 2, count++) {
         slot_range range;
-        if (!read_slot(c, i, &range.first) || !read_slot(c, i + 1, &range.last)) {
+        if (!args_read_slot(c, i, &range.first) || !args_read_slot(c, i + 1, &range.last)) {
             return false;
         }
         if (range.first > range.last) {
@@ -394,7 +381,7 @@ static void import(node_call *c) {
     slot_job model = {.dialect = JOB_REDIS, .target = c->node->view->self};
     slot_job *job;
     if (c->argc % 2 == 0 || (c->argc - 3) / 2 > JOB_RANGES_MAX) {
-        wrong_count(c);
+        call_wrong_arity(c, c->command);
         return;
     }
     if (!read_import(c, ranges, &count)) {
@@ -438,7 +425,7 @@ static bool read_choice(node_call *c, const kw_slice **ret_id) {
     bool all = call_argument_is(c, 3, "all");
     bool one = call_argument_is(c, 3, "id");
     if (c->argc > 5 || (all && c->argc != 4) || (one && c->argc != 5)) {
-        wrong_count(c);
+        call_wrong_arity(c, c->command);
         return false;
     }
     if (!all && !one) {

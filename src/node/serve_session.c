@@ -8,7 +8,7 @@
 
 void serve_ping(node_call *c) {
     if (c->argc > 2) {
-        call_error(c, "ERR wrong number of arguments for 'ping' command");
+        call_wrong_arity(c, c->command);
     } else if (c->session->resp == 2 && session_is_subscribed(c->session)) {
         call_array(c, 2);
         call_text(c, "pong");

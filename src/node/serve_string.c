@@ -242,7 +242,7 @@ static bool has_pairs(node_call *c) {
     if (c->argc % 2 == 1) {
         return true;
     }
-    call_errorf(c, "ERR wrong number of arguments for '%s' command", c->command->name);
+    call_wrong_arity(c, c->command);
     return false;
 }
 
