@@ -50,6 +50,9 @@ chaos: test-deps
 	@cmake --build $(BUILD) -j $(JOBS) --target integration_chaos_test
 	@KEYWAY_CHAOS_SECONDS=$(CHAOS_SECONDS) $(BUILD)/integration_chaos_test
 
+coverage: test-deps
+	@scripts/coverage
+
 fuzz: test-deps
 	@scripts/fuzz
 
@@ -72,9 +75,10 @@ help:
 	@echo 'make check      layers, format, tidy, compilers, sanitizers, symbols, documents, installation'
 	@echo 'make sim        the simulation: SEEDS=2000 runs from FROM=1; make sim-long never stops'
 	@echo 'make chaos      a real cluster in trouble for ten minutes (CHAOS_SECONDS=600)'
+	@echo 'make coverage   what the tests run of src/core and src/node, into docs/coverage.md'
 	@echo 'make fuzz       each fuzz target for a short while (FUZZ_SECONDS=10)'
 	@echo 'make install    into PREFIX=/usr/local, below DESTDIR= if given'
 	@echo 'make uninstall  removes what the last make install put there'
 	@echo 'make clean      removes build/ and build-*/'
 
-.PHONY: all deps test-deps demo test test-clients check sim sim-long chaos fuzz install uninstall clean help
+.PHONY: all deps test-deps demo test test-clients check sim sim-long chaos coverage fuzz install uninstall clean help
