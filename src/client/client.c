@@ -5,8 +5,6 @@
 #include "client/url.h"
 #include "io/io_error.h"
 
-#include <unistd.h>
-
 /* ------------------------------------------------------------ open and close */
 
 static void destroy(kw_client *c) {
@@ -16,6 +14,7 @@ static void destroy(kw_client *c) {
     client_close_links(c);
     tls_context_free(c->tls);
     loop_free(c->loop);
+    fork_mark_done(&c->fork);
     mem_free(m, c);
     shared_mem_unref(m);
 }
@@ -66,7 +65,7 @@ static kw_status open_with(const char *url, kw_options *options, kw_client **ret
         return io_fail(err, KW_ERR_NOMEM, "out of memory");
     }
     c->mem = m;
-    c->pid = getpid();
+    fork_mark_init(&c->fork);
     status = assemble(c, options, &seeds, err);
     if (status != KW_OK) {
         destroy(c);
@@ -97,7 +96,7 @@ void kw_close(kw_client *c) {
     if (!c || c->is_closed) {
         return;
     }
-    bool is_child = c->pid != getpid();
+    bool is_child = fork_mark_is_child(&c->fork);
     if (is_child) {
         loop_abandon(c->loop);
     }
@@ -115,7 +114,7 @@ void kw_close(kw_client *c) {
 /* ------------------------------------------------------------- one's own turn */
 
 kw_status client_check(kw_client *c, bool waits, kw_error *err) {
-    if (c->pid != getpid()) {
+    if (fork_mark_is_child(&c->fork)) {
         return io_fail(err, KW_ERR_FORKED, "the handle belongs to the process that forked");
     }
     if (c->is_closed) {

@@ -9,11 +9,10 @@
 
 #include "core/cluster.h"
 #include "core/slot.h"
+#include "io/fork_mark.h"
 #include "io/loop.h"
 #include "io/resolver.h"
 #include "io/stream.h"
-
-#include <sys/types.h>
 
 /* One connection of the brain's. Its address does not change: it is the owner of loop events. */
 typedef struct client_link {
@@ -36,7 +35,7 @@ struct kw_client {
     uint32_t unread_count;
     kw_event_fn *on_event;
     void *on_event_arg;
-    pid_t pid;          /* who opened it */
+    fork_mark fork;     /* whose process it is */
     uint64_t turned_us; /* when events were taken last */
     unsigned depth;     /* calls into the handle under way that turn it */
     bool in_callback;   /* a callback is running */
