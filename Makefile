@@ -53,6 +53,12 @@ chaos: test-deps
 coverage: test-deps
 	@scripts/coverage
 
+# What a command costs: counted under callgrind, the same in each run; KEEP=DIR leaves the profiles.
+bench-count: test-deps
+	@cmake -S . -B $(BUILD) -DKEYWAY_BENCH=ON $(CMAKE_ARGS) >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS) --target bench-count bench-peer
+	@scripts/bench-count --build $(BUILD) $(addprefix --keep ,$(KEEP))
+
 fuzz: test-deps
 	@scripts/fuzz
 
@@ -76,9 +82,10 @@ help:
 	@echo 'make sim        the simulation: SEEDS=2000 runs from FROM=1; make sim-long never stops'
 	@echo 'make chaos      a real cluster in trouble for ten minutes (CHAOS_SECONDS=600)'
 	@echo 'make coverage   what the tests run of src/core and src/node, into docs/coverage.md'
+	@echo 'make bench-count  instructions, allocations and bytes a command costs, against their targets'
 	@echo 'make fuzz       each fuzz target for a short while (FUZZ_SECONDS=10)'
 	@echo 'make install    into PREFIX=/usr/local, below DESTDIR= if given'
 	@echo 'make uninstall  removes what the last make install put there'
 	@echo 'make clean      removes build/ and build-*/'
 
-.PHONY: all deps test-deps demo test test-clients check sim sim-long chaos coverage fuzz install uninstall clean help
+.PHONY: all deps test-deps demo test test-clients check sim sim-long chaos coverage bench-count fuzz install uninstall clean help
