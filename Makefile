@@ -60,7 +60,11 @@ bench-count: test-deps
 	@scripts/bench-count --build $(BUILD) $(addprefix --keep ,$(KEEP))
 
 fuzz: test-deps
-	@scripts/fuzz
+	@scripts/fuzz $(TARGETS)
+
+# For hours; goes on where it was. UNTIL=HH:MM, TARGETS="resp url", JOBS at once.
+fuzz-long: test-deps
+	@scripts/fuzz-long --jobs $(JOBS) $(if $(UNTIL),--until $(UNTIL)) $(TARGETS)
 
 install: all
 	@DESTDIR="$(DESTDIR)" cmake --install $(BUILD) --prefix "$(PREFIX)" >/dev/null
@@ -83,9 +87,9 @@ help:
 	@echo 'make chaos      a real cluster in trouble for ten minutes (CHAOS_SECONDS=600)'
 	@echo 'make coverage   what the tests run of src/core and src/node, into docs/coverage.md'
 	@echo 'make bench-count  instructions, allocations and bytes a command costs, against their targets'
-	@echo 'make fuzz       each fuzz target for a short while (FUZZ_SECONDS=10)'
+	@echo 'make fuzz       each fuzz target for a minute (FUZZ_SECONDS=60); make fuzz-long for an hour'
 	@echo 'make install    into PREFIX=/usr/local, below DESTDIR= if given'
 	@echo 'make uninstall  removes what the last make install put there'
 	@echo 'make clean      removes build/ and build-*/'
 
-.PHONY: all deps test-deps demo test test-clients check sim sim-long chaos coverage bench-count fuzz install uninstall clean help
+.PHONY: all deps test-deps demo test test-clients check sim sim-long chaos coverage bench-count fuzz fuzz-long install uninstall clean help

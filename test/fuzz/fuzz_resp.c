@@ -8,6 +8,7 @@ static const resp_limits limits = {
     .value_bytes = 1 << 20,
     .bulk_bytes = 1 << 16,
     .elements = 1 << 12,
+    .values = 1 << 12,
     .depth = 16,
 };
 

@@ -9,6 +9,7 @@ static const resp_limits limits = {
     .value_bytes = 1 << 16,
     .bulk_bytes = 1 << 12,
     .elements = 1 << 10,
+    .values = 1 << 12,
     .depth = 8,
 };
 
