@@ -202,6 +202,47 @@ bool call_find_kind(node_call *c, size_t index, const value_kind *kind, keyspace
     return true;
 }
 
+bool call_find_or_make(node_call *c, size_t index, const value_kind *kind, keyspace_entry **ret) {
+    if (!call_find_kind(c, index, kind, ret)) {
+        return false;
+    }
+    if (*ret) {
+        return true;
+    }
+    void *object = kind->make(c->node->mem, prng_next(&c->node->random));
+    if (!object || !keyspace_put(c->node->keys, c->argv[index], kind, object, 0)) {
+        kind->free(c->node->mem, object);
+        call_out_of_memory(c);
+        return false;
+    }
+    *ret = call_find(c, index);
+    return true;
+}
+
+void call_settle(node_call *c, keyspace_entry *e) {
+    if (e->kind->count(e->object) == 0) {
+        keyspace_remove(c->node->keys, e);
+    } else {
+        keyspace_touch(c->node->keys, e);
+    }
+}
+
+void call_store(node_call *c, kw_slice key, const value_kind *kind, void *object) {
+    size_t count = kind->count(object);
+    if (count == 0) {
+        keyspace_entry *old = call_find_key(c, key);
+        kind->free(c->node->mem, object);
+        if (old) {
+            keyspace_remove(c->node->keys, old);
+        }
+    } else if (!keyspace_put(c->node->keys, key, kind, object, 0)) {
+        kind->free(c->node->mem, object);
+        call_out_of_memory(c);
+        return;
+    }
+    call_integer(c, (int64_t)count);
+}
+
 void call_propagate(node_call *c, const kw_slice *argv, size_t argc) {
     c->propagated = true;
     node_propagate(c->node, argv, argc);

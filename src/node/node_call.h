@@ -95,6 +95,14 @@ keyspace_entry *call_look(node_call *c, size_t index);
  * and WRONGTYPE was answered. */
 KW_CHECKED bool call_find_kind(node_call *c, size_t index, const value_kind *kind,
                                keyspace_entry **ret);
+/* The same, and a missing key gets an empty value. */
+KW_CHECKED bool call_find_or_make(node_call *c, size_t index, const value_kind *kind,
+                                  keyspace_entry **ret);
 void call_wrong_type(node_call *c);
+/* The entry's object was changed, or that was tried: an empty one is no key. */
+void call_settle(node_call *c, keyspace_entry *e);
+/* The object, which is taken over, becomes the key's value, or the key goes if it is empty. Answers
+ * how much is in it. */
+void call_store(node_call *c, kw_slice key, const value_kind *kind, void *object);
 
 #endif

@@ -389,28 +389,14 @@ static const object_type object_types[] = {
     {DUMP_TYPE_QUICKLIST, &value_list_kind, read_quicklist},
 };
 
-static void *new_object(const reader *r, const value_kind *kind) {
-    return kind == &value_hash_kind   ? (void *)value_hash_new(r->mem, r->seed)
-           : kind == &value_set_kind  ? (void *)value_set_new(r->mem, r->seed)
-           : kind == &value_zset_kind ? (void *)value_zset_new(r->mem, r->seed)
-                                      : (void *)value_list_new(r->mem);
-}
-
-static size_t object_count(const value_kind *kind, const void *object) {
-    return kind == &value_hash_kind   ? value_hash_count(object)
-           : kind == &value_set_kind  ? value_set_count(object)
-           : kind == &value_zset_kind ? value_zset_count(object)
-                                      : value_list_count(object);
-}
-
 static dump_result read_object(reader *r, const object_type *type, buffer *storage,
                                dump_value *ret) {
-    void *object = new_object(r, type->kind);
+    void *object = type->kind->make(r->mem, r->seed);
     if (!object) {
         return DUMP_NO_MEMORY;
     }
     dump_result result = type->read(r, storage, object);
-    if (result == DUMP_OK && (r->left > 0 || object_count(type->kind, object) == 0)) {
+    if (result == DUMP_OK && (r->left > 0 || type->kind->count(object) == 0)) {
         result = DUMP_BAD_FORMAT;
     }
     if (result != DUMP_OK) {

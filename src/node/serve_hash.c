@@ -19,30 +19,11 @@ static bool find_hash(node_call *c, keyspace_entry **ret_entry, value_hash **ret
 
 /* The same, and a missing one is made. False: an error was answered. */
 static bool find_or_make(node_call *c, keyspace_entry **ret_entry, value_hash **ret) {
-    if (!find_hash(c, ret_entry, ret)) {
+    if (!call_find_or_make(c, 1, &value_hash_kind, ret_entry)) {
         return false;
     }
-    if (*ret) {
-        return true;
-    }
-    value_hash *h = value_hash_new(c->node->mem, prng_next(&c->node->random));
-    if (!h || !keyspace_put(c->node->keys, c->argv[1], &value_hash_kind, h, 0)) {
-        value_hash_kind.free(c->node->mem, h);
-        call_out_of_memory(c);
-        return false;
-    }
-    *ret_entry = call_find(c, 1);
-    *ret = h;
+    *ret = (*ret_entry)->object;
     return true;
-}
-
-/* After a change, or the attempt at one. */
-static void changed(node_call *c, keyspace_entry *e, const value_hash *h) {
-    if (value_hash_count(h) == 0) {
-        keyspace_remove(c->node->keys, e);
-    } else {
-        keyspace_touch(c->node->keys, e);
-    }
 }
 
 static void answer_field(node_call *c, const value_hash *h, size_t index) {
@@ -81,7 +62,7 @@ static void set_fields(node_call *c, bool answer_count) {
         return;
     }
     bool set = set_pairs(c, h, &added);
-    changed(c, e, h);
+    call_settle(c, e);
     if (!set) {
         call_out_of_memory(c);
     } else if (answer_count) {
@@ -112,7 +93,7 @@ void serve_hsetnx(node_call *c) {
     }
     int64_t added;
     bool set = set_pairs(c, h, &added);
-    changed(c, e, h);
+    call_settle(c, e);
     if (set) {
         call_integer(c, 1);
     } else {
@@ -131,7 +112,7 @@ void serve_hdel(node_call *c) {
         removed += value_hash_remove(h, c->argv[i]);
     }
     if (removed > 0) {
-        changed(c, e, h);
+        call_settle(c, e);
     }
     call_integer(c, removed);
 }
@@ -140,7 +121,7 @@ void serve_hdel(node_call *c) {
 static bool set_number(node_call *c, keyspace_entry *e, value_hash *h, kw_slice text) {
     bool added;
     bool set = value_hash_set(h, c->argv[2], text, &added);
-    changed(c, e, h);
+    call_settle(c, e);
     if (!set) {
         call_out_of_memory(c);
     }

@@ -10,14 +10,6 @@ bool list_find(node_call *c, size_t index, keyspace_entry **ret_entry, value_lis
     return true;
 }
 
-void list_settle(node_call *c, keyspace_entry *e) {
-    if (value_list_count(e->object) == 0) {
-        keyspace_remove(c->node->keys, e);
-    } else {
-        keyspace_touch(c->node->keys, e);
-    }
-}
-
 /* ------------------------------------------------------------------------------- pushing */
 
 static bool push_arguments(node_call *c, value_list *l, list_end end) {
@@ -309,7 +301,7 @@ void serve_ltrim(node_call *c) {
         to_range(l, start, stop, &first, &end);
         value_list_drop(l, LIST_TAIL, value_list_count(l) - end);
         value_list_drop(l, LIST_HEAD, first);
-        list_settle(c, e);
+        call_settle(c, e);
     }
     call_ok(c);
 }
@@ -328,7 +320,7 @@ void serve_lrem(node_call *c) {
                                     most == 0 ? SIZE_MAX : most, c->argv[3]);
     }
     if (removed > 0) {
-        list_settle(c, e);
+        call_settle(c, e);
     }
     call_integer(c, (int64_t)removed);
 }
@@ -343,7 +335,7 @@ static void pop_some(node_call *c, keyspace_entry *e, list_end end, size_t most)
     }
     if (popped > 0) {
         value_list_drop(l, end, popped);
-        list_settle(c, e);
+        call_settle(c, e);
     }
 }
 
@@ -370,7 +362,7 @@ static void pop(node_call *c, list_end end) {
     } else {
         call_bulk(c, value_list_end(l, end));
         value_list_drop(l, end, 1);
-        list_settle(c, e);
+        call_settle(c, e);
     }
 }
 

@@ -7,7 +7,5 @@
 
 /* The list at argv[index]; both NULL if there is none. False: WRONGTYPE was answered. */
 KW_CHECKED bool list_find(node_call *c, size_t index, keyspace_entry **ret_entry, value_list **ret);
-/* Something was taken off a key's list: an empty one is no key. */
-void list_settle(node_call *c, keyspace_entry *e);
 
 #endif

@@ -18,27 +18,14 @@ static bool read_end(node_call *c, size_t index, list_end *ret) {
 
 /* -------------------------------------------------------------------------------- moving */
 
-static keyspace_entry *add_list(node_call *c, kw_slice key) {
-    value_list *l = value_list_new(c->node->mem);
-    if (l && keyspace_put(c->node->keys, key, &value_list_kind, l, 0)) {
-        return call_find_key(c, key);
-    }
-    value_list_free(l);
-    return NULL;
-}
-
 /* Moves an element from the list at argv[1], which is `from`, to the one at argv[2]. */
 static void move_element(node_call *c, keyspace_entry *from, list_end from_end, list_end to_end) {
     keyspace_entry *to;
-    if (!call_find_kind(c, 2, &value_list_kind, &to)) {
+    if (!call_find_or_make(c, 2, &value_list_kind, &to)) {
         return;
     }
-    bool added = !to;
-    if (added) {
-        to = add_list(c, c->argv[2]);
-    }
-    if (!to || !value_list_move(from->object, from_end, to->object, to_end)) {
-        if (to && added) {
+    if (!value_list_move(from->object, from_end, to->object, to_end)) {
+        if (value_list_count(to->object) == 0) {
             keyspace_remove(c->node->keys, to);
         }
         call_propagate_nothing(c);
@@ -48,7 +35,7 @@ static void move_element(node_call *c, keyspace_entry *from, list_end from_end, 
     call_bulk(c, value_list_end(to->object, to_end));
     keyspace_touch(c->node->keys, to);
     if (from != to) {
-        list_settle(c, from);
+        call_settle(c, from);
     }
 }
 
@@ -145,7 +132,7 @@ static void pop_from(node_call *c, keyspace_entry *e, kw_slice key, const list_p
         call_bulk(c, value_list_at(l, p->end == LIST_HEAD ? i : count - 1 - i));
     }
     value_list_drop(l, p->end, popped);
-    list_settle(c, e);
+    call_settle(c, e);
     propagate_pop(c, key, p, popped);
 }
 

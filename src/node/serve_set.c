@@ -24,33 +24,11 @@ static value_set *new_set(node_call *c) {
 
 /* The set at argv[index], made if it is missing. False: an error was answered. */
 static bool find_or_make(node_call *c, size_t index, keyspace_entry **ret_entry, value_set **ret) {
-    if (!find_set(c, index, ret_entry, ret)) {
+    if (!call_find_or_make(c, index, &value_set_kind, ret_entry)) {
         return false;
     }
-    if (*ret) {
-        return true;
-    }
-    value_set *s = new_set(c);
-    if (!s) {
-        return false;
-    }
-    if (!keyspace_put(c->node->keys, c->argv[index], &value_set_kind, s, 0)) {
-        value_set_kind.free(c->node->mem, s);
-        call_out_of_memory(c);
-        return false;
-    }
-    *ret_entry = call_find(c, index);
-    *ret = s;
+    *ret = (*ret_entry)->object;
     return true;
-}
-
-/* After a change, or the attempt at one. */
-static void changed(node_call *c, keyspace_entry *e, const value_set *s) {
-    if (value_set_count(s) == 0) {
-        keyspace_remove(c->node->keys, e);
-    } else {
-        keyspace_touch(c->node->keys, e);
-    }
 }
 
 static void answer_at(node_call *c, const value_set *s, size_t position) {
@@ -82,7 +60,7 @@ void serve_sadd(node_call *c) {
         count += added;
     }
     if (count > 0 || !good) {
-        changed(c, e, s);
+        call_settle(c, e);
     }
     if (good) {
         call_integer(c, count);
@@ -102,7 +80,7 @@ void serve_srem(node_call *c) {
         removed += value_set_remove(s, c->argv[i]);
     }
     if (removed > 0) {
-        changed(c, e, s);
+        call_settle(c, e);
     }
     call_integer(c, removed);
 }
@@ -133,13 +111,13 @@ void serve_smove(node_call *c) {
         return;
     }
     if (!value_set_add(to, member, &added)) {
-        changed(c, to_entry, to);
+        call_settle(c, to_entry);
         call_out_of_memory(c);
         return;
     }
     (void)value_set_remove(from, member); /* it is there */
-    changed(c, from_entry, from);
-    changed(c, to_entry, to);
+    call_settle(c, from_entry);
+    call_settle(c, to_entry);
     call_integer(c, 1);
 }
 
@@ -235,7 +213,7 @@ static void pop_some(node_call *c, keyspace_entry *e, value_set *s, size_t count
     for (size_t i = 0; i < count; i++) {
         pop_at(c, s, (size_t)prng_below(&c->node->random, value_set_count(s)));
     }
-    changed(c, e, s);
+    call_settle(c, e);
 }
 
 static void pop_count(node_call *c) {
@@ -265,7 +243,7 @@ void serve_spop(node_call *c) {
         pop_count(c);
     } else if (find_set(c, 1, &e, &s) && s) {
         pop_at(c, s, (size_t)prng_below(&c->node->random, value_set_count(s)));
-        changed(c, e, s);
+        call_settle(c, e);
     } else if (!e) {
         call_null(c);
     }
@@ -494,22 +472,8 @@ static void answer_operation(node_call *c, set_operation *operation) {
 
 static void store_operation(node_call *c, set_operation *operation) {
     value_set *result = operate(c, 2, operation);
-    if (!result) {
-        return;
-    }
-    size_t count = value_set_count(result);
-    if (count == 0) {
-        keyspace_entry *old = call_find(c, 1);
-        value_set_kind.free(c->node->mem, result);
-        if (old) {
-            keyspace_remove(c->node->keys, old);
-        }
-        call_integer(c, 0);
-    } else if (keyspace_put(c->node->keys, c->argv[1], &value_set_kind, result, 0)) {
-        call_integer(c, (int64_t)count);
-    } else {
-        value_set_kind.free(c->node->mem, result);
-        call_out_of_memory(c);
+    if (result) {
+        call_store(c, c->argv[1], &value_set_kind, result);
     }
 }
 

@@ -111,9 +111,7 @@ static bool fill_vector(sort_vector *v, const keyspace_entry *e) {
     if (!e) {
         return true;
     }
-    v->count = e->kind == &value_set_kind    ? value_set_count(e->object)
-               : e->kind == &value_list_kind ? value_list_count(e->object)
-                                             : value_zset_count(e->object);
+    v->count = e->kind->count(e->object);
     v->items = mem_calloc(v->mem, v->count, sizeof *v->items);
     if (e->kind == &value_set_kind) {
         v->texts = mem_calloc(v->mem, v->count, NUMBER_INTEGER_BYTES);
@@ -233,20 +231,10 @@ static value_list *make_list(node_call *c, const sort_item *items, size_t count)
 }
 
 static void store(node_call *c, size_t index, const sort_item *items, size_t count) {
-    keyspace *ks = c->node->keys;
-    if (count == 0) {
-        keyspace_entry *old = call_find(c, index);
-        if (old) {
-            keyspace_remove(ks, old);
-        }
-        call_integer(c, 0);
-        return;
-    }
     value_list *l = make_list(c, items, count);
-    if (l && keyspace_put(ks, c->argv[index], &value_list_kind, l, 0)) {
-        call_integer(c, (int64_t)count);
+    if (l) {
+        call_store(c, c->argv[index], &value_list_kind, l);
     } else {
-        value_list_free(l);
         call_out_of_memory(c);
     }
 }

@@ -21,30 +21,6 @@ value_zset *zset_new(node_call *c) {
     return value_zset_new(c->node->mem, prng_next(&c->node->random));
 }
 
-void zset_settle(node_call *c, keyspace_entry *e) {
-    if (value_zset_count(e->object) == 0) {
-        keyspace_remove(c->node->keys, e);
-    } else {
-        keyspace_touch(c->node->keys, e);
-    }
-}
-
-void zset_store(node_call *c, kw_slice key, value_zset *z) {
-    size_t count = value_zset_count(z);
-    if (count == 0) {
-        keyspace_entry *e = call_find_key(c, key);
-        value_zset_free(z);
-        if (e) {
-            keyspace_remove(c->node->keys, e);
-        }
-    } else if (!keyspace_put(c->node->keys, key, &value_zset_kind, z, 0)) {
-        value_zset_free(z);
-        call_out_of_memory(c);
-        return;
-    }
-    call_integer(c, (int64_t)count);
-}
-
 void zset_answer_head(node_call *c, size_t count, bool with_scores) {
     call_array(c, with_scores && c->session->resp == 2 ? 2 * count : count);
 }
@@ -279,7 +255,7 @@ void serve_zrem(node_call *c) {
         }
     }
     if (removed > 0) {
-        zset_settle(c, e);
+        call_settle(c, e);
     }
     call_integer(c, removed);
 }

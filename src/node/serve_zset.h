@@ -9,11 +9,6 @@
 KW_CHECKED bool zset_find(node_call *c, size_t index, keyspace_entry **ret_entry, value_zset **ret);
 /* An empty one that no key has yet; NULL if memory is short. */
 KW_CHECKED value_zset *zset_new(node_call *c);
-/* Something was taken off a key's sorted set: an empty one is no key. */
-void zset_settle(node_call *c, keyspace_entry *e);
-/* The sorted set, which is taken over, becomes the key's value, or the key goes if it is empty.
- * Answers how many members there are. */
-void zset_store(node_call *c, kw_slice key, value_zset *z);
 
 /* The head of a reply of `count` members, and one of them: with scores RESP3 has pairs, RESP2 a
  * flat array. */

@@ -342,7 +342,7 @@ static void store_combined(node_call *c, combination how) {
     value_zset *result = combine_arguments(c, 2, 0, how, &with_scores);
     if (result) {
         value_zset_pack(result);
-        zset_store(c, c->argv[1], result);
+        call_store(c, c->argv[1], &value_zset_kind, result);
     }
 }
 

@@ -26,7 +26,7 @@ static void take_off(node_call *c, keyspace_entry *e, bool highest, size_t count
         call_double(c, zset_node_score(at));
         value_zset_remove(z, at);
     }
-    zset_settle(c, e);
+    call_settle(c, e);
 }
 
 static size_t at_most(const value_zset *z, int64_t count) {

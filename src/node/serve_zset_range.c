@@ -155,7 +155,7 @@ static void remove_range(node_call *c, range_by by) {
     }
     if (first < end) {
         value_zset_remove_ranks(z, first, end);
-        zset_settle(c, e);
+        call_settle(c, e);
     }
     call_integer(c, (int64_t)(end - first));
 }
@@ -293,7 +293,7 @@ void serve_zrangestore(node_call *c) {
         good = value_zset_add(to, zset_node_member(at), zset_node_score(at)) != NULL;
     }
     if (good) {
-        zset_store(c, c->argv[1], to);
+        call_store(c, c->argv[1], &value_zset_kind, to);
     } else {
         value_zset_free(to);
         call_out_of_memory(c);

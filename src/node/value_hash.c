@@ -30,7 +30,16 @@ static const char *hash_encoding(const void *object) {
     return value_hash_is_listpack(object) ? "listpack" : "hashtable";
 }
 
-const value_kind value_hash_kind = {"hash", hash_free, hash_clone, hash_encoding};
+static void *hash_make(const mem *m, uint64_t seed) {
+    return value_hash_new(m, seed);
+}
+
+static size_t hash_count(const void *object) {
+    return value_hash_count(object);
+}
+
+const value_kind value_hash_kind = {"hash",     hash_make,     hash_free,
+                                    hash_clone, hash_encoding, hash_count};
 
 bool value_hash_get(const value_hash *h, kw_slice field, kw_slice *ret_value) {
     size_t position;

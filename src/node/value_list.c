@@ -250,4 +250,14 @@ static const char *encoding(const void *object) {
     return "quicklist";
 }
 
-const value_kind value_list_kind = {"list", free_object, clone_object, encoding};
+static void *make_object(const mem *m, uint64_t seed) {
+    (void)seed;
+    return value_list_new(m);
+}
+
+static size_t count_object(const void *object) {
+    return value_list_count(object);
+}
+
+const value_kind value_list_kind = {"list",       make_object, free_object,
+                                    clone_object, encoding,    count_object};

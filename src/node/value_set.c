@@ -52,7 +52,15 @@ static const char *set_encoding(const void *object) {
     return value_set_is_intset(object) ? "intset" : "hashtable";
 }
 
-const value_kind value_set_kind = {"set", set_free, set_clone, set_encoding};
+static void *set_make(const mem *m, uint64_t seed) {
+    return value_set_new(m, seed);
+}
+
+static size_t set_count(const void *object) {
+    return value_set_count(object);
+}
+
+const value_kind value_set_kind = {"set", set_make, set_free, set_clone, set_encoding, set_count};
 
 /* ------------------------------------------------------------------------------ integers */
 

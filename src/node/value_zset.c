@@ -514,4 +514,13 @@ static const char *encoding(const void *object) {
     return z->packed ? "listpack" : "skiplist";
 }
 
-const value_kind value_zset_kind = {"zset", free_object, clone_object, encoding};
+static void *make_object(const mem *m, uint64_t seed) {
+    return value_zset_new(m, seed);
+}
+
+static size_t count_object(const void *object) {
+    return value_zset_count(object);
+}
+
+const value_kind value_zset_kind = {"zset",       make_object, free_object,
+                                    clone_object, encoding,    count_object};
