@@ -61,6 +61,17 @@ bool args_read_pop_count(node_call *c, size_t index, int64_t *ret) {
     return true;
 }
 
+bool args_read_either(node_call *c, size_t index, const char *first, const char *second,
+                      bool *ret_second) {
+    bool is_second = call_argument_is(c, index, second);
+    if (!is_second && !call_argument_is(c, index, first)) {
+        call_syntax_error(c);
+        return false;
+    }
+    *ret_second = is_second;
+    return true;
+}
+
 bool args_read_double(node_call *c, size_t index, const char *message, double *ret) {
     if (number_read_double(c->argv[index], ret)) {
         return true;

@@ -14,6 +14,9 @@ KW_CHECKED bool args_read_count(node_call *c, size_t index, int64_t *ret);
 KW_CHECKED bool args_read_counted_keys(node_call *c, size_t index, size_t *ret);
 /* [COUNT count] of theirs, from argv[index] to the end; *ret stays if there is none. */
 KW_CHECKED bool args_read_pop_count(node_call *c, size_t index, int64_t *ret);
+/* One of two words; *ret_second: it is the second. */
+KW_CHECKED bool args_read_either(node_call *c, size_t index, const char *first, const char *second,
+                                 bool *ret_second);
 /* A float that is not NaN. */
 KW_CHECKED bool args_read_double(node_call *c, size_t index, const char *message, double *ret);
 /* The time when a wait is over, UINT64_MAX: never. The argument is seconds, also broken ones. */

@@ -77,9 +77,8 @@ static size_t find_element(const value_list *l, kw_slice element) {
 }
 
 void serve_linsert(node_call *c) {
-    bool after = call_argument_is(c, 2, "after");
-    if (!after && !call_argument_is(c, 2, "before")) {
-        call_syntax_error(c);
+    bool after;
+    if (!args_read_either(c, 2, "before", "after", &after)) {
         return;
     }
     keyspace_entry *e;
@@ -325,18 +324,23 @@ void serve_lrem(node_call *c) {
     call_integer(c, (int64_t)removed);
 }
 
-static void pop_some(node_call *c, keyspace_entry *e, list_end end, size_t most) {
+void list_take(node_call *c, keyspace_entry *e, list_end end, size_t count) {
     value_list *l = e->object;
-    size_t count = value_list_count(l);
-    size_t popped = most < count ? most : count;
-    call_array(c, popped);
-    for (size_t i = 0; i < popped; i++) {
-        call_bulk(c, value_list_at(l, end == LIST_HEAD ? i : count - 1 - i));
+    size_t all = value_list_count(l);
+    for (size_t i = 0; i < count; i++) {
+        call_bulk(c, value_list_at(l, end == LIST_HEAD ? i : all - 1 - i));
     }
-    if (popped > 0) {
-        value_list_drop(l, end, popped);
+    if (count > 0) {
+        value_list_drop(l, end, count);
         call_settle(c, e);
     }
+}
+
+static void pop_some(node_call *c, keyspace_entry *e, list_end end, size_t most) {
+    size_t all = value_list_count(e->object);
+    size_t popped = most < all ? most : all;
+    call_array(c, popped);
+    list_take(c, e, end, popped);
 }
 
 static void pop(node_call *c, list_end end) {
@@ -360,9 +364,7 @@ static void pop(node_call *c, list_end end) {
     } else if (counted) {
         pop_some(c, e, end, (size_t)count);
     } else {
-        call_bulk(c, value_list_end(l, end));
-        value_list_drop(l, end, 1);
-        call_settle(c, e);
+        list_take(c, e, end, 1);
     }
 }
 

@@ -1,18 +1,14 @@
-#include "base/number.h"
 #include "node/node_args.h"
-#include "node/node_block.h"
 #include "node/node_handlers.h"
 #include "node/serve_list.h"
+#include "node/serve_pop.h"
 
 static bool read_end(node_call *c, size_t index, list_end *ret) {
-    if (call_argument_is(c, index, "left")) {
-        *ret = LIST_HEAD;
-    } else if (call_argument_is(c, index, "right")) {
-        *ret = LIST_TAIL;
-    } else {
-        call_syntax_error(c);
+    bool right;
+    if (!args_read_either(c, index, "left", "right", &right)) {
         return false;
     }
+    *ret = right ? LIST_TAIL : LIST_HEAD;
     return true;
 }
 
@@ -105,88 +101,34 @@ void serve_blmove(node_call *c) {
 
 /* ----------------------------------------------------------------- popping from one of several */
 
-typedef struct list_pop {
-    list_end end;
-    size_t first_key;
-    size_t key_count;
-    int64_t count; /* -1: one element, not in an array of its own */
-} list_pop;
-
-static void propagate_pop(node_call *c, kw_slice key, const list_pop *p, size_t popped) {
-    char text[NUMBER_U64_BYTES];
-    kw_slice argv[] = {p->end == LIST_HEAD ? SLICE_LITERAL("LPOP") : SLICE_LITERAL("RPOP"), key,
-                       slice_of(text, number_from_u64(text, popped))};
-    call_propagate(c, argv, p->count < 0 ? 2 : 3);
+static void take(node_call *c, keyspace_entry *e, bool from_tail, size_t count, bool in_pairs) {
+    (void)in_pairs; /* an element is one value */
+    list_take(c, e, from_tail ? LIST_TAIL : LIST_HEAD, count);
 }
 
-static void pop_from(node_call *c, keyspace_entry *e, kw_slice key, const list_pop *p) {
-    value_list *l = e->object;
-    size_t count = value_list_count(l);
-    size_t popped = p->count < 0 ? 1 : (uint64_t)p->count < count ? (size_t)p->count : count;
-    call_array(c, 2);
-    call_bulk(c, key);
-    if (p->count >= 0) {
-        call_array(c, popped);
-    }
-    for (size_t i = 0; i < popped; i++) {
-        call_bulk(c, value_list_at(l, p->end == LIST_HEAD ? i : count - 1 - i));
-    }
-    value_list_drop(l, p->end, popped);
-    call_settle(c, e);
-    propagate_pop(c, key, p, popped);
-}
-
-/* True if there was an answer: elements of the first list, or that a key is none. */
-static bool pop_first(node_call *c, const list_pop *p) {
-    kw_slice key;
-    keyspace_entry *e;
-    if (!call_find_first(c, &value_list_kind, p->first_key, p->key_count, &key, &e)) {
-        return true;
-    }
-    if (e) {
-        pop_from(c, e, key, p);
-    }
-    return e != NULL;
-}
-
-static void pop_or_wait(node_call *c, const list_pop *p, size_t timeout) {
-    uint64_t deadline_us;
-    if (!args_read_timeout(c, timeout, &deadline_us) || pop_first(c, p)) {
-        return;
-    }
-    if (c->in_exec) {
-        call_null_array(c);
-    } else {
-        call_block(c, BLOCK_FOR_LIST, p->first_key, p->key_count, deadline_us, call_null_array);
-    }
-}
+static const pop_kind list_pop = {
+    .value = &value_list_kind,
+    .reason = BLOCK_FOR_LIST,
+    .head = "left",
+    .tail = "right",
+    .pop_head = "LPOP",
+    .pop_tail = "RPOP",
+    .element_values = 1,
+    .take = take,
+};
 
 void serve_blpop(node_call *c) {
-    pop_or_wait(c, &(list_pop){LIST_HEAD, 1, c->argc - 2, -1}, c->argc - 1);
+    pop_one_or_wait(c, &list_pop, false);
 }
 
 void serve_brpop(node_call *c) {
-    pop_or_wait(c, &(list_pop){LIST_TAIL, 1, c->argc - 2, -1}, c->argc - 1);
-}
-
-/* numkeys key ... LEFT|RIGHT [COUNT count], from argv[index] on. */
-static bool read_mpop(node_call *c, size_t index, list_pop *ret) {
-    *ret = (list_pop){.first_key = index + 1, .count = 1};
-    return args_read_counted_keys(c, index, &ret->key_count) &&
-           read_end(c, index + 1 + ret->key_count, &ret->end) &&
-           args_read_pop_count(c, index + 2 + ret->key_count, &ret->count);
+    pop_one_or_wait(c, &list_pop, true);
 }
 
 void serve_lmpop(node_call *c) {
-    list_pop p;
-    if (read_mpop(c, 1, &p) && !pop_first(c, &p)) {
-        call_null_array(c);
-    }
+    pop_many(c, &list_pop);
 }
 
 void serve_blmpop(node_call *c) {
-    list_pop p;
-    if (read_mpop(c, 2, &p)) {
-        pop_or_wait(c, &p, 1);
-    }
+    pop_many_or_wait(c, &list_pop);
 }

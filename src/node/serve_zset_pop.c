@@ -1,21 +1,13 @@
-#include "base/number.h"
 #include "core/limits.h"
 #include "node/node_args.h"
-#include "node/node_block.h"
 #include "node/node_handlers.h"
 #include "node/node_pick.h"
+#include "node/serve_pop.h"
 #include "node/serve_zset.h"
 
 /* ------------------------------------------------------------------------------- popping */
 
-typedef struct zset_pop {
-    bool highest;
-    size_t first_key;
-    size_t key_count;
-    int64_t count; /* -1: one member, not in an array of its own */
-} zset_pop;
-
-static void take_off(node_call *c, keyspace_entry *e, bool highest, size_t count, bool in_pairs) {
+static void take(node_call *c, keyspace_entry *e, bool highest, size_t count, bool in_pairs) {
     value_zset *z = e->object;
     for (size_t i = 0; i < count; i++) {
         zset_node *at = value_zset_at(z, highest ? value_zset_count(z) - 1 : 0);
@@ -29,11 +21,6 @@ static void take_off(node_call *c, keyspace_entry *e, bool highest, size_t count
     call_settle(c, e);
 }
 
-static size_t at_most(const value_zset *z, int64_t count) {
-    size_t all = value_zset_count(z);
-    return (uint64_t)count < all ? (size_t)count : all;
-}
-
 static void pop(node_call *c, bool highest) {
     int64_t count = 1;
     keyspace_entry *e;
@@ -45,11 +32,12 @@ static void pop(node_call *c, bool highest) {
     if ((c->argc == 3 && !args_read_count(c, 2, &count)) || !zset_find(c, 1, &e, &z)) {
         return;
     }
-    size_t popped = z ? at_most(z, count) : 0;
+    size_t all = z ? value_zset_count(z) : 0;
+    size_t popped = (uint64_t)count < all ? (size_t)count : all;
     bool in_pairs = c->argc == 3 && c->session->resp > 2;
     call_array(c, in_pairs ? popped : 2 * popped);
     if (popped > 0) {
-        take_off(c, e, highest, popped, in_pairs);
+        take(c, e, highest, popped, in_pairs);
     }
 }
 
@@ -61,85 +49,31 @@ void serve_zpopmax(node_call *c) {
     pop(c, true);
 }
 
-static void propagate_pop(node_call *c, kw_slice key, const zset_pop *p, size_t popped) {
-    char text[NUMBER_U64_BYTES];
-    kw_slice argv[] = {p->highest ? SLICE_LITERAL("ZPOPMAX") : SLICE_LITERAL("ZPOPMIN"), key,
-                       slice_of(text, number_from_u64(text, popped))};
-    call_propagate(c, argv, p->count < 0 ? 2 : 3);
-}
-
-static void pop_from(node_call *c, keyspace_entry *e, kw_slice key, const zset_pop *p) {
-    bool single = p->count < 0;
-    size_t popped = single ? 1 : at_most(e->object, p->count);
-    call_array(c, single ? 3 : 2);
-    call_bulk(c, key);
-    if (!single) {
-        call_array(c, popped);
-    }
-    take_off(c, e, p->highest, popped, !single);
-    propagate_pop(c, key, p, popped);
-}
-
-/* True if there was an answer: members of the first sorted set, or that a key is none. */
-static bool pop_first(node_call *c, const zset_pop *p) {
-    kw_slice key;
-    keyspace_entry *e;
-    if (!call_find_first(c, &value_zset_kind, p->first_key, p->key_count, &key, &e)) {
-        return true;
-    }
-    if (e) {
-        pop_from(c, e, key, p);
-    }
-    return e != NULL;
-}
-
-static void pop_or_wait(node_call *c, const zset_pop *p, size_t timeout) {
-    uint64_t deadline_us;
-    if (!args_read_timeout(c, timeout, &deadline_us) || pop_first(c, p)) {
-        return;
-    }
-    if (c->in_exec) {
-        call_null_array(c);
-    } else {
-        call_block(c, BLOCK_FOR_ZSET, p->first_key, p->key_count, deadline_us, call_null_array);
-    }
-}
+static const pop_kind zset_pop = {
+    .value = &value_zset_kind,
+    .reason = BLOCK_FOR_ZSET,
+    .head = "min",
+    .tail = "max",
+    .pop_head = "ZPOPMIN",
+    .pop_tail = "ZPOPMAX",
+    .element_values = 2,
+    .take = take,
+};
 
 void serve_bzpopmin(node_call *c) {
-    pop_or_wait(c, &(zset_pop){false, 1, c->argc - 2, -1}, c->argc - 1);
+    pop_one_or_wait(c, &zset_pop, false);
 }
 
 void serve_bzpopmax(node_call *c) {
-    pop_or_wait(c, &(zset_pop){true, 1, c->argc - 2, -1}, c->argc - 1);
-}
-
-/* numkeys key ... MIN|MAX [COUNT count], from argv[index] on. */
-static bool read_mpop(node_call *c, size_t index, zset_pop *ret) {
-    *ret = (zset_pop){.first_key = index + 1, .count = 1};
-    if (!args_read_counted_keys(c, index, &ret->key_count)) {
-        return false;
-    }
-    size_t where = index + 1 + ret->key_count;
-    ret->highest = call_argument_is(c, where, "max");
-    if (!ret->highest && !call_argument_is(c, where, "min")) {
-        call_syntax_error(c);
-        return false;
-    }
-    return args_read_pop_count(c, where + 1, &ret->count);
+    pop_one_or_wait(c, &zset_pop, true);
 }
 
 void serve_zmpop(node_call *c) {
-    zset_pop p;
-    if (read_mpop(c, 1, &p) && !pop_first(c, &p)) {
-        call_null_array(c);
-    }
+    pop_many(c, &zset_pop);
 }
 
 void serve_bzmpop(node_call *c) {
-    zset_pop p;
-    if (read_mpop(c, 2, &p)) {
-        pop_or_wait(c, &p, 1);
-    }
+    pop_many_or_wait(c, &zset_pop);
 }
 
 /* ------------------------------------------------------------------------ random members */
