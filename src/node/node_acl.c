@@ -216,6 +216,9 @@ static const plain_rule plain_rules[] = {
 
 static const char *apply(acl_user *u, kw_slice rule, kw_status *ret) {
     *ret = KW_OK;
+    if (rule.len == 0) {
+        return "";
+    }
     for (size_t i = 0; i < sizeof plain_rules / sizeof *plain_rules; i++) {
         const plain_rule *r = &plain_rules[i];
         if (slice_is_nocase(rule, r->name)) {
@@ -232,7 +235,7 @@ static const char *apply(acl_user *u, kw_slice rule, kw_status *ret) {
         clear_selectors(u);
         return "";
     }
-    if (rule.len > 0 && strchr("><#!", rule.data[0]) && rule.data[0] != '\0') {
+    if (strchr("><#!", rule.data[0]) && rule.data[0] != '\0') {
         return apply_password(u, rule, ret);
     }
     if (rule.len > 1 && rule.data[0] == '(' && rule.data[rule.len - 1] == ')') {

@@ -310,7 +310,7 @@ static const char *apply_key(acl_selector *s, kw_slice rule, kw_status *ret) {
         access |= flag;
     }
     kw_slice pattern = slice_of(rule.data + at, rule.len - at);
-    if (has_spaces(pattern)) {
+    if (access == 0 || has_spaces(pattern)) {
         return refuse(ret, KW_ERR_INVALID, syntax_error);
     }
     return refuse(ret, add_pattern(s->mem, &s->keys, pattern, access), "");
