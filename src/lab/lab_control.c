@@ -12,9 +12,9 @@
 /* -------------------------------------------------------------------------------- LAB commands */
 
 typedef struct command_request {
+    bool wants_text;
     const kw_slice *argv; /* LAB first */
     size_t argc;
-    bool wants_text;
     char *text; /* NULL: not wanted, or memory is short */
     int64_t integer;
     char message[KW_ERROR_MESSAGE_SIZE];
@@ -72,61 +72,75 @@ static kw_status run_command(kw_lab *lab, void *arg) {
     return status;
 }
 
-kw_status kw_lab_command_argv(kw_lab *lab, char **ret_text, kw_error *err, const kw_slice *argv,
-                              size_t argc) {
+/* Runs LAB with these arguments. If that fails, r->message may say why. */
+static kw_status ask(kw_lab *lab, command_request *r, const kw_slice *argv, size_t argc) {
     kw_slice *line = mem_calloc(lab->mem, argc + 1, sizeof *line);
     if (!line) {
-        return io_fail(err, KW_ERR_NOMEM, "out of memory");
+        return KW_ERR_NOMEM;
     }
     line[0] = SLICE_LITERAL("LAB");
     if (argc > 0) {
         memcpy(line + 1, argv, argc * sizeof *line);
     }
-    command_request r = {.argv = line, .argc = argc + 1, .wants_text = ret_text != NULL};
-    kw_status status = lab_ask(lab, run_command, &r);
+    r->argv = line;
+    r->argc = argc + 1;
+    kw_status status = lab_ask(lab, run_command, r);
     mem_free(lab->mem, line);
+    return status;
+}
+
+static kw_status ask_formatted(kw_lab *lab, command_request *r, const char *format,
+                               va_list values) {
+    format_args args;
+    const char *why = NULL;
+    kw_status status = format_command(lab->mem, format, values, &args, &why);
     if (status != KW_OK) {
-        return io_fail(err, status, "%s", r.message[0] ? r.message : "out of memory");
+        slice_copy(r->message, sizeof r->message, slice_text(why ? why : ""));
+        return status;
+    }
+    status = ask(lab, r, args.argv, args.argc);
+    format_args_done(&args);
+    return status;
+}
+
+static kw_status give_text(const command_request *r, kw_status status, char **ret_text,
+                           kw_error *err) {
+    if (status != KW_OK) {
+        return io_fail(err, status, "%s", r->message[0] ? r->message : "out of memory");
     }
     if (ret_text) {
-        *ret_text = r.text;
+        *ret_text = r->text;
     }
     return KW_OK;
 }
 
+kw_status kw_lab_command_argv(kw_lab *lab, char **ret_text, kw_error *err, const kw_slice *argv,
+                              size_t argc) {
+    command_request r = {.wants_text = ret_text != NULL};
+    kw_status status = ask(lab, &r, argv, argc);
+    return give_text(&r, status, ret_text, err);
+}
+
 kw_status kw_lab_command(kw_lab *lab, char **ret_text, kw_error *err, const char *format, ...) {
-    format_args args;
-    const char *error = NULL;
+    command_request r = {.wants_text = ret_text != NULL};
     va_list values;
     va_start(values, format);
-    kw_status status = format_command(lab->mem, format, values, &args, &error);
+    kw_status status = ask_formatted(lab, &r, format, values);
     va_end(values);
-    if (status != KW_OK) {
-        return io_fail(err, status, "%s", error ? error : "out of memory");
-    }
-    status = kw_lab_command_argv(lab, ret_text, err, args.argv, args.argc);
-    format_args_done(&args);
-    return status;
+    return give_text(&r, status, ret_text, err);
 }
 
 void kw_lab_free_text(char *text) {
     mem_free(&mem_default, text);
 }
 
-/* A whole command, which may answer an integer. */
+/* The same for the functions below; the command may answer an integer. */
 static kw_status control(kw_lab *lab, int64_t *ret_integer, const char *format, ...) {
-    format_args args;
-    const char *error = NULL;
+    command_request r = {0};
     va_list values;
     va_start(values, format);
-    kw_status status = format_command(lab->mem, format, values, &args, &error);
+    kw_status status = ask_formatted(lab, &r, format, values);
     va_end(values);
-    if (status != KW_OK) {
-        return status;
-    }
-    command_request r = {.argv = args.argv, .argc = args.argc};
-    status = lab_ask(lab, run_command, &r);
-    format_args_done(&args);
     if (status == KW_OK && ret_integer) {
         *ret_integer = r.integer;
     }
@@ -262,50 +276,49 @@ kw_status kw_lab_add_node(kw_lab *lab, int primary, uint16_t port, int *ret_node
 }
 
 kw_status kw_lab_remove_node(kw_lab *lab, int index) {
-    return control(lab, NULL, "LAB REMOVE #%d", index);
+    return control(lab, NULL, "REMOVE #%d", index);
 }
 
 kw_status kw_lab_promote(kw_lab *lab, int replica) {
     kw_lab_node state;
     bool is_replica = kw_lab_node_at(lab, replica, &state) && !state.primary;
-    return is_replica ? control(lab, NULL, "LAB FAILOVER #%d", replica) : KW_ERR_INVALID;
+    return is_replica ? control(lab, NULL, "FAILOVER #%d", replica) : KW_ERR_INVALID;
 }
 
 kw_status kw_lab_set_failover_ms(kw_lab *lab, int failover_ms) {
-    return failover_ms < 0 ? control(lab, NULL, "LAB FAILOVER-AFTER NEVER")
-                           : control(lab, NULL, "LAB FAILOVER-AFTER %d", failover_ms);
+    return failover_ms < 0 ? control(lab, NULL, "FAILOVER-AFTER NEVER")
+                           : control(lab, NULL, "FAILOVER-AFTER %d", failover_ms);
 }
 
 kw_status kw_lab_set_replication_delay_ms(kw_lab *lab, int delay_ms) {
-    return control(lab, NULL, "LAB REPLICATION DELAY %d", delay_ms);
+    return control(lab, NULL, "REPLICATION DELAY %d", delay_ms);
 }
 
 kw_status kw_lab_sync(kw_lab *lab) {
-    return control(lab, NULL, "LAB SYNC");
+    return control(lab, NULL, "SYNC");
 }
 
 kw_status kw_lab_reset(kw_lab *lab) {
-    return control(lab, NULL, "LAB RESET");
+    return control(lab, NULL, "RESET");
 }
 
 kw_status kw_lab_flush(kw_lab *lab) {
-    return control(lab, NULL, "LAB FLUSH");
+    return control(lab, NULL, "FLUSH");
 }
 
 /* -------------------------------------------------------------------------- views and endpoints */
 
 kw_status kw_lab_freeze_view(kw_lab *lab, int index, bool frozen) {
-    return control(lab, NULL, "LAB VIEW %s #%d", frozen ? "FREEZE" : "THAW", index);
+    return control(lab, NULL, "VIEW %s #%d", frozen ? "FREEZE" : "THAW", index);
 }
 
 kw_status kw_lab_delay_view(kw_lab *lab, int index, int delay_ms) {
-    return control(lab, NULL, "LAB VIEW DELAY #%d %d", index, delay_ms);
+    return control(lab, NULL, "VIEW DELAY #%d %d", index, delay_ms);
 }
 
 kw_status kw_lab_force_view(kw_lab *lab, int index, int first, int last, int owner) {
-    return owner == -1
-               ? control(lab, NULL, "LAB VIEW FORCE #%d %d-%d NOBODY", index, first, last)
-               : control(lab, NULL, "LAB VIEW FORCE #%d %d-%d #%d", index, first, last, owner);
+    return owner == -1 ? control(lab, NULL, "VIEW FORCE #%d %d-%d NOBODY", index, first, last)
+                       : control(lab, NULL, "VIEW FORCE #%d %d-%d #%d", index, first, last, owner);
 }
 
 kw_status kw_lab_set_endpoint(kw_lab *lab, int index, kw_lab_endpoint type) {
@@ -317,28 +330,28 @@ kw_status kw_lab_set_endpoint(kw_lab *lab, int index, kw_lab_endpoint type) {
     if ((unsigned)type >= sizeof names / sizeof *names) {
         return KW_ERR_INVALID;
     }
-    return index == -1 ? control(lab, NULL, "LAB ENDPOINT ALL %s", names[type])
-                       : control(lab, NULL, "LAB ENDPOINT #%d %s", index, names[type]);
+    return index == -1 ? control(lab, NULL, "ENDPOINT ALL %s", names[type])
+                       : control(lab, NULL, "ENDPOINT #%d %s", index, names[type]);
 }
 
 kw_status kw_lab_set_hostname(kw_lab *lab, int index, const char *hostname) {
-    return control(lab, NULL, "LAB HOSTNAME #%d %s", index, hostname ? hostname : "NONE");
+    return control(lab, NULL, "HOSTNAME #%d %s", index, hostname ? hostname : "NONE");
 }
 
 kw_status kw_lab_set_host(kw_lab *lab, int index, const char *host) {
-    return control(lab, NULL, "LAB HOST #%d %s", index, host ? host : "REAL");
+    return control(lab, NULL, "HOST #%d %s", index, host ? host : "REAL");
 }
 
 /* --------------------------------------------------------------------------------------- slots */
 
 kw_status kw_lab_migrate_begin(kw_lab *lab, int slot, int target) {
-    return control(lab, NULL, "LAB SLOT BEGIN %d #%d", slot, target);
+    return control(lab, NULL, "SLOT BEGIN %d #%d", slot, target);
 }
 
 kw_status kw_lab_migrate_keys(kw_lab *lab, int slot, size_t count, size_t *ret_left) {
     int64_t left = 0;
     size_t most = count < INT32_MAX ? count : INT32_MAX;
-    kw_status status = control(lab, &left, "LAB SLOT KEYS %d %d", slot, (int)most);
+    kw_status status = control(lab, &left, "SLOT KEYS %d %d", slot, (int)most);
     if (status == KW_OK && ret_left) {
         *ret_left = (size_t)left;
     }
@@ -346,31 +359,31 @@ kw_status kw_lab_migrate_keys(kw_lab *lab, int slot, size_t count, size_t *ret_l
 }
 
 kw_status kw_lab_migrate_end(kw_lab *lab, int slot) {
-    return control(lab, NULL, "LAB SLOT END %d", slot);
+    return control(lab, NULL, "SLOT END %d", slot);
 }
 
 kw_status kw_lab_migrate_clear(kw_lab *lab, int slot, int index) {
-    return index == -1 ? control(lab, NULL, "LAB SLOT STABLE %d", slot)
-                       : control(lab, NULL, "LAB SLOT STABLE %d #%d", slot, index);
+    return index == -1 ? control(lab, NULL, "SLOT STABLE %d", slot)
+                       : control(lab, NULL, "SLOT STABLE %d #%d", slot, index);
 }
 
 kw_status kw_lab_move(kw_lab *lab, int first, int last, int index) {
-    return control(lab, NULL, "LAB SLOT MOVE %d-%d #%d", first, last, index);
+    return control(lab, NULL, "SLOT MOVE %d-%d #%d", first, last, index);
 }
 
 kw_status kw_lab_assign(kw_lab *lab, int first, int last, int index) {
-    return index == -1 ? control(lab, NULL, "LAB SLOT UNASSIGN %d-%d", first, last)
-                       : control(lab, NULL, "LAB SLOT ASSIGN %d-%d #%d", first, last, index);
+    return index == -1 ? control(lab, NULL, "SLOT UNASSIGN %d-%d", first, last)
+                       : control(lab, NULL, "SLOT ASSIGN %d-%d #%d", first, last, index);
 }
 
 /* ---------------------------------------------------------------------------------------- time */
 
 kw_status kw_lab_freeze_time(kw_lab *lab, bool frozen) {
-    return control(lab, NULL, "LAB TIME %s", frozen ? "FREEZE" : "RESUME");
+    return control(lab, NULL, "TIME %s", frozen ? "FREEZE" : "RESUME");
 }
 
 kw_status kw_lab_advance_time(kw_lab *lab, uint64_t ms) {
-    return control(lab, NULL, "LAB TIME ADVANCE %llu", (unsigned long long)ms);
+    return control(lab, NULL, "TIME ADVANCE %llu", (unsigned long long)ms);
 }
 
 static kw_status read_time(kw_lab *lab, void *arg) {
@@ -384,7 +397,7 @@ uint64_t kw_lab_time_ms(const kw_lab *lab) {
 }
 
 kw_status kw_lab_set_seed(kw_lab *lab, uint64_t seed) {
-    return control(lab, NULL, "LAB SEED %llu", (unsigned long long)seed);
+    return control(lab, NULL, "SEED %llu", (unsigned long long)seed);
 }
 
 /* -------------------------------------------------------------------------------------- events */
