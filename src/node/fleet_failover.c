@@ -27,17 +27,13 @@ static uint64_t report_at_us(const node_fleet *f, uint16_t index, const node_pee
     return suspect_at_us(n, peer) + timeout_us(n) / 4 + f->members[index]->gossip_delay_us;
 }
 
-static uint64_t earliest(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
 static uint64_t next_due_us(const node_fleet *f) {
     uint64_t at_us = NEVER;
     for (uint16_t i = 0; i < f->count; i++) {
         const member *m = f->members[i];
-        at_us = earliest(at_us, m->failover_at_us);
+        at_us = earlier_us(at_us, m->failover_at_us);
         if (m->manual_until_us != 0 && m->node) {
-            at_us = earliest(at_us, f->lab.now_us + TRY_AGAIN_US);
+            at_us = earlier_us(at_us, f->lab.now_us + TRY_AGAIN_US);
         }
         for (uint16_t p = 0; fleet_listens(m) && p < f->count; p++) {
             const node_peer *peer = &m->node->view->peers[p];
@@ -46,9 +42,9 @@ static uint64_t next_due_us(const node_fleet *f) {
             }
             uint64_t report_us = report_at_us(f, i, peer);
             if (!peer->suspected) {
-                at_us = earliest(at_us, suspect_at_us(m->node, peer));
+                at_us = earlier_us(at_us, suspect_at_us(m->node, peer));
             } else if (report_us > f->lab.now_us) {
-                at_us = earliest(at_us, report_us);
+                at_us = earlier_us(at_us, report_us);
             }
         }
     }

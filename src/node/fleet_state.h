@@ -10,6 +10,10 @@
 
 #define NEVER UINT64_MAX
 
+static inline uint64_t earlier_us(uint64_t a_us, uint64_t b_us) {
+    return a_us < b_us ? a_us : b_us;
+}
+
 /* Something said that has not arrived yet. */
 typedef struct fleet_letter {
     list in_mail;

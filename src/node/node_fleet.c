@@ -831,19 +831,15 @@ node_session *fleet_next_ready(node_fleet *f) {
     return node_next_ready(&f->ready);
 }
 
-static uint64_t earliest(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
 uint64_t fleet_deadline_us(const node_fleet *f) {
-    uint64_t at_us = earliest(f->expire_at_us, f->round_at_us);
-    at_us = earliest(at_us, earliest(f->failure_due_us, f->acquaint_at_us));
-    at_us = earliest(at_us, earliest(fleet_mail_due_us(f), fleet_slot_jobs_due_us(f)));
+    uint64_t at_us = earlier_us(f->expire_at_us, f->round_at_us);
+    at_us = earlier_us(at_us, earlier_us(f->failure_due_us, f->acquaint_at_us));
+    at_us = earlier_us(at_us, earlier_us(fleet_mail_due_us(f), fleet_slot_jobs_due_us(f)));
     for (uint16_t i = 0; i < f->count; i++) {
         const member *m = f->members[i];
         if (m->node && !m->paused) {
-            at_us = earliest(at_us, inbox_due_us(&m->inbox));
-            at_us = earliest(at_us, node_deadline_us(m->node));
+            at_us = earlier_us(at_us, inbox_due_us(&m->inbox));
+            at_us = earlier_us(at_us, node_deadline_us(m->node));
         }
     }
     return at_us;
