@@ -190,6 +190,7 @@ void node_replace_keys(node *n, keyspace *keys, uint64_t offset) {
     keys->listener = (keyspace_listener){n, note_change};
     n->offset = offset;
 }
+
 node_session *node_session_new(node *n, const char *address, uint64_t now_us) {
     node_session *s = new_session(n, address, now_us);
     if (s) {

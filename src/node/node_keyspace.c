@@ -101,6 +101,12 @@ static keyspace_entry *add_entry(keyspace *ks, kw_slice key) {
     return e;
 }
 
+static keyspace_entry *find_or_add(keyspace *ks, kw_slice key, bool *ret_added) {
+    keyspace_entry *e = map_get(&ks->entries, key);
+    *ret_added = !e;
+    return e ? e : add_entry(ks, key);
+}
+
 static void unlink_entry(keyspace *ks, keyspace_entry *e) {
     kw_slice key = keyspace_key(e);
     slot_at(ks, slot_of_key(key))->key_count--;
@@ -176,11 +182,8 @@ static bool make_room(keyspace *ks, keyspace_entry *e, size_t len) {
 }
 
 bool keyspace_set(keyspace *ks, kw_slice key, kw_slice value, uint64_t expire_ms) {
-    keyspace_entry *e = map_get(&ks->entries, key);
-    bool added = !e;
-    if (added) {
-        e = add_entry(ks, key);
-    }
+    bool added;
+    keyspace_entry *e = find_or_add(ks, key, &added);
     if (!e) {
         return false;
     }
@@ -206,11 +209,8 @@ bool keyspace_set(keyspace *ks, kw_slice key, kw_slice value, uint64_t expire_ms
 
 bool keyspace_put(keyspace *ks, kw_slice key, const value_kind *kind, void *object,
                   uint64_t expire_ms) {
-    keyspace_entry *e = map_get(&ks->entries, key);
-    bool added = !e;
-    if (added) {
-        e = add_entry(ks, key);
-    }
+    bool added;
+    keyspace_entry *e = find_or_add(ks, key, &added);
     if (!e) {
         return false;
     }
