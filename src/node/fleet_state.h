@@ -1,6 +1,6 @@
-/* What the parts of a fleet share: node_fleet.c (life, slots, replication), fleet_gossip.c (who
- * hears of what, and when), fleet_failover.c (who is taken for dead, and who takes over). For them
- * only. */
+/* What the parts of a fleet share: node_fleet.c (life and death, time), fleet_slots.c (who owns
+ * what), fleet_replication.c (who has whose keyspace), fleet_gossip.c (who hears of what, and
+ * when), fleet_failover.c (who is taken for dead, and who takes over). For them only. */
 #ifndef NODE_FLEET_STATE_H
 #define NODE_FLEET_STATE_H
 
@@ -79,12 +79,26 @@ void fleet_settle(node_fleet *f);
 static inline bool fleet_is_primary(const node *n) {
     return node_view_self(n->view)->primary;
 }
-/* True if the replica has run all that its primary has sent. */
-bool fleet_is_level(const node_fleet *f, uint16_t replica, uint16_t primary);
 void fleet_tell(node_fleet *f, node_event_kind kind, uint16_t index, const char *what);
 
-/* The replicas get a key and its value as from RESTORE. */
+/* ----------------------------------------------------------------------- fleet_replication.c */
+
+/* What the primary `self` did is sent to its replicas. */
+void fleet_replicate(void *arg, uint16_t self, const kw_slice *argv, size_t argc, uint64_t now_us);
+/* The replicas get a key and its value as from RESTORE. If memory is short they get it with the
+ * next full synchronisation. */
 void fleet_propagate_value(node *n, const keyspace_entry *e);
+/* How many replicas have run all up to an offset; and how far a node is. */
+size_t fleet_replicas_at(void *arg, uint16_t self, uint64_t offset);
+uint64_t fleet_offset_of(void *arg, uint16_t index);
+/* True if the replica has run all that its primary has sent. */
+bool fleet_is_level(const node_fleet *f, uint16_t replica, uint16_t primary);
+/* A living node follows whom its view says, and gets that one's keyspace if it has not. */
+void fleet_choose_source(node_fleet *f, uint16_t index);
+/* A replica runs what has reached it until then. */
+void fleet_apply_due(const node_fleet *f, member *m, uint64_t now_us);
+/* What a dying primary has not sent yet is lost; its replicas run the rest. */
+void fleet_drop_unsent(node_fleet *f, uint16_t primary, uint64_t now_us);
 
 /* ------------------------------------------------------------------------------ fleet_jobs.c */
 

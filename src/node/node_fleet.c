@@ -1,13 +1,10 @@
 #include "node/node_fleet.h"
 
 #include "core/limits.h"
-#include "core/resp.h"
 #include "node/fleet_act.h"
 #include "node/fleet_control.h"
 #include "node/fleet_state.h"
-#include "node/node_dump.h"
 
-#include <assert.h>
 #include <stdio.h>
 
 #define EXPIRE_EVERY_US 100000
@@ -35,85 +32,7 @@ static void shut_down(void *arg, uint16_t self, uint64_t now_us) {
     (void)status; /* as said above */
 }
 
-/* --------------------------------------------------------------------------- replication */
-
-static bool follows(const node_fleet *f, const member *m, uint16_t primary) {
-    return m->node && m->source == primary && m->source_life == f->members[primary]->life;
-}
-
-static size_t replicas_at(void *arg, uint16_t self, uint64_t offset) {
-    const node_fleet *f = arg;
-    size_t count = 0;
-    for (uint16_t i = 0; i < f->count; i++) {
-        const member *m = f->members[i];
-        count += follows(f, m, self) && !m->paused && m->node->offset >= offset;
-    }
-    return count;
-}
-
-bool fleet_is_level(const node_fleet *f, uint16_t replica, uint16_t primary) {
-    const member *m = f->members[replica];
-    return follows(f, m, primary) && inbox_is_empty(&m->inbox);
-}
-
-static uint64_t offset_of(void *arg, uint16_t index) {
-    const node_fleet *f = arg;
-    return f->members[index]->node ? f->members[index]->node->offset : 0;
-}
-
-static void forget_source(member *m) {
-    m->source = NODE_NOBODY;
-    inbox_clear(&m->inbox);
-}
-
-static void replicate(void *arg, uint16_t self, const kw_slice *argv, size_t argc,
-                      uint64_t now_us) {
-    node_fleet *f = arg;
-    for (uint16_t i = 0; i < f->count; i++) {
-        member *m = f->members[i];
-        if (!follows(f, m, self)) {
-            continue;
-        }
-        if (!fleet_reaches(f, self, i)) {
-            forget_source(m); /* a full synchronisation follows when they hear each other again */
-            continue;
-        }
-        if (f->replication_delay_us == 0 && !m->paused && inbox_is_empty(&m->inbox)) {
-            node_apply(m->node, argv, argc, now_us);
-        } else if (!inbox_push(&m->inbox, argv, argc, now_us, now_us + f->replication_delay_us)) {
-            forget_source(m); /* too far behind: a full synchronisation follows */
-        }
-    }
-}
-
-static void apply_due(const node_fleet *f, member *m, uint64_t now_us) {
-    if (inbox_due_us(&m->inbox) > now_us) {
-        return;
-    }
-    while (inbox_due_us(&m->inbox) <= now_us) {
-        stream_record *record = inbox_take(&m->inbox);
-        node_apply(m->node, record->argv, record->argc, record->run_us);
-        inbox_done(&m->inbox, record);
-    }
-    node *source = m->source == NODE_NOBODY ? NULL : f->members[m->source]->node;
-    if (source && follows(f, m, m->source)) {
-        node_serve_replica_waits(source);
-    }
-}
-
-/* A full synchronisation. If memory is short the replica keeps what it has and tries again later.
- */
-static void synchronise(node_fleet *f, member *m, uint16_t primary) {
-    node *from = f->members[primary]->node;
-    keyspace *copy = keyspace_clone(from->keys, m->node->keys->version);
-    if (copy) {
-        node_replace_keys(m->node, copy, from->offset);
-        m->source = primary;
-        m->source_life = f->members[primary]->life;
-        inbox_clear(&m->inbox);
-        node_serve_replica_waits(from);
-    }
-}
+/* ------------------------------------------------------------------------------- messages */
 
 /* True if a message goes from one node to the other: whom it knows, and of a shard channel only
  * those of its shard. */
@@ -215,14 +134,7 @@ void fleet_settle(node_fleet *f) {
         node_view_judge(m->node->view);
         node_redirect_blocked(m->node);
         node_follow_channels(m->node);
-        uint16_t primary = node_view_self(m->node->view)->primary_of;
-        const node *source = f->members[primary]->node;
-        if (fleet_is_primary(m->node)) {
-            forget_source(m);
-        } else if (!follows(f, m, primary) && source && fleet_is_primary(source) &&
-                   fleet_reaches(f, primary, i)) {
-            synchronise(f, m, primary);
-        }
+        fleet_choose_source(f, i);
     }
     node_view_judge(f->observer);
     if (memcmp(f->told_owner, f->observer->owner, sizeof f->told_owner) != 0) {
@@ -285,9 +197,9 @@ static kw_status start_node(node_fleet *f, node_view *view, keyspace *keys, uint
         .seed = prng_next(&f->random),
         .user = f->config.user,
         .password = f->config.password,
-        .peers = {f, deliver, announce, replicas_at, replicate, publish, offset_of, fleet_meet,
-                  fleet_take_over_by_hand, fleet_failure_reports, fleet_slot_jobs,
-                  fleet_slot_job_begun, fleet_slot_job_end, shut_down,
+        .peers = {f, deliver, announce, fleet_replicas_at, fleet_replicate, publish,
+                  fleet_offset_of, fleet_meet, fleet_take_over_by_hand, fleet_failure_reports,
+                  fleet_slot_jobs, fleet_slot_job_begun, fleet_slot_job_end, shut_down,
                   f->config.control ? control : NULL},
         .ready = &f->ready,
         .lab = &f->lab,
@@ -480,16 +392,6 @@ static int first_slot_of(const node_view *view, uint16_t owner) {
     return SLOT_NONE;
 }
 
-/* What a dying primary has not sent yet is lost; its replicas run the rest. */
-static void drop_unsent(node_fleet *f, uint16_t primary, uint64_t now_us) {
-    for (uint16_t i = 0; i < f->count; i++) {
-        member *m = f->members[i];
-        if (follows(f, m, primary)) {
-            inbox_drop_after(&m->inbox, now_us);
-        }
-    }
-}
-
 /* Whom a node knew is in its file; if memory is short it will know everybody. */
 static void keep_roster(const node_fleet *f, member *m, const node_view *view) {
     mem_free(f->mem, m->roster);
@@ -513,7 +415,7 @@ kw_status fleet_kill(node_fleet *f, uint16_t index, uint64_t now_us) {
     m->node = NULL;
     inbox_clear(&m->inbox);
     fleet_drop_mail(f, m);
-    drop_unsent(f, index, now_us);
+    fleet_drop_unsent(f, index, now_us);
     keep_roster(f, m, n->view);
     node_free(n);
     f->lab.now_us = now_us;
@@ -571,7 +473,7 @@ kw_status fleet_promote(node_fleet *f, uint16_t replica) {
         return KW_ERR_INVALID;
     }
     fleet_tell(f, EVENT_FAILOVER_BEGUN, replica, "takes over from its primary");
-    apply_due(f, f->members[replica], NEVER - 1); /* all that its primary has sent */
+    fleet_apply_due(f, f->members[replica], NEVER - 1); /* all that its primary has sent */
     node_view_take_over(n->view);
     fleet_spread_changes(f);
     fleet_tell(f, EVENT_FAILOVER_WON, replica, "is the primary of its shard");
@@ -616,147 +518,6 @@ kw_status fleet_freeze(node_fleet *f, uint16_t index, bool frozen) {
     return KW_OK;
 }
 
-/* ------------------------------------------------------------------------------------- slots */
-
-static void assign_in_view(node_view *view, int first, int last, uint16_t owner, uint64_t epoch) {
-    for (int slot = first; slot <= last; slot++) {
-        node_view_give(view, slot, owner);
-        node_view_set_migrating(view, slot, NODE_NOBODY);
-        node_view_set_importing(view, slot, NODE_NOBODY);
-    }
-    if (owner != NODE_NOBODY) {
-        view->peers[owner].config_epoch = epoch;
-        view->current_epoch = epoch;
-    }
-    view->changed = false;
-}
-
-kw_status fleet_assign(node_fleet *f, int first, int last, uint16_t owner) {
-    if (first < 0 || last >= SLOT_COUNT || first > last ||
-        (owner != NODE_NOBODY && (owner >= f->count || !f->observer->peers[owner].primary))) {
-        return KW_ERR_INVALID;
-    }
-    uint64_t epoch = f->observer->current_epoch + 1;
-    assign_in_view(f->observer, first, last, owner, epoch);
-    for (uint16_t i = 0; i < f->count; i++) {
-        if (f->members[i]->node && !f->members[i]->frozen) {
-            assign_in_view(f->members[i]->node->view, first, last, owner, epoch);
-        }
-    }
-    fleet_settle(f);
-    return KW_OK;
-}
-
-/* The living source and target of an open slot; false if it is not open. */
-static bool open_slot(const node_fleet *f, int slot, node **ret_source, node **ret_target) {
-    if (slot < 0 || slot >= SLOT_COUNT || f->observer->owner[slot] == NODE_NOBODY) {
-        return false;
-    }
-    node *source = fleet_node(f, f->observer->owner[slot]);
-    if (!source || source->view->migrating_to[slot] == NODE_NOBODY) {
-        return false;
-    }
-    *ret_source = source;
-    *ret_target = fleet_node(f, source->view->migrating_to[slot]);
-    return *ret_target != NULL;
-}
-
-kw_status fleet_migrate_begin(node_fleet *f, int slot, uint16_t target) {
-    if (slot < 0 || slot >= SLOT_COUNT || f->observer->owner[slot] == NODE_NOBODY) {
-        return KW_ERR_INVALID;
-    }
-    uint16_t owner = f->observer->owner[slot];
-    node *from = fleet_node(f, owner);
-    node *to = fleet_node(f, target);
-    if (!from || !to || from == to || !fleet_is_primary(to) || !fleet_is_primary(from)) {
-        return KW_ERR_INVALID;
-    }
-    node_view_set_importing(to->view, slot, owner);
-    node_view_set_migrating(from->view, slot, target);
-    node_events_add(&f->lab.events, f->lab.now_us, EVENT_MIGRATION, target,
-                    "slot %d opens: node %u -> node %u", slot, owner, target);
-    return KW_OK;
-}
-
-/* If memory is short they get it with the next full synchronisation. */
-void fleet_propagate_value(node *n, const keyspace_entry *e) {
-    char expiry[24];
-    buffer payload;
-    buffer_init(&payload, n->mem, 0);
-    (void)snprintf(expiry, sizeof expiry, "%llu", (unsigned long long)e->expire_ms);
-    const dump_value value = {e->kind, e->object, keyspace_value(e)};
-    if (dump_write(&payload, &value)) {
-        const kw_slice argv[] = {SLICE_LITERAL("RESTORE"), keyspace_key(e),
-                                 slice_text(expiry),       buffer_slice(&payload),
-                                 SLICE_LITERAL("REPLACE"), SLICE_LITERAL("ABSTTL")};
-        node_propagate(n, argv, 6);
-    }
-    buffer_done(&payload);
-}
-
-static kw_status move_keys(node *from, node *to, int slot, size_t count) {
-    keyspace_entry *e = keyspace_first(from->keys, slot);
-    for (size_t i = 0; e && i < count; i++) {
-        if (!keyspace_copy(to->keys, e, keyspace_key(e))) {
-            return KW_ERR_NOMEM;
-        }
-        fleet_propagate_value(to, e);
-        const kw_slice removal[] = {SLICE_LITERAL("DEL"), keyspace_key(e)};
-        node_propagate(from, removal, 2);
-        keyspace_remove(from->keys, e);
-        e = keyspace_first(from->keys, slot);
-    }
-    node_serve_blocked(to);
-    return KW_OK;
-}
-
-kw_status fleet_migrate_keys(node_fleet *f, int slot, size_t count, size_t *ret_left) {
-    node *from;
-    node *to;
-    if (!open_slot(f, slot, &from, &to)) {
-        return KW_ERR_INVALID;
-    }
-    kw_status status = move_keys(from, to, slot, count);
-    if (status != KW_OK) {
-        return status;
-    }
-    size_t left = keyspace_slot_count(from->keys, slot);
-    node_events_add(&f->lab.events, f->lab.now_us, EVENT_MIGRATION, to->view->self,
-                    "slot %d: %zu keys left at node %u", slot, left, from->view->self);
-    if (ret_left) {
-        *ret_left = left;
-    }
-    return KW_OK;
-}
-
-kw_status fleet_migrate_end(node_fleet *f, int slot) {
-    node *from;
-    node *to;
-    if (!open_slot(f, slot, &from, &to) || keyspace_slot_count(from->keys, slot) > 0) {
-        return KW_ERR_INVALID;
-    }
-    node_view_settle(to->view, slot, to->view->self, false);
-    node_view_settle(from->view, slot, to->view->self, false);
-    fleet_spread_changes(f);
-    return KW_OK;
-}
-
-kw_status fleet_move(node_fleet *f, int first, int last, uint16_t target) {
-    node *to = fleet_node(f, target);
-    if (first < 0 || first > last || last >= SLOT_COUNT || !to || !fleet_is_primary(to)) {
-        return KW_ERR_INVALID;
-    }
-    for (int slot = first; slot <= last; slot++) {
-        uint16_t owner = f->observer->owner[slot];
-        node *from = owner == target ? NULL : fleet_node(f, owner);
-        kw_status status = from ? move_keys(from, to, slot, SIZE_MAX) : KW_OK;
-        if (status != KW_OK) {
-            return status;
-        }
-    }
-    return fleet_assign(f, first, last, target);
-}
-
 /* -------------------------------------------------------------------------------------- time */
 
 static void gossip(node_fleet *f, uint64_t now_us) {
@@ -786,7 +547,7 @@ void fleet_tick(node_fleet *f, uint64_t now_us) {
     for (uint16_t i = 0; i < f->count; i++) {
         member *m = f->members[i];
         if (m->node && !m->paused) {
-            apply_due(f, m, now_us);
+            fleet_apply_due(f, m, now_us);
             if (all || node_deadline_us(m->node) <= now_us) {
                 node_tick(m->node, now_us);
             }
@@ -821,7 +582,7 @@ void fleet_sync(node_fleet *f, uint64_t now_us) {
     for (uint16_t i = 0; i < f->count; i++) {
         member *m = f->members[i];
         if (m->node && !m->paused) {
-            apply_due(f, m, UINT64_MAX - 1);
+            fleet_apply_due(f, m, UINT64_MAX - 1);
         }
     }
     fleet_tick(f, now_us);
