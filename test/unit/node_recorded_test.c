@@ -83,13 +83,13 @@ static bool run_with_failure(const recorded_file *file, size_t fail_at, bool for
 
 static void each_failed_allocation_is_told(void **state) {
     (void)state;
+    size_t failures = 0;
     for (size_t i = 0; i < file_count; i++) {
-        size_t fail_at = 1;
-        while (run_with_failure(&files[i], fail_at, false)) {
-            fail_at++;
+        for (size_t fail_at = 1; run_with_failure(&files[i], fail_at, false); fail_at++) {
+            failures++;
         }
-        assert_true(fail_at > 10);
     }
+    assert_true(failures > 100);
 }
 
 static void memory_that_is_gone_for_good_is_told(void **state) {
