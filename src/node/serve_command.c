@@ -252,14 +252,25 @@ typedef struct key_list {
     const char *with_flags; /* the key specifications of COMMAND INFO; NULL: keys alone */
 } key_list;
 
-/* Of SET only some flags are there without its option GET. */
-static bool is_plain_set(const key_list *keys) {
-    for (size_t i = 3; i < keys->argc; i++) {
-        if (slice_is_nocase(keys->argv[i], "get")) {
-            return false;
+static bool has_word(const key_list *keys, size_t from, const char *word) {
+    for (size_t i = from; i < keys->argc; i++) {
+        if (slice_is_nocase(keys->argv[i], word)) {
+            return true;
         }
     }
-    return slice_is_nocase(keys->argv[0], "set");
+    return false;
+}
+
+/* Some commands do less to their key without certain options; NULL: as its specification says. */
+static const char *lesser_flags(const key_list *keys) {
+    if (slice_is_nocase(keys->argv[0], "set") && !has_word(keys, 3, "get")) {
+        return "~2\r\n+OW\r\n+update\r\n";
+    }
+    if (slice_is_nocase(keys->argv[0], "bitfield") && !has_word(keys, 2, "set") &&
+        !has_word(keys, 2, "incrby")) {
+        return "~2\r\n+RO\r\n+access\r\n";
+    }
+    return NULL;
 }
 
 /* What the specification that begins at a position says of its keys, or else the one after it. */
@@ -285,8 +296,9 @@ static bool take_key(void *arg, size_t position) {
     if (c) {
         call_bulk(c, keys->argv[position]);
     }
-    if (c && keys->with_flags && is_plain_set(keys)) {
-        call_resp3(c, "~2\r\n+OW\r\n+update\r\n");
+    const char *lesser = lesser_flags(keys);
+    if (c && keys->with_flags && lesser) {
+        call_resp3(c, lesser);
     } else if (c && keys->with_flags) {
         const char *flags = flags_of(keys, position);
         size_t count = element_count(flags);

@@ -123,6 +123,10 @@ void serve_latency_graph(node_call *c) {
 
 void serve_slowlog_get(node_call *c) {
     int64_t count;
+    if (c->argc > 3) {
+        call_subcommand_error(c, "SLOWLOG");
+        return;
+    }
     if (c->argc == 3 && (!number_read_integer(c->argv[2], &count) || count < -1)) {
         call_error(c, "ERR count should be greater than or equal to -1");
         return;

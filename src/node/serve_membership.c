@@ -1,3 +1,5 @@
+#include "core/endpoint.h"
+
 #include "node/node_args.h"
 #include "node/node_call.h"
 #include "node/node_handlers.h"
@@ -17,21 +19,12 @@ static void make_id(node *n, char id[NODE_ID_SIZE]) {
     id[NODE_ID_SIZE - 1] = '\0';
 }
 
-/* Numbers and dots, or hex digits and colons: names are not resolved. */
+/* Names are not resolved. */
 static bool is_address(kw_slice host) {
-    unsigned dots = 0;
-    unsigned colons = 0;
-    for (size_t i = 0; i < host.len; i++) {
-        char byte = host.data[i];
-        bool digit = byte >= '0' && byte <= '9';
-        bool hex = digit || (byte >= 'a' && byte <= 'f') || (byte >= 'A' && byte <= 'F');
-        dots += byte == '.';
-        colons += byte == ':';
-        if (!hex && byte != '.' && byte != ':') {
-            return false;
-        }
-    }
-    return host.len < NODE_HOST_SIZE && (dots == 3 || colons >= 2);
+    endpoint e;
+    net_address address;
+    return host.len < NODE_HOST_SIZE && endpoint_make(host, 1, &e) &&
+           endpoint_to_address(&e, &address);
 }
 
 static void begin_handshake(node_call *c, uint16_t port, uint16_t bus_port) {
