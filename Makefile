@@ -48,7 +48,7 @@ CHAOS_SECONDS ?= 600
 chaos: test-deps
 	@cmake -S . -B $(BUILD) -DKEYWAY_TESTS=ON $(CMAKE_ARGS) >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS) --target integration_chaos_test
-	@KEYWAY_CHAOS_SECONDS=$(CHAOS_SECONDS) $(BUILD)/integration_chaos_test
+	@CHAOS_SECONDS=$(CHAOS_SECONDS) scripts/chaos $(BUILD)
 
 coverage: test-deps
 	@scripts/coverage

@@ -52,21 +52,25 @@ typedef struct command {
     struct chaos *chaos;
     int key;
     int node; /* that executed it, -1: it is not known */
+    uint64_t started_us;
     uint64_t ended_us;
     kw_status status;
     kw_outcome outcome;
     bool read;
     bool done;
     bool replicated; /* its primary knew that the replica has it */
+    bool lost;       /* acknowledged, and not there in the end */
     kw_trace *trace; /* while it is open */
     int64_t length;
     size_t end; /* of its token in the final value; 0: it is not there */
 } command;
 
-/* A primary's offset at some time, and the writes that it had acknowledged by then. */
+/* A primary's offset at some time, and the writes that it had acknowledged by then, in this life: a
+ * node that was deposed and leads again has lost what only it had. */
 typedef struct checkpoint {
     raw *connection;
-    long long offset; /* 0: none is waited for */
+    uint64_t since_us; /* the connection was to a primary then, and has been since */
+    long long offset;  /* 0: none is waited for */
     uint64_t at_us;
     size_t from; /* commands before are seen to */
 } checkpoint;
@@ -88,9 +92,6 @@ typedef struct chaos {
     size_t open;
     trouble troubles[TROUBLES_MAX];
     size_t trouble_count;
-    size_t lost;
-    size_t ambiguous;
-    size_t refused;
 } chaos;
 
 static uint32_t draw(chaos *c, uint32_t below) {
@@ -151,7 +152,8 @@ static command *new_command(chaos *c) {
     }
     command *k = calloc(1, sizeof *k);
     assert_non_null(k);
-    *k = (command){.chaos = c, .node = -1, .trace = c->traces[--c->trace_count]};
+    *k = (command){
+        .chaos = c, .node = -1, .started_us = now_us(), .trace = c->traces[--c->trace_count]};
     c->commands[c->count] = k;
     return k;
 }
@@ -192,6 +194,7 @@ static bool read_offsets(raw *r, long long *ret_own, long long *ret_replica) {
 static void forget(checkpoint *p) {
     raw_close(p->connection);
     p->connection = NULL;
+    p->since_us = 0;
     p->offset = 0;
 }
 
@@ -201,7 +204,8 @@ static void mark_replicated(chaos *c, int node) {
     for (size_t i = p->from; i < c->count; i++) {
         command *k = c->commands[i];
         bool acknowledged = k->done && k->ended_us < p->at_us;
-        k->replicated |= acknowledged && !k->read && k->status == KW_OK && k->node == node;
+        bool in_this_life = acknowledged && k->started_us > p->since_us;
+        k->replicated |= in_this_life && !k->read && k->status == KW_OK && k->node == node;
         next += acknowledged && next == i;
     }
     p->from = next;
@@ -232,6 +236,9 @@ static void watch_replication(chaos *c) {
         }
         if (p->offset != 0 && replica >= p->offset) {
             mark_replicated(c, node);
+        }
+        if (p->since_us == 0) {
+            p->since_us = now_us();
         }
         if (p->offset == 0) {
             p->offset = own;
@@ -294,11 +301,26 @@ static int any_node(chaos *c, const char *role) {
     return 0;
 }
 
+static int count_primaries(chaos *c) {
+    int count = 0;
+    for (int node = 0; node < NODES; node++) {
+        count += node != c->troubled && shows(c, node, "INFO replication", "role:master");
+    }
+    return count;
+}
+
+/* Comes back with nothing, so not before another one leads. */
 static void kill_one(chaos *c) {
     int node = (int)draw(c, NODES);
     c->troubled = node;
     redis_cluster_kill(c->cluster, node);
-    pump_ms(c, 3 * NODE_TIMEOUT_MS + draw(c, 2000)); /* back with nothing, it must not lead */
+    pump_ms(c, draw(c, 2000));
+    for (uint64_t end_us = now_us() + 90 * 1000000ull; count_primaries(c) < SHARDS;) {
+        if (now_us() > end_us) {
+            fail_msg("nobody takes over from node %d", node);
+        }
+        pump_ms(c, 50);
+    }
     redis_cluster_restart(c->cluster, node, false);
     c->troubled = -1;
 }
@@ -393,12 +415,13 @@ static void cause_trouble(chaos *c) {
 
 /* ---------------------------------------------------------------------------- the end */
 
-static bool may_be_lost(const chaos *c, const command *k) {
+/* Within a death's reach: what was acknowledged here the servers may lose. */
+static bool may_be_lost(const chaos *c, uint64_t at_us) {
     for (size_t i = 0; i < c->trouble_count; i++) {
         const trouble *t = &c->troubles[i];
         bool deadly = t->kind == TROUBLE_KILL || t->kind == TROUBLE_STOP;
-        if (deadly && k->ended_us + 1000000 > t->start_us &&
-            k->ended_us < t->end_us + 5 * NODE_TIMEOUT_MS * 1000ull) {
+        if (deadly && at_us + 1000000 > t->start_us &&
+            at_us < t->end_us + 5 * NODE_TIMEOUT_MS * 1000ull) {
             return true;
         }
     }
@@ -428,22 +451,15 @@ static void find_tokens(chaos *c, int key) {
     kw_reply_free(reply);
 }
 
-static void check(chaos *c, size_t index) {
-    const command *k = c->commands[index];
-    assert_true(k->done);
-    if (k->read) {
-        return;
-    }
+static void check_write(const chaos *c, command *k, size_t index) {
     if (k->status != KW_OK) {
-        c->ambiguous += k->outcome == KW_MAYBE_EXECUTED;
-        c->refused += k->outcome != KW_MAYBE_EXECUTED;
         if (k->end != 0 && k->outcome != KW_MAYBE_EXECUTED) {
             fail_msg("command %zu was executed, and ended as %s", index,
                      kw_outcome_name(k->outcome));
         }
     } else if (k->end == 0) {
-        c->lost++;
-        if (k->replicated || !may_be_lost(c, k)) {
+        k->lost = true;
+        if (k->replicated || !may_be_lost(c, k->ended_us)) {
             fail_msg("command %zu was acknowledged%s, and is lost", index,
                      k->replicated ? ", at the replica too" : " far from any death");
         }
@@ -453,22 +469,104 @@ static void check(chaos *c, size_t index) {
     }
 }
 
+/* What a read far from any death saw: all that was acknowledged before it began, and nothing that
+ * began after it had ended. A key's commands come in the order of their beginning. */
+static void check_reads(const chaos *c, command *const *of_key, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const command *read = of_key[i];
+        if (!read->read || read->status != KW_OK || may_be_lost(c, read->started_us) ||
+            may_be_lost(c, read->ended_us)) {
+            continue;
+        }
+        size_t least = 0;
+        size_t most = 0;
+        for (size_t j = 0; j < count && of_key[j]->started_us <= read->ended_us; j++) {
+            const command *write = of_key[j];
+            bool before = write->status == KW_OK && write->ended_us < read->started_us;
+            least = !write->read && before && write->end > least ? write->end : least;
+            most = !write->read && write->end > most ? write->end : most;
+        }
+        if ((size_t)read->length < least || (size_t)read->length > most) {
+            fail_msg("a read of key %d saw length %lld, and between %zu and %zu was there",
+                     read->key, (long long)read->length, least, most);
+        }
+    }
+}
+
+static void check(chaos *c) {
+    command **of_key = malloc(c->count * sizeof(command *));
+    assert_non_null(of_key);
+    for (int key = 0; key < KEYS; key++) {
+        size_t count = 0;
+        find_tokens(c, key);
+        for (size_t i = 0; i < c->count; i++) {
+            command *k = c->commands[i];
+            if (k->key == key) {
+                assert_true(k->done);
+                of_key[count++] = k;
+                if (!k->read) {
+                    check_write(c, k, i);
+                }
+            }
+        }
+        check_reads(c, of_key, count);
+    }
+    free(of_key);
+}
+
+/* ---------------------------------------------------------------------------- report */
+
+typedef struct tally {
+    size_t times;
+    size_t commands;
+    size_t replicated;
+    size_t lost;
+    size_t ambiguous;
+    size_t refused;
+    uint64_t slowest_us;
+} tally;
+
+static void count_command(tally *t, const command *k) {
+    uint64_t took_us = k->ended_us - k->started_us;
+    t->commands++;
+    t->replicated += k->replicated;
+    t->lost += k->lost;
+    t->ambiguous += k->status != KW_OK && k->outcome == KW_MAYBE_EXECUTED;
+    t->refused += k->status != KW_OK && k->outcome != KW_MAYBE_EXECUTED;
+    t->slowest_us = took_us > t->slowest_us ? took_us : t->slowest_us;
+}
+
+static void print_row(const char *name, const tally *t) {
+    print_message("| %s | %zu | %zu | %zu | %zu | %zu | %zu | %.2f s |\n", name, t->times,
+                  t->commands, t->replicated, t->lost, t->ambiguous, t->refused,
+                  (double)t->slowest_us / 1e6);
+}
+
+/* Each command counts for the last trouble that had begun when it ended. */
 static void report(const chaos *c) {
-    size_t counts[TROUBLE_KINDS] = {0};
-    size_t replicated = 0;
+    tally of[TROUBLE_KINDS] = {0};
+    tally calm = {.times = 1};
+    tally all = {.times = c->trouble_count};
     for (size_t i = 0; i < c->trouble_count; i++) {
-        counts[c->troubles[i].kind]++;
+        of[c->troubles[i].kind].times++;
     }
     for (size_t i = 0; i < c->count; i++) {
-        replicated += c->commands[i]->replicated;
+        const command *k = c->commands[i];
+        const trouble *last = NULL;
+        for (size_t t = 0; t < c->trouble_count && c->troubles[t].start_us <= k->ended_us; t++) {
+            last = &c->troubles[t];
+        }
+        count_command(last ? &of[last->kind] : &calm, k);
+        count_command(&all, k);
     }
+    print_message("| trouble | times | commands | known to be replicated | acknowledged, and lost "
+                  "by the servers | perhaps executed | not executed | slowest |\n"
+                  "|---|---|---|---|---|---|---|---|\n");
     for (int i = 0; i < TROUBLE_KINDS; i++) {
-        print_message("%s: %zu times\n", trouble_names[i], counts[i]);
+        print_row(trouble_names[i], &of[i]);
     }
-    print_message(
-        "%zu commands, %zu writes known to be replicated, %zu failed as not executed, %zu as "
-        "perhaps executed, %zu acknowledged and lost by the servers\n",
-        c->count, replicated, c->refused, c->ambiguous, c->lost);
+    print_row("none yet", &calm);
+    print_row("in all", &all);
 }
 
 static void make_traces(chaos *c) {
@@ -514,12 +612,7 @@ static void only_replication_loses_what_was_acknowledged(void **state) {
     while (c.open > 0) {
         assert_int_equal(kw_wait(c.client, 10), KW_OK);
     }
-    for (int key = 0; key < KEYS; key++) {
-        find_tokens(&c, key);
-    }
-    for (size_t i = 0; i < c.count; i++) {
-        check(&c, i);
-    }
+    check(&c);
     report(&c);
     clean_up(&c);
 }
