@@ -27,6 +27,25 @@ static inline bool slice_is(kw_slice a, const char *text) {
     return slice_equal(a, slice_text(text));
 }
 
+/* Copies the bytes; returns one past the last. The short ones, which are most, without a call. */
+static inline char *slice_put(char *dst, kw_slice s) {
+    if (s.len > 16) {
+        memcpy(dst, s.data, s.len);
+    } else if (s.len >= 8) {
+        uint64_t first;
+        uint64_t last;
+        memcpy(&first, s.data, 8);
+        memcpy(&last, s.data + s.len - 8, 8);
+        memcpy(dst, &first, 8);
+        memcpy(dst + s.len - 8, &last, 8);
+    } else {
+        for (size_t i = 0; i < s.len; i++) {
+            dst[i] = s.data[i];
+        }
+    }
+    return dst + s.len;
+}
+
 /* ASCII case is ignored; no locale. */
 bool slice_equal_nocase(kw_slice a, kw_slice b);
 bool slice_is_nocase(kw_slice a, const char *text);

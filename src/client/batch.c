@@ -25,7 +25,8 @@ typedef struct batch_item {
 struct kw_batch {
     const mem *mem; /* shared_mem */
     kw_client *client;
-    arena arguments; /* of the items not yet run */
+    arena arguments;    /* of the items not yet run */
+    reply_pool cleared; /* replies' blocks, for the client's next ones */
     batch_item *items;
     size_t count;
     size_t capacity;
@@ -69,6 +70,7 @@ kw_status kw_batch_new(kw_client *client, kw_batch **ret) {
     b->mem = shared_mem_ref(client->mem);
     b->client = client;
     arena_init(&b->arguments, b->mem);
+    reply_pool_init(&b->cleared, b->mem);
     *ret = b;
     return KW_OK;
 }
@@ -79,6 +81,7 @@ void kw_batch_free(kw_batch *b) {
     }
     kw_batch_clear(b);
     const mem *m = b->mem;
+    reply_pool_done(&b->cleared);
     mem_free(m, b->items);
     mem_free(m, b);
     shared_mem_unref(m);
@@ -89,7 +92,7 @@ void kw_batch_clear(kw_batch *b) {
         return; /* a callback of another command: the items are still waited for */
     }
     for (size_t i = 0; i < b->count; i++) {
-        reply_release(b->items[i].reply);
+        reply_release(&b->cleared, b->items[i].reply);
         mem_free(b->mem, b->items[i].err);
     }
     arena_done(&b->arguments);
@@ -215,6 +218,7 @@ kw_status kw_batch_run(kw_batch *b, kw_error *err) {
     }
     client_enter(c);
     b->is_running = true;
+    reply_pool_hand_over(cluster_replies(c->cluster), &b->cleared);
     size_t next = submit_more(b, b->first);
     while (b->open > 0) {
         client_turn(c, -1);

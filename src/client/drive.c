@@ -260,7 +260,7 @@ static void deliver(kw_client *c, cluster_completion *done) {
         on_reply(c, done->reply, done->reply ? NULL : &done->err, done->user2);
         c->in_callback = false;
     }
-    reply_release(done->reply);
+    reply_release(cluster_replies(c->cluster), done->reply);
 }
 
 static bool deliver_events(kw_client *c) {

@@ -144,6 +144,7 @@ kw_status cluster_new(const mem *m, const cluster_config *config, uint64_t seed,
         list_init(&c->events);
         list_init(&c->effects);
         chunk_pool_init(&c->chunks, m);
+        reply_pool_init(&c->replies, m);
         command_book_init(&c->book, m, prng_next(&c->prng));
         refresh_init(c);
     }
@@ -215,6 +216,7 @@ void cluster_free(cluster *c) {
     }
     chunk_unref(&c->chunks, c->chunk);
     chunk_pool_done(&c->chunks);
+    reply_pool_done(&c->replies);
     refresh_done(c);
     watch_done(c);
     command_book_done(&c->book);
@@ -397,7 +399,8 @@ static void complete(cluster *c, request *r, kw_status status) {
 }
 
 void request_reply(cluster *c, request *r, const link_frame *frame) {
-    r->reply = reply_build(c->mem, frame->data, frame->len, frame->node_count);
+    r->reply = reply_pool_build(&c->replies, frame->data, frame->len, frame->node_count,
+                                frame->text);
     if (!r->reply) {
         request_fail(c, r, KW_ERR_NOMEM, NULL, "out of memory for the reply");
         return;
@@ -461,13 +464,19 @@ void request_fail(cluster *c, request *r, kw_status status, const node *at, cons
     complete(c, r, status);
 }
 
+reply_pool *cluster_replies(cluster *c) {
+    return &c->replies;
+}
+
 bool cluster_next_completion(cluster *c, cluster_completion *ret) {
     list *at = list_pop_front(&c->completed);
     if (!at) {
         return false;
     }
     request *r = LIST_ENTRY(at, request, done);
-    *ret = (cluster_completion){.user = r->user, .user2 = r->user2, .reply = r->reply};
+    ret->user = r->user;
+    ret->user2 = r->user2;
+    ret->reply = r->reply;
     r->reply = NULL;
     if (r->status != KW_OK) {
         ret->err = (kw_error){.status = r->status, .outcome = outcome_of(r), .slot = r->slot};

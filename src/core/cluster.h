@@ -17,6 +17,7 @@
 
 typedef struct cluster cluster;
 struct kw_reply;
+struct reply_pool;
 
 typedef enum cluster_uncovered { UNCOVERED_WAIT, UNCOVERED_FAIL } cluster_uncovered;
 
@@ -92,6 +93,9 @@ typedef struct cluster_completion {
     struct kw_reply *reply; /* owned by whoever fetched it; NULL: err is filled */
     kw_error err;
 } cluster_completion;
+
+/* Where replies that nobody keeps are given back (reply_release). */
+struct reply_pool *cluster_replies(cluster *c);
 
 /* The next finished command; false if there is none. */
 bool cluster_next_completion(cluster *c, cluster_completion *ret);

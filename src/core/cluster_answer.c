@@ -104,20 +104,38 @@ static void learn_owner(reception *x, int slot, node *owner) {
     }
 }
 
+/* Whether it is the command's own reply or an error of it: the caller's. */
+static void count_reply(cluster *c, node *n, const request *r) {
+    histogram_add(&n->latency, c->now_us - r->sent_us);
+    histogram_add(&c->latency, c->now_us - r->submitted_us);
+    n->counters[KW_COUNT_REPLIES]++;
+}
+
+static void on_error(reception *x) {
+    count_reply(x->c, x->n, x->r);
+    watch_answer(x->c, x->r, "error");
+    request_reply(x->c, x->r, x->frame);
+}
+
+/* The slot is served here. */
+static void note_served(reception *x) {
+    cluster *c = x->c;
+    request *r = x->r;
+    if (x->n->says_down && (!r->only_reads || r->attempts > 0)) {
+        node_recovered(c, x->n); /* reads alone may be served by a cluster that is down */
+    }
+    if (r->probe && x->n->in_map) { /* else a view removed it meanwhile, and knows more */
+        learn_owner(x, r->slot, x->n);
+    }
+}
+
 static void on_reply(reception *x) {
     cluster *c = x->c;
     request *r = x->r;
-    uint64_t took_us = c->now_us - r->sent_us;
-    histogram_add(&x->n->latency, took_us);
-    histogram_add(&c->latency, c->now_us - r->submitted_us);
-    x->n->counters[KW_COUNT_REPLIES]++;
-    watch_answer(c, r, x->answer.kind == ANSWER_ERROR ? "error" : "reply");
-    bool served = x->answer.kind == ANSWER_REPLY && r->slot != SLOT_NONE && !r->forced;
-    if (x->n->says_down && served && (!r->only_reads || r->attempts > 0)) {
-        node_recovered(c, x->n); /* reads alone may be served by a cluster that is down */
-    }
-    if (r->probe && served && x->n->in_map) { /* else a view removed it meanwhile, and knows more */
-        learn_owner(x, r->slot, x->n);
+    count_reply(c, x->n, r);
+    watch_answer(c, r, "reply");
+    if ((x->n->says_down || r->probe) && r->slot != SLOT_NONE && !r->forced) {
+        note_served(x);
     }
     request_reply(c, r, x->frame);
 }
@@ -306,7 +324,7 @@ static void on_readonly(reception *x) {
 typedef void answer_fn(reception *x);
 
 static answer_fn *const on_answer[] = {
-    [ANSWER_REPLY] = on_reply,  [ANSWER_ERROR] = on_reply,       [ANSWER_MOVED] = on_moved,
+    [ANSWER_REPLY] = on_reply,  [ANSWER_ERROR] = on_error,       [ANSWER_MOVED] = on_moved,
     [ANSWER_ASK] = on_ask,      [ANSWER_TRYAGAIN] = on_tryagain, [ANSWER_CLUSTERDOWN] = on_down,
     [ANSWER_LOADING] = on_down, [ANSWER_MASTERDOWN] = on_down,   [ANSWER_READONLY] = on_readonly,
 };

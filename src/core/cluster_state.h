@@ -20,6 +20,7 @@
 #include "core/link.h"
 #include "core/mutant.h"
 #include "core/redirect.h"
+#include "core/reply.h"
 #include "core/retry.h"
 #include "core/slotmap.h"
 #include "core/topology.h"
@@ -174,6 +175,7 @@ struct cluster {
     char *setname;
     size_t setname_len;
 
+    reply_pool replies;
     list completed;
     size_t pending;   /* user requests not fetched */
     uint32_t waiting; /* user requests in MAP, LEARNING, LANE, LINK */

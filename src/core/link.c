@@ -130,17 +130,28 @@ resp_progress link_next_frame(link *l, link_frame *ret) {
     if (in.len == 0) {
         return RESP_MORE;
     }
+    bool begins = l->scanner.offset == 0 && l->scanner.line_end == 0;
+    size_t len = begins ? resp_peek(in.data, in.len, &l->limits, &ret->text) : 0;
+    if (len > 0) {
+        ret->data = in.data;
+        ret->len = len;
+        ret->node_count = 1;
+        return RESP_DONE;
+    }
     resp_progress progress = resp_scan(&l->scanner, in.data, in.len);
     if (progress == RESP_DONE) {
-        *ret = (link_frame){in.data, (size_t)l->scanner.offset, l->scanner.node_count};
+        *ret = (link_frame){in.data, (size_t)l->scanner.offset, l->scanner.node_count,
+                            slice_of(NULL, 0)};
     }
     return progress;
 }
 
 void link_consume(link *l, const link_frame *frame) {
     buffer_consume(&l->input, frame->len);
-    resp_scanner_init(&l->scanner, &l->limits);
-    if (buffer_len(&l->input) == 0) {
-        buffer_clear(&l->input, 4u * LINK_INPUT_BYTES);
+    if (!frame->text.data) {
+        resp_scanner_init(&l->scanner, &l->limits);
+        if (buffer_len(&l->input) == 0) {
+            buffer_clear(&l->input, 4u * LINK_INPUT_BYTES);
+        }
     }
 }

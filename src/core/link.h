@@ -90,6 +90,7 @@ typedef struct link_frame {
     const char *data;
     size_t len;
     uint64_t node_count;
+    kw_slice text; /* of resp_peek; data NULL: it was scanned */
 } link_frame;
 
 /* The next whole value; RESP_BROKEN: l->scanner says why. The frame is valid until link_consume. */

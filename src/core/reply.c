@@ -9,8 +9,13 @@
 /* The one allocation: this, then node_count nodes, the root first, then the bytes. */
 typedef struct reply_block {
     mem mem; /* a copy: a kept reply outlives its client */
+    struct reply_block *next_free;
+    size_t room; /* bytes behind this */
     kw_reply nodes[];
 } reply_block;
+
+#define POOLED_ROOM 208      /* 256 bytes with the head */
+#define POOLED_COUNT_MAX 512 /* free ones */
 
 /* An aggregate whose children are being filled in. */
 typedef struct open_node {
@@ -181,21 +186,32 @@ static void close_full(builder *b) {
     }
 }
 
-kw_reply *reply_build(const mem *m, const char *data, size_t len, uint64_t node_count) {
-    /* Each value has at least its type byte and CRLF: what its line or string holds, and a
-     * terminator, is shorter than its bytes on the wire by two or more. */
+static reply_block *block_of(kw_reply *root) {
+    assert(root->is_root);
+    return (reply_block *)(void *)((char *)root - offsetof(reply_block, nodes));
+}
+
+static reply_block *block_new(const mem *m, size_t room) {
+    reply_block *block = room > 0 ? mem_alloc(m, sizeof *block + room) : NULL;
+    if (block) {
+        block->mem = *m;
+        block->room = room;
+    }
+    return block;
+}
+
+/* What the block needs room for; 0 if it is too much. Each value has at least its type byte
+ * and CRLF: what its line or string holds, and a terminator, is shorter than its bytes on the wire
+ * by two or more. */
+static size_t room_for(size_t len, uint64_t node_count) {
     assert(node_count > 0 && node_count <= len / 3);
     uint64_t bytes = len - 2 * node_count;
-    uint64_t room = SIZE_MAX - sizeof(reply_block) - bytes;
-    if (node_count > room / sizeof(kw_reply)) {
-        return NULL;
-    }
-    size_t nodes_size = (size_t)node_count * sizeof(kw_reply);
-    reply_block *block = mem_alloc(m, sizeof(*block) + nodes_size + (size_t)bytes);
-    if (!block) {
-        return NULL;
-    }
-    block->mem = *m;
+    uint64_t most = SIZE_MAX - sizeof(reply_block) - bytes;
+    return node_count < most / sizeof(kw_reply) ? (size_t)(node_count * sizeof(kw_reply) + bytes)
+                                                : 0;
+}
+
+static kw_reply *fill_block(reply_block *block, const char *data, size_t len, uint64_t node_count) {
     builder b;
     b.at = data;
     b.end = data + len;
@@ -213,23 +229,102 @@ kw_reply *reply_build(const mem *m, const char *data, size_t len, uint64_t node_
     return block->nodes;
 }
 
+kw_reply *reply_build(const mem *m, const char *data, size_t len, uint64_t node_count) {
+    reply_block *block = block_new(m, room_for(len, node_count));
+    return block ? fill_block(block, data, len, node_count) : NULL;
+}
+
 void reply_free(kw_reply *root) {
+    if (root) {
+        reply_block *block = block_of(root);
+        mem m = block->mem;
+        mem_free(&m, block);
+    }
+}
+
+/* -------------------------------------------------------------------- pool */
+
+void reply_pool_init(reply_pool *p, const mem *m) {
+    *p = (reply_pool){.mem = m};
+}
+
+void reply_pool_done(reply_pool *p) {
+    while (p->free) {
+        reply_block *block = p->free;
+        p->free = block->next_free;
+        mem_free(p->mem, block);
+    }
+    p->free_count = 0;
+}
+
+static reply_block *pool_take(reply_pool *p, size_t room) {
+    if (room > POOLED_ROOM || room == 0) {
+        return block_new(p->mem, room);
+    }
+    reply_block *block = p->free;
+    if (!block) {
+        return block_new(p->mem, POOLED_ROOM);
+    }
+    p->free = block->next_free;
+    p->free_count--;
+    return block;
+}
+
+static kw_reply *fill_single(reply_block *block, char type, kw_slice text) {
+    kw_reply *r = block->nodes;
+    char *bytes = (char *)(r + 1);
+    *r = (kw_reply){.is_root = 1};
+    if (type == ':') {
+        set_integer(r, KW_TYPE_INTEGER, integer_of(text));
+        return r;
+    }
+    r->type = type == '$' ? KW_TYPE_STRING : KW_TYPE_STATUS;
+    r->value.bytes = bytes;
+    r->len = text.len;
+    *slice_put(bytes, text) = '\0';
+    return r;
+}
+
+kw_reply *reply_pool_build(reply_pool *p, const char *data, size_t len, uint64_t node_count,
+                           kw_slice text) {
+    reply_block *block = pool_take(p, room_for(len, node_count));
+    if (!block) {
+        return NULL;
+    }
+    return text.data ? fill_single(block, data[0], text)
+                     : fill_block(block, data, len, node_count);
+}
+
+void reply_pool_free(reply_pool *p, kw_reply *root) {
     if (!root) {
         return;
     }
-    assert(root->is_root);
-    reply_block *block = (reply_block *)(void *)((char *)root - offsetof(reply_block, nodes));
-    mem m = block->mem;
-    mem_free(&m, block);
+    reply_block *block = block_of(root);
+    if (block->room != POOLED_ROOM || p->free_count >= POOLED_COUNT_MAX) {
+        reply_free(root);
+        return;
+    }
+    block->next_free = p->free;
+    p->free = block;
+    p->free_count++;
 }
 
-void reply_release(kw_reply *root) {
+void reply_pool_hand_over(reply_pool *to, reply_pool *from) {
+    reply_block *block;
+    while ((block = from->free)) {
+        from->free = block->next_free;
+        from->free_count--;
+        reply_pool_free(to, block->nodes);
+    }
+}
+
+void reply_release(reply_pool *p, kw_reply *root) {
     if (!root) {
         return;
     }
     root->is_held = 0;
     if (!root->is_kept) {
-        reply_free(root);
+        reply_pool_free(p, root);
     }
 }
 

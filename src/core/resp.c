@@ -298,6 +298,67 @@ resp_progress resp_scan(resp_scanner *s, const char *data, size_t len) {
     return progress;
 }
 
+/* ------------------------------------------------------------- short values */
+
+#define PEEK_LINE_BYTES 32   /* of a line with its type */
+#define PEEK_STRING_BYTES 999 /* three digits */
+
+static inline bool ends_line(const char *at) {
+    return at[0] == '\r' && at[1] == '\n';
+}
+
+/* Bytes up to the first that is a control character; at most len. */
+static inline size_t plain_run(const char *data, size_t len) {
+    size_t count = 0;
+    while (count < len && (uint8_t)data[count] >= ' ') {
+        count++;
+    }
+    return count;
+}
+
+static inline size_t digit_run(const char *data, size_t len) {
+    size_t count = 0;
+    while (count < len && (uint8_t)(data[count] - '0') < 10) {
+        count++;
+    }
+    return count;
+}
+
+static size_t peek_string(const char *data, size_t len, kw_slice *ret_text) {
+    size_t size = 0;
+    size_t at = 1;
+    for (; at < 4 && at < len && (uint8_t)(data[at] - '0') < 10; at++) {
+        size = size * 10 + (size_t)(data[at] - '0');
+    }
+    size_t total = at + 2 + size + 2;
+    if (at == 1 || len < total || !ends_line(data + at) || !ends_line(data + total - 2)) {
+        return 0;
+    }
+    *ret_text = slice_of(data + at + 2, size);
+    return total;
+}
+
+size_t resp_peek(const char *data, size_t len, const resp_limits *limits, kw_slice *ret_text) {
+    size_t most = len < PEEK_LINE_BYTES ? len : PEEK_LINE_BYTES;
+    size_t size = 0;
+    if (limits->value_bytes < PEEK_LINE_BYTES + PEEK_STRING_BYTES || len < 4) {
+        return 0;
+    }
+    if (data[0] == '$') {
+        return peek_string(data, len, ret_text);
+    }
+    if (data[0] == '+') {
+        size = plain_run(data + 1, most - 3);
+    } else if (data[0] == ':') { /* so few digits fit into 64 bits */
+        size = digit_run(data + 1, most - 3 < 18 ? most - 3 : 18);
+    }
+    if (size == 0 || !ends_line(data + 1 + size)) {
+        return 0;
+    }
+    *ret_text = slice_of(data + 1, size);
+    return size + 3;
+}
+
 /* ------------------------------------------------------------------ writers */
 
 /* One header line: a type byte, a number, CRLF. */
@@ -352,28 +413,40 @@ bool resp_write_integer(buffer *b, int64_t value) {
     return buffer_append(b, line, len);
 }
 
-static size_t bulk_size(size_t len) {
-    char digits[NUMBER_U64_BYTES];
-    return 1 + number_from_u64(digits, len) + 2 + len + 2;
-}
-
-static char *encode_header(char *dst, char type, size_t count) {
-    *dst++ = type;
-    dst += number_from_u64(dst, count);
-    *dst++ = '\r';
-    *dst++ = '\n';
-    return dst;
-}
-
-static char *encode_bulk(char *dst, char type, kw_slice s) {
-    dst = encode_header(dst, type, s.len);
-    if (s.len > 0) {
-        memcpy(dst, s.data, s.len);
-        dst += s.len;
+static size_t digit_count(size_t number) {
+    size_t count = 1;
+    for (; number >= 10; number /= 10) {
+        count++;
     }
-    *dst++ = '\r';
-    *dst++ = '\n';
-    return dst;
+    return count;
+}
+
+static size_t bulk_size(size_t len) {
+    return 1 + digit_count(len) + 2 + len + 2;
+}
+
+static inline char *put_crlf(char *dst) {
+    memcpy(dst, "\r\n", 2);
+    return dst + 2;
+}
+
+/* Most numbers of a command have one digit or two. */
+static inline char *encode_header(char *dst, char type, size_t count) {
+    *dst++ = type;
+    if (count < 10) {
+        *dst++ = (char)('0' + count);
+    } else if (count < 100) {
+        *dst++ = (char)('0' + count / 10);
+        *dst++ = (char)('0' + count % 10);
+    } else {
+        dst += number_from_u64(dst, count);
+    }
+    return put_crlf(dst);
+}
+
+static inline char *encode_bulk(char *dst, char type, kw_slice s) {
+    dst = encode_header(dst, type, s.len);
+    return put_crlf(slice_put(dst, s));
 }
 
 bool resp_write_bulk(buffer *b, kw_slice s) {
@@ -458,8 +531,7 @@ bool resp_write_verbatim(buffer *b, int resp, kw_slice text) {
 /* ----------------------------------------------------------------- commands */
 
 uint64_t resp_command_size(const kw_slice *argv, size_t argc) {
-    char digits[NUMBER_U64_BYTES];
-    uint64_t size = 1 + number_from_u64(digits, argc) + 2;
+    uint64_t size = 1 + digit_count(argc) + 2;
     for (size_t i = 0; i < argc; i++) {
         size += bulk_size(argv[i].len);
     }

@@ -229,17 +229,17 @@ static void kept_reply_outlives_its_allocator_struct(void **state) {
 
 static void held_reply_is_freed_by_release_unless_kept(void **state) {
     (void)state;
-    reply_release(NULL);
+    reply_release(&pool, NULL);
 
     kw_reply *r = BUILD("+given back\r\n");
     reply_hold(r);
-    reply_release(r);
+    reply_release(&pool, r);
     assert_int_equal(memory.live_count, 0);
 
     r = BUILD("+kept\r\n");
     reply_hold(r);
     assert_ptr_equal(kw_reply_keep(r), r);
-    reply_release(r);
+    reply_release(&pool, r);
     assert_int_equal(memory.live_count, 1);
     kw_reply_free(r);
     assert_int_equal(memory.live_count, 0);
@@ -248,7 +248,7 @@ static void held_reply_is_freed_by_release_unless_kept(void **state) {
     reply_hold(r);
     kw_reply_free(kw_reply_keep(r));
     assert_int_equal(memory.live_count, 1); /* the callback may still look at it */
-    reply_release(r);
+    reply_release(&pool, r);
     assert_int_equal(memory.live_count, 0);
 }
 
