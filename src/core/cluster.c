@@ -399,8 +399,8 @@ static void complete(cluster *c, request *r, kw_status status) {
 }
 
 void request_reply(cluster *c, request *r, const link_frame *frame) {
-    r->reply = reply_pool_build(&c->replies, frame->data, frame->len, frame->node_count,
-                                frame->text);
+    r->reply =
+        reply_pool_build(&c->replies, frame->data, frame->len, frame->node_count, frame->text);
     if (!r->reply) {
         request_fail(c, r, KW_ERR_NOMEM, NULL, "out of memory for the reply");
         return;
@@ -477,6 +477,7 @@ bool cluster_next_completion(cluster *c, cluster_completion *ret) {
     ret->user = r->user;
     ret->user2 = r->user2;
     ret->reply = r->reply;
+    ret->err.status = r->status; /* the rest of it only when it failed */
     r->reply = NULL;
     if (r->status != KW_OK) {
         ret->err = (kw_error){.status = r->status, .outcome = outcome_of(r), .slot = r->slot};

@@ -15,7 +15,7 @@ typedef struct reception {
     node *n;
     request *r; /* out of the pipeline by now */
     const link_frame *frame;
-    answer answer;
+    const answer *answer;
 } reception;
 
 static void retry_later(reception *x, const char *reason) {
@@ -161,7 +161,7 @@ static bool may_follow(reception *x, node *target) {
     if (r->redirects > LIMIT_REDIRECTS) {
         request_fail(c, r, KW_ERR_REDIRECTS, x->n,
                      "redirected more than %d times: the nodes disagree about slot %d",
-                     LIMIT_REDIRECTS, x->answer.slot);
+                     LIMIT_REDIRECTS, x->answer->slot);
         return false;
     }
     if (to_itself || (bounce && r->bounces++ > 0)) {
@@ -181,7 +181,7 @@ static unsigned redirect_only_nodes(const cluster *c) {
 
 /* An empty host means the node that was asked; one reached by its socket is on this host. */
 static node *target_node(reception *x) {
-    endpoint e = x->answer.target;
+    endpoint e = x->answer->target;
     if (e.host[0] == '\0') {
         bool by_socket = x->n->endpoint.port == 0;
         (void)slice_copy(e.host, sizeof e.host, /* an endpoint's own host fits */
@@ -209,8 +209,8 @@ static node *target_node(reception *x) {
 static void tell_redirect(reception *x, const node *target, const char *kind) {
     char from[ENDPOINT_TEXT_BYTES];
     char to[ENDPOINT_TEXT_BYTES];
-    watch_event(x->c, KW_EVENT_REDIRECTED, x->answer.slot, x->n, target, "%s slot %d: %s -> %s",
-                kind, x->answer.slot, node_text(x->n, from), node_text(target, to));
+    watch_event(x->c, KW_EVENT_REDIRECTED, x->answer->slot, x->n, target, "%s slot %d: %s -> %s",
+                kind, x->answer->slot, node_text(x->n, from), node_text(target, to));
 }
 
 /* The endpoint leads to another server than the one meant: its name is looked up again. Commands
@@ -243,7 +243,7 @@ static void on_moved(reception *x) {
         route_to(c, r, target, "moved");
     }
     if (target != x->n) {
-        learn_owner(x, x->answer.slot, target); /* later commands follow this one, never before */
+        learn_owner(x, x->answer->slot, target); /* later commands follow this one, never before */
     }
     if (!MUTANT(MOVED_NOT_LEARNED)) {
         refresh_arm(c, REFRESH_NORMAL, target == x->n ? x->n : NULL);
@@ -265,7 +265,7 @@ static void on_ask(reception *x) {
         return;
     }
     if (MUTANT(ASK_PATCHES_MAP)) {
-        learn_owner(x, x->answer.slot, target);
+        learn_owner(x, x->answer->slot, target);
     }
     if (!request_set_asking(c, r, &c->chunk, !MUTANT(NO_ASKING))) {
         request_fail(c, r, KW_ERR_NOMEM, target, "out of memory");
@@ -293,17 +293,17 @@ static void on_down(reception *x) {
     request_refused(r);
     watch_count(c, x->n, KW_COUNT_CLUSTERDOWN);
     watch_answer(c, r,
-                 x->answer.kind == ANSWER_LOADING      ? "LOADING"
-                 : x->answer.kind == ANSWER_MASTERDOWN ? "MASTERDOWN"
-                                                       : "CLUSTERDOWN");
-    if (x->answer.uncovered && c->config.uncovered == UNCOVERED_FAIL) {
+                 x->answer->kind == ANSWER_LOADING      ? "LOADING"
+                 : x->answer->kind == ANSWER_MASTERDOWN ? "MASTERDOWN"
+                                                        : "CLUSTERDOWN");
+    if (x->answer->uncovered && c->config.uncovered == UNCOVERED_FAIL) {
         request_fail(c, r, KW_ERR_UNCOVERED, x->n, "no node serves slot %d", r->slot);
         return;
     }
-    if (!x->answer.uncovered) {
+    if (!x->answer->uncovered) {
         node_says_down(c, x->n);
     }
-    refresh_arm(c, x->answer.uncovered ? REFRESH_URGENT : REFRESH_NORMAL, NULL);
+    refresh_arm(c, x->answer->uncovered ? REFRESH_URGENT : REFRESH_NORMAL, NULL);
     retry_later(x, "down");
 }
 
@@ -359,6 +359,28 @@ static void read_answer(cluster *c, const link_frame *frame, answer *ret) {
     answer_read('-', slice_of(text.data, end ? (size_t)(end - text.data) : text.len), ret);
 }
 
+static bool is_error(const link_frame *frame) {
+    return frame->data[0] == '-' || frame->data[0] == '!' || frame->data[0] == '|';
+}
+
+static void take_out(cluster *c, link *l, request *r) {
+    (void)link_pop(l); /* r itself */
+    lane_leave(c, r);
+}
+
+static void on_error_frame(reception *x) {
+    answer a;
+    memset(&a, 0, sizeof a);
+    read_answer(x->c, x->frame, &a);
+    if (a.kind == ANSWER_BROKEN) {
+        link_fail(x->c, x->l, KW_ERR_PROTOCOL, "a redirect that makes no sense");
+        return;
+    }
+    x->answer = &a;
+    take_out(x->c, x->l, x->r);
+    on_answer[a.kind](x);
+}
+
 static void on_internal(cluster *c, link *l, request *r, const link_frame *frame) {
     switch ((request_kind)r->kind) {
     case REQUEST_HELLO:
@@ -402,12 +424,10 @@ void answer_frame(cluster *c, link *l, request *r, const link_frame *frame) {
         return;
     }
     reception x = {.c = c, .l = l, .n = n, .r = r, .frame = frame};
-    read_answer(c, frame, &x.answer);
-    if (x.answer.kind == ANSWER_BROKEN) {
-        link_fail(c, l, KW_ERR_PROTOCOL, "a redirect that makes no sense");
-        return;
+    if (is_error(frame)) {
+        on_error_frame(&x);
+    } else {
+        take_out(c, l, r);
+        on_reply(&x);
     }
-    (void)link_pop(l); /* r itself */
-    lane_leave(c, r);
-    on_answer[x.answer.kind](&x);
 }

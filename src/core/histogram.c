@@ -3,19 +3,6 @@
 #include <string.h>
 
 #define STEPS (1u << HISTOGRAM_STEP_BITS)
-#define VALUE_MAX ((UINT64_C(1) << HISTOGRAM_MAX_BITS) - 1)
-
-/* Values below STEPS have a bucket each; above, each power of two has STEPS buckets. */
-static uint32_t bucket_of(uint64_t value) {
-    if (value > VALUE_MAX) {
-        value = VALUE_MAX;
-    }
-    if (value < STEPS) {
-        return (uint32_t)value;
-    }
-    unsigned shift = 63u - (unsigned)__builtin_clzll(value) - HISTOGRAM_STEP_BITS;
-    return ((shift + 1) << HISTOGRAM_STEP_BITS) + ((uint32_t)(value >> shift) & (STEPS - 1));
-}
 
 static uint64_t bucket_middle(uint32_t bucket) {
     if (bucket < STEPS) {
@@ -32,15 +19,6 @@ void histogram_init(histogram *h) {
 
 static void bucket_add(uint32_t *bucket, uint32_t count) {
     *bucket = count > UINT32_MAX - *bucket ? UINT32_MAX : *bucket + count;
-}
-
-void histogram_add(histogram *h, uint64_t value_us) {
-    h->count++;
-    h->sum_us += value_us;
-    if (value_us > h->max_us) {
-        h->max_us = value_us;
-    }
-    bucket_add(&h->buckets[bucket_of(value_us)], 1);
 }
 
 void histogram_merge(histogram *to, const histogram *from) {
@@ -86,7 +64,7 @@ uint64_t histogram_count_below(const histogram *h, uint64_t value_us) {
         return h->count;
     }
     uint64_t count = 0;
-    for (uint32_t i = 0; i <= bucket_of(value_us); i++) {
+    for (uint32_t i = 0; i <= histogram_bucket(value_us); i++) {
         count += h->buckets[i];
     }
     return count;

@@ -17,7 +17,25 @@ typedef struct histogram {
 } histogram;
 
 void histogram_init(histogram *h);
-void histogram_add(histogram *h, uint64_t value_us);
+/* Its bucket: values below a power of two have one each, above it each power has as many. */
+static inline uint32_t histogram_bucket(uint64_t value_us) {
+    const uint64_t most = (UINT64_C(1) << HISTOGRAM_MAX_BITS) - 1;
+    const uint32_t steps = 1u << HISTOGRAM_STEP_BITS;
+    uint64_t value = value_us < most ? value_us : most;
+    if (value < steps) {
+        return (uint32_t)value;
+    }
+    unsigned shift = 63u - (unsigned)__builtin_clzll(value) - HISTOGRAM_STEP_BITS;
+    return ((shift + 1) << HISTOGRAM_STEP_BITS) + ((uint32_t)(value >> shift) & (steps - 1));
+}
+
+static inline void histogram_add(histogram *h, uint64_t value_us) {
+    uint32_t *bucket = &h->buckets[histogram_bucket(value_us)];
+    h->count++;
+    h->sum_us += value_us;
+    h->max_us = value_us > h->max_us ? value_us : h->max_us;
+    *bucket += *bucket != UINT32_MAX;
+}
 void histogram_merge(histogram *to, const histogram *from);
 /* The value below which `share` (0..1) of the values lie; 0 if empty. */
 uint64_t histogram_quantile(const histogram *h, double share);

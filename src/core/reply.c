@@ -291,8 +291,7 @@ kw_reply *reply_pool_build(reply_pool *p, const char *data, size_t len, uint64_t
     if (!block) {
         return NULL;
     }
-    return text.data ? fill_single(block, data[0], text)
-                     : fill_block(block, data, len, node_count);
+    return text.data ? fill_single(block, data[0], text) : fill_block(block, data, len, node_count);
 }
 
 void reply_pool_free(reply_pool *p, kw_reply *root) {

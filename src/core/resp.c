@@ -300,7 +300,7 @@ resp_progress resp_scan(resp_scanner *s, const char *data, size_t len) {
 
 /* ------------------------------------------------------------- short values */
 
-#define PEEK_LINE_BYTES 32   /* of a line with its type */
+#define PEEK_LINE_BYTES 32    /* of a line with its type */
 #define PEEK_STRING_BYTES 999 /* three digits */
 
 static inline bool ends_line(const char *at) {

@@ -41,8 +41,8 @@ void resp_scanner_init(resp_scanner *s, const resp_limits *limits);
 resp_progress resp_scan(resp_scanner *s, const char *data, size_t len);
 
 /* Most replies are one short value, whole: `+` `:` `$`. Returns its length and its text (the line
- * without its type, or the string); 0: it is something else, or wrong, or not whole, which resp_scan
- * will tell. */
+ * without its type, or the string); 0: it is something else, or wrong, or not whole, which
+ * resp_scan will tell. */
 size_t resp_peek(const char *data, size_t len, const resp_limits *limits, kw_slice *ret_text);
 
 /* Writers append to a buffer; false on cap or memory. `resp` is the protocol version, 2 or 3, where

@@ -13,10 +13,10 @@ uint16_t slot_crc16(kw_slice bytes) {
     size_t left = bytes.len;
     uint16_t crc = 0;
     for (; left >= 8; left -= 8, at += 8) {
-        crc = (uint16_t)(crc16_tables[7][at[0] ^ (crc >> 8)] ^ crc16_tables[6][at[1] ^ (crc & 255)] ^
-                         crc16_tables[5][at[2]] ^ crc16_tables[4][at[3]] ^
-                         crc16_tables[3][at[4]] ^ crc16_tables[2][at[5]] ^
-                         crc16_tables[1][at[6]] ^ crc16_tables[0][at[7]]);
+        crc =
+            (uint16_t)(crc16_tables[7][at[0] ^ (crc >> 8)] ^ crc16_tables[6][at[1] ^ (crc & 255)] ^
+                       crc16_tables[5][at[2]] ^ crc16_tables[4][at[3]] ^ crc16_tables[3][at[4]] ^
+                       crc16_tables[2][at[5]] ^ crc16_tables[1][at[6]] ^ crc16_tables[0][at[7]]);
     }
     for (; left > 0; left--) {
         crc = crc16_byte(crc, *at++);

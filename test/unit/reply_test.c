@@ -229,6 +229,8 @@ static void kept_reply_outlives_its_allocator_struct(void **state) {
 
 static void held_reply_is_freed_by_release_unless_kept(void **state) {
     (void)state;
+    reply_pool pool;
+    reply_pool_init(&pool, &memory.mem);
     reply_release(&pool, NULL);
 
     kw_reply *r = BUILD("+given back\r\n");
@@ -249,6 +251,39 @@ static void held_reply_is_freed_by_release_unless_kept(void **state) {
     kw_reply_free(kw_reply_keep(r));
     assert_int_equal(memory.live_count, 1); /* the callback may still look at it */
     reply_release(&pool, r);
+    assert_int_equal(memory.live_count, 0);
+}
+
+static void pooled_block_is_used_again(void **state) {
+    (void)state;
+    reply_pool pool;
+    reply_pool_init(&pool, &memory.mem);
+    kw_reply *first = reply_pool_build(&pool, "+OK\r\n", 5, 1, SLICE_LITERAL("OK"));
+    assert_non_null(first);
+    reply_hold(first);
+    reply_release(&pool, first);
+    assert_int_equal(memory.live_count, 1);
+
+    kw_reply *second = reply_pool_build(&pool, ":-12\r\n", 6, 1, slice_of(NULL, 0));
+    assert_ptr_equal(second, first);
+    assert_int_equal(kw_reply_integer(second), -12);
+    assert_false(reply_is_kept(second));
+    kw_reply_free(second); /* who keeps one need not know of the pool */
+    assert_int_equal(memory.live_count, 0);
+    reply_pool_done(&pool);
+}
+
+static void cleared_blocks_go_to_another_pool(void **state) {
+    (void)state;
+    reply_pool from;
+    reply_pool to;
+    reply_pool_init(&from, &memory.mem);
+    reply_pool_init(&to, &memory.mem);
+    reply_pool_free(&from, reply_pool_build(&from, "$1\r\na\r\n", 7, 1, SLICE_LITERAL("a")));
+    reply_pool_hand_over(&to, &from);
+    assert_int_equal(from.free_count, 0);
+    assert_int_equal(to.free_count, 1);
+    reply_pool_done(&to);
     assert_int_equal(memory.live_count, 0);
 }
 
@@ -439,6 +474,8 @@ int main(void) {
         TEST(one_allocation_holds_it_all),
         TEST(kept_reply_outlives_its_allocator_struct),
         TEST(held_reply_is_freed_by_release_unless_kept),
+        TEST(pooled_block_is_used_again),
+        TEST(cleared_blocks_go_to_another_pool),
         TEST(nested_reply_is_neither_kept_nor_freed),
         TEST(null_reply_is_allowed_everywhere),
         TEST(every_type_has_a_name),
