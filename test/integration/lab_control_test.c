@@ -1,9 +1,8 @@
 /* Each misbehaviour of a lab's nodes as a bare socket sees it, byte for byte, asked for by LAB over
  * the wire; and Keyway's own client living through each. */
 #include "integration/support/client.h"
-#include "keyway/lab.h"
+#include "unit/support/lab_peer.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -22,47 +21,6 @@
 #define QUIET_MS 60 /* nothing more comes */
 
 /* Slots: {a} 15495 is node 2's of three, {b} 3300 node 0's. */
-
-static kw_lab *start(int primaries, int replicas) {
-    kw_lab_options *options = NULL;
-    kw_lab *lab = NULL;
-    kw_error err;
-    assert_int_equal(kw_lab_options_new(&options), KW_OK);
-    assert_int_equal(kw_lab_options_set_size(options, primaries, replicas), KW_OK);
-    if (kw_lab_start(options, &lab, &err) != KW_OK) {
-        fail_msg("%s", err.message);
-    }
-    kw_lab_options_free(options);
-    return lab;
-}
-
-static uint16_t port_of(const kw_lab *lab, int index) {
-    kw_lab_node node;
-    assert_true(kw_lab_node_at(lab, index, &node));
-    return (uint16_t)atoi(strchr(node.endpoint, ':') + 1);
-}
-
-/* -------------------------------------------------------------------------------- bare sockets */
-
-static int connect_to(uint16_t port) {
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons(port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-static void send_text(int fd, const char *text) {
-    size_t len = strlen(text);
-    assert_int_equal(send(fd, text, len, MSG_NOSIGNAL), (ssize_t)len);
-}
 
 typedef struct heard {
     char bytes[4096];
@@ -94,8 +52,8 @@ static void listen_for(int fd, size_t want, heard *ret) {
 /* A connection on which a line was sent and answered so. */
 static void ask(int fd, const char *line, const char *reply) {
     heard h;
-    send_text(fd, line);
-    send_text(fd, "\r\n");
+    lab_peer_send(fd, line);
+    lab_peer_send(fd, "\r\n");
     listen_for(fd, strlen(reply), &h);
     if (strcmp(h.bytes, reply) != 0) {
         fail_msg("%s\n  answered: %s\n  expected: %s", line, h.bytes, reply);
@@ -130,27 +88,27 @@ static void each_misbehaviour_is_seen_on_the_wire(void **state) {
         {"REPLY \"$-1\\r\\n\"", "$-1\r\n", false, "$-1\r\n"},
         {"REPLY \"*2\\r\\n:1\\r\\n\"", "*2\r\n:1\r\n", false, "$-1\r\n"},
     };
-    kw_lab *lab = start(3, 0);
-    int control = connect_to(port_of(lab, 0));
+    kw_lab *lab = lab_peer_start_size(3, 0);
+    int control = lab_peer_connect(lab_peer_port(lab, 0));
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         char line[256];
         char redirect[64];
         const char *bytes = rows[i].bytes;
         if (!bytes) {
             (void)snprintf(redirect, sizeof redirect, "-%.*s 3300 127.0.0.1:%u\r\n",
-                           (int)strcspn(rows[i].rule, " "), rows[i].rule, port_of(lab, 0));
+                           (int)strcspn(rows[i].rule, " "), rows[i].rule, lab_peer_port(lab, 0));
             bytes = redirect;
         }
         ask(control, "LAB FAULT CLEAR", "+OK\r\n");
         ask(control, "LAB FLUSH", "+OK\r\n");
         (void)snprintf(line, sizeof line, "LAB FAULT ADD COMMAND set COUNT 1 %s\r\n", rows[i].rule);
         heard h;
-        send_text(control, line);
+        lab_peer_send(control, line);
         listen_for(control, 4, &h);
         assert_int_equal(h.bytes[0], ':');
 
-        int fd = connect_to(port_of(lab, 0));
-        send_text(fd, "SET {b}x v\r\n");
+        int fd = lab_peer_connect(lab_peer_port(lab, 0));
+        lab_peer_send(fd, "SET {b}x v\r\n");
         listen_for(fd, strlen(bytes) + (rows[i].closed ? 1 : 0), &h);
         if (strcmp(h.bytes, bytes) != 0 || h.closed != rows[i].closed) {
             fail_msg("%s\n  gave: %s (%s)\n  expected: %s", rows[i].rule, h.bytes,
@@ -165,10 +123,10 @@ static void each_misbehaviour_is_seen_on_the_wire(void **state) {
 
 static void trickled_reply_comes_in_pieces(void **state) {
     (void)state;
-    kw_lab *lab = start(1, 0);
-    int fd = connect_to(port_of(lab, 0));
+    kw_lab *lab = lab_peer_start_size(1, 0);
+    int fd = lab_peer_connect(lab_peer_port(lab, 0));
     ask(fd, "LAB FAULT ADD COMMAND ping TRICKLE 5", ":1\r\n");
-    send_text(fd, "PING\r\nECHO a\r\n");
+    lab_peer_send(fd, "PING\r\nECHO a\r\n");
     heard h;
     listen_for(fd, 7 + 7, &h);
     assert_string_equal(h.bytes, "+PONG\r\n$1\r\na\r\n");
@@ -179,11 +137,11 @@ static void trickled_reply_comes_in_pieces(void **state) {
 
 static void nest_goes_on_until_its_end_or_the_clients(void **state) {
     (void)state;
-    kw_lab *lab = start(1, 0);
-    int control = connect_to(port_of(lab, 0));
+    kw_lab *lab = lab_peer_start_size(1, 0);
+    int control = lab_peer_connect(lab_peer_port(lab, 0));
     ask(control, "LAB FAULT ADD COMMAND ping NEST 1000000", ":1\r\n");
-    int fd = connect_to(port_of(lab, 0));
-    send_text(fd, "PING\r\n");
+    int fd = lab_peer_connect(lab_peer_port(lab, 0));
+    lab_peer_send(fd, "PING\r\n");
     size_t total = 0;
     for (heard h = {.closed = false}; !h.closed;) {
         listen_for(fd, sizeof h.bytes - 1, &h);
@@ -196,8 +154,8 @@ static void nest_goes_on_until_its_end_or_the_clients(void **state) {
     assert_int_equal(total, 1000000);
     close(fd);
 
-    fd = connect_to(port_of(lab, 0));
-    send_text(fd, "PING\r\n");
+    fd = lab_peer_connect(lab_peer_port(lab, 0));
+    lab_peer_send(fd, "PING\r\n");
     close(fd); /* gone before its end */
     ask(control, "ECHO still", "$5\r\nstill\r\n");
     close(control);
@@ -206,11 +164,11 @@ static void nest_goes_on_until_its_end_or_the_clients(void **state) {
 
 static void hung_connection_holds_up_no_other(void **state) {
     (void)state;
-    kw_lab *lab = start(1, 0);
-    int hung = connect_to(port_of(lab, 0));
-    int other = connect_to(port_of(lab, 0));
+    kw_lab *lab = lab_peer_start_size(1, 0);
+    int hung = lab_peer_connect(lab_peer_port(lab, 0));
+    int other = lab_peer_connect(lab_peer_port(lab, 0));
     ask(other, "LAB FAULT ADD COMMAND get HANG", ":1\r\n");
-    send_text(hung, "ECHO a\r\nGET k\r\nECHO b\r\n");
+    lab_peer_send(hung, "ECHO a\r\nGET k\r\nECHO b\r\n");
     heard h;
     listen_for(hung, 7, &h);
     assert_string_equal(h.bytes, "$1\r\na\r\n");
@@ -223,10 +181,10 @@ static void hung_connection_holds_up_no_other(void **state) {
 
 static void delayed_pipeline_keeps_its_order(void **state) {
     (void)state;
-    kw_lab *lab = start(1, 0);
-    int fd = connect_to(port_of(lab, 0));
+    kw_lab *lab = lab_peer_start_size(1, 0);
+    int fd = lab_peer_connect(lab_peer_port(lab, 0));
     ask(fd, "LAB FAULT ADD COMMAND get DELAY 30", ":1\r\n");
-    send_text(fd, "ECHO a\r\nGET k\r\nECHO b\r\nGET k\r\nECHO c\r\n");
+    lab_peer_send(fd, "ECHO a\r\nGET k\r\nECHO b\r\nGET k\r\nECHO c\r\n");
     heard h;
     listen_for(fd, 3 * 7 + 2 * 5, &h);
     assert_string_equal(h.bytes, "$1\r\na\r\n$-1\r\n$1\r\nb\r\n$-1\r\n$1\r\nc\r\n");
@@ -239,14 +197,14 @@ static void delayed_pipeline_keeps_its_order(void **state) {
 
 static void delays_and_expiry_follow_the_labs_time(void **state) {
     (void)state;
-    kw_lab *lab = start(1, 0);
-    int control = connect_to(port_of(lab, 0));
-    int fd = connect_to(port_of(lab, 0));
+    kw_lab *lab = lab_peer_start_size(1, 0);
+    int control = lab_peer_connect(lab_peer_port(lab, 0));
+    int fd = lab_peer_connect(lab_peer_port(lab, 0));
     assert_int_equal(kw_lab_freeze_time(lab, true), KW_OK);
     uint64_t before_ms = kw_lab_time_ms(lab);
     ask(control, "SET k v PX 5000", "+OK\r\n");
     ask(control, "LAB FAULT ADD COMMAND ping DELAY 60000", ":1\r\n");
-    send_text(fd, "PING\r\n");
+    lab_peer_send(fd, "PING\r\n");
     heard h;
     listen_for(fd, 0, &h);
     assert_int_equal(h.len, 0);
@@ -264,15 +222,15 @@ static void delays_and_expiry_follow_the_labs_time(void **state) {
 
 static void node_that_ends_itself_closes_its_connections(void **state) {
     (void)state;
-    kw_lab *lab = start(3, 1);
-    uint16_t port = port_of(lab, 1);
-    int fd = connect_to(port);
-    send_text(fd, "LAB KILL me\r\n");
+    kw_lab *lab = lab_peer_start_size(3, 1);
+    uint16_t port = lab_peer_port(lab, 1);
+    int fd = lab_peer_connect(port);
+    lab_peer_send(fd, "LAB KILL me\r\n");
     heard h;
     listen_for(fd, sizeof h.bytes, &h);
     assert_true(h.closed);
     close(fd);
-    assert_int_equal(connect_to(port), -1);
+    assert_int_equal(lab_peer_connect(port), -1);
     kw_lab_node node;
     assert_true(kw_lab_node_at(lab, 1, &node));
     assert_false(node.alive);
@@ -281,18 +239,18 @@ static void node_that_ends_itself_closes_its_connections(void **state) {
 
 static void node_comes_back_on_another_port(void **state) {
     (void)state;
-    kw_lab *lab = start(3, 0);
+    kw_lab *lab = lab_peer_start_size(3, 0);
     uint16_t port = port_reserve();
-    uint16_t before = port_of(lab, 2);
+    uint16_t before = lab_peer_port(lab, 2);
     assert_int_equal(kw_lab_restart(lab, 2, port), KW_OK);
-    assert_int_equal(port_of(lab, 2), port);
-    assert_int_equal(connect_to(before), -1);
-    int fd = connect_to(port_of(lab, 0));
+    assert_int_equal(lab_peer_port(lab, 2), port);
+    assert_int_equal(lab_peer_connect(before), -1);
+    int fd = lab_peer_connect(lab_peer_port(lab, 0));
     char moved[64];
     (void)snprintf(moved, sizeof moved, "-MOVED 15495 127.0.0.1:%u\r\n", port);
     ask(fd, "GET {a}x", moved);
     close(fd);
-    fd = connect_to(port);
+    fd = lab_peer_connect(port);
     ask(fd, "GET {a}x", "$-1\r\n");
     close(fd);
     kw_lab_stop(lab);
@@ -300,7 +258,7 @@ static void node_comes_back_on_another_port(void **state) {
 
 static void node_that_is_added_serves(void **state) {
     (void)state;
-    kw_lab *lab = start(3, 0);
+    kw_lab *lab = lab_peer_start_size(3, 0);
     int added = -1;
     int replica = -1;
     assert_int_equal(kw_lab_add_node(lab, -1, 0, &added), KW_OK);
@@ -308,10 +266,10 @@ static void node_that_is_added_serves(void **state) {
     assert_int_equal(kw_lab_add_node(lab, 3, 0, &replica), KW_OK);
     assert_int_equal(kw_lab_node_count(lab), 5);
     assert_int_equal(kw_lab_move(lab, 3300, 3300, added), KW_OK);
-    int fd = connect_to(port_of(lab, added));
+    int fd = lab_peer_connect(lab_peer_port(lab, added));
     ask(fd, "SET {b}x v", "+OK\r\n");
     close(fd);
-    fd = connect_to(port_of(lab, replica));
+    fd = lab_peer_connect(lab_peer_port(lab, replica));
     ask(fd, "READONLY", "+OK\r\n");
     ask(fd, "GET {b}x", "$1\r\nv\r\n");
     close(fd);
@@ -367,9 +325,9 @@ static void live_through(kw_lab *lab, kw_client *client, const survival *s) {
     char line[256];
     (void)snprintf(line, sizeof line, "LAB FAULT ADD COMMAND get COUNT 1 %s", s->rule);
     assert_int_equal(kw_lab_clear_faults(lab), KW_OK);
-    int control = connect_to(port_of(lab, 1));
-    send_text(control, line);
-    send_text(control, "\r\n");
+    int control = lab_peer_connect(lab_peer_port(lab, 1));
+    lab_peer_send(control, line);
+    lab_peer_send(control, "\r\n");
     heard h;
     listen_for(control, 4, &h);
     close(control);
@@ -402,7 +360,7 @@ static void live_through(kw_lab *lab, kw_client *client, const survival *s) {
 
 static void keyway_lives_through_each_misbehaviour(void **state) {
     (void)state;
-    kw_lab *lab = start(3, 0);
+    kw_lab *lab = lab_peer_start_size(3, 0);
     char url[512]; /* a connection that is silent for half a second is given up */
     (void)snprintf(url, sizeof url, "%s?timeout_ms=700&idle_ping_ms=500", kw_lab_url(lab));
     kw_client *client = client_open_url(url);
@@ -415,7 +373,7 @@ static void keyway_lives_through_each_misbehaviour(void **state) {
 
 static void keyway_takes_no_other_commands_reply_when_one_is_missing(void **state) {
     (void)state;
-    kw_lab *lab = start(1, 0);
+    kw_lab *lab = lab_peer_start_size(1, 0);
     char url[512];
     (void)snprintf(url, sizeof url, "%s?timeout_ms=200", kw_lab_url(lab));
     kw_client *client = client_open_url(url);
@@ -446,7 +404,7 @@ static void keyway_takes_no_other_commands_reply_when_one_is_missing(void **stat
 
 static void keyway_leaves_a_moved_loop(void **state) {
     (void)state;
-    kw_lab *lab = start(3, 0);
+    kw_lab *lab = lab_peer_start_size(3, 0);
     kw_client *client = client_open_url(kw_lab_url(lab));
     kw_error err;
     kw_reply *reply = NULL;
@@ -462,7 +420,7 @@ static void keyway_leaves_a_moved_loop(void **state) {
 
 static void keyway_finds_its_way_when_views_disagree(void **state) {
     (void)state;
-    kw_lab *lab = start(3, 1);
+    kw_lab *lab = lab_peer_start_size(3, 1);
     kw_client *client = client_open_url(kw_lab_url(lab));
     client_expect_text(client, "OK", "SET {b}x v");
     assert_int_equal(kw_lab_force_view(lab, 1, 3300, 3300, 2), KW_OK); /* wrong, and stubborn */

@@ -1,7 +1,5 @@
 /* What is hardly a command, or none, sent byte for byte to a real server and to the lab: both say
  * the same and end the connection at the same place. KEYWAY_PROTOCOL_SEED repeats a failure. */
-#include "keyway/lab.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,18 +7,17 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/prng.h"
 #include "base/slice.h"
 #include "integration/support/redis_cluster.h"
+#include "unit/support/lab_peer.h"
 
 enum { OUTPUT_SIZE = 16384, WIRE_SIZE = 512, GENERATED = 3000 };
 
@@ -33,17 +30,10 @@ typedef struct sides {
 
 static int start(void **state) {
     static sides s;
-    kw_lab_options *options = NULL;
-    kw_lab_node node;
-    kw_error err;
     s.cluster = redis_cluster_start(&(redis_cluster_options){.primaries = 3});
     s.real_port = s.cluster->nodes[0].port;
-    assert_int_equal(kw_lab_options_new(&options), KW_OK);
-    assert_int_equal(kw_lab_options_set_size(options, 3, 0), KW_OK);
-    assert_int_equal(kw_lab_start(options, &s.lab, &err), KW_OK);
-    kw_lab_options_free(options);
-    assert_true(kw_lab_node_at(s.lab, 0, &node));
-    s.lab_port = (uint16_t)atoi(strchr(node.endpoint, ':') + 1);
+    s.lab = lab_peer_start_size(3, 0);
+    s.lab_port = lab_peer_port(s.lab, 0);
     *state = &s;
     return 0;
 }
@@ -57,16 +47,8 @@ static int stop(void **state) {
 
 /* Sends all, says that nothing more will come, and reads to the end. */
 static size_t converse(uint16_t port, kw_slice wire, char output[OUTPUT_SIZE]) {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons(port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    const struct timeval patience = {.tv_sec = 20};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = lab_peer_connect(port);
     assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(send(fd, wire.data, wire.len, MSG_NOSIGNAL), (ssize_t)wire.len);
     (void)shutdown(fd, SHUT_WR); /* it may have been ended already */
     size_t len = 0;

@@ -3,7 +3,7 @@
 #include "integration/support/redis_cluster.h"
 
 #include "core/resp.h"
-#include "keyway/lab.h"
+#include "unit/support/lab_peer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,15 +12,13 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
-enum { NODES = 6, NAMES = 26, LINE_SIZE = 256, PATIENCE_S = 20 };
+enum { NODES = 6, NAMES = 26, LINE_SIZE = 256 };
 
 /* The slot of foo is 12182, of the last primary (node 2, its replica is node 5). */
 typedef struct row {
@@ -128,20 +126,6 @@ typedef struct side {
     int sockets[NODES][NAMES]; /* 0: not open */
 } side;
 
-static int open_socket(uint16_t port) {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons(port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd > 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
 /* Puts a side's ports (@P0) and ids (@0) in. */
 static void fill_in(const side *s, const char *text, char dst[LINE_SIZE]) {
     size_t at = 0;
@@ -197,7 +181,8 @@ static void converse(side *s) {
         const row *r = &rows[i];
         int *fd = &s->sockets[r->who[0] - '0'][r->who[1] - 'a'];
         if (*fd == 0) {
-            *fd = open_socket(s->ports[r->who[0] - '0']);
+            *fd = lab_peer_connect(s->ports[r->who[0] - '0']);
+            assert_true(*fd > 0);
         }
         if (r->line) {
             char line[LINE_SIZE];
@@ -236,14 +221,11 @@ static void the_servers_push_these_bytes(void **state) {
 
 static void the_lab_pushes_these_bytes(void **state) {
     (void)state;
-    kw_lab *lab = NULL;
+    kw_lab *lab = lab_peer_start(NULL);
     side s = {.name = "lab"};
-    assert_int_equal(kw_lab_start(NULL, &lab, NULL), KW_OK);
     for (int i = 0; i < NODES; i++) {
-        kw_lab_node node;
-        assert_true(kw_lab_node_at(lab, i, &node));
-        memcpy(s.ids[i], node.id, sizeof s.ids[i]);
-        s.ports[i] = (uint16_t)atoi(strchr(node.endpoint, ':') + 1);
+        memcpy(s.ids[i], lab_peer_node(lab, i).id, sizeof s.ids[i]);
+        s.ports[i] = lab_peer_port(lab, i);
     }
     converse(&s);
     kw_lab_stop(lab);

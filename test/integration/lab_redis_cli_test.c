@@ -1,6 +1,6 @@
 /* redis-cli takes the lab for a cluster: -c follows its redirects, --cluster checks and reshards.
  */
-#include "keyway/lab.h"
+#include "unit/support/lab_peer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,21 +14,6 @@
 #include <string.h>
 
 static char output[256 * 1024];
-
-static kw_lab *start_lab(void) {
-    kw_lab *lab = NULL;
-    kw_error err;
-    if (kw_lab_start(NULL, &lab, &err) != KW_OK) {
-        fail_msg("%s", err.message);
-    }
-    return lab;
-}
-
-static int port_of(const kw_lab *lab, int index) {
-    kw_lab_node node;
-    assert_true(kw_lab_node_at(lab, index, &node));
-    return atoi(strchr(node.endpoint, ':') + 1);
-}
 
 /* Runs a shell command and keeps what it prints; the test fails if its exit status is not 0. */
 static const char *shell(const char *format, ...) {
@@ -56,8 +41,8 @@ static void expect_in_output(const char *text) {
 
 static void follows_redirects(void **state) {
     (void)state;
-    kw_lab *lab = start_lab();
-    int port = port_of(lab, 0);
+    kw_lab *lab = lab_peer_start(NULL);
+    int port = lab_peer_port(lab, 0);
     shell("printf 'SET a 1\\nSET b 2\\nSET c 3\\nGET a\\nGET b\\nGET c\\nINCR a\\n' | "
           "timeout 20 redis-cli -c -p %d | grep -v Redirected",
           port);
@@ -69,13 +54,13 @@ static void follows_redirects(void **state) {
 
 static void follows_ask(void **state) {
     (void)state;
-    kw_lab *lab = start_lab();
-    shell("timeout 20 redis-cli -c -p %d SET a before", port_of(lab, 2));
+    kw_lab *lab = lab_peer_start(NULL);
+    shell("timeout 20 redis-cli -c -p %d SET a before", lab_peer_port(lab, 2));
     assert_int_equal(kw_lab_migrate_begin(lab, 15495, 0), KW_OK);
     assert_int_equal(kw_lab_migrate_keys(lab, 15495, 100, NULL), KW_OK);
     shell("printf 'GET a\\nSET {a}new x\\nGET {a}new\\n' | timeout 20 redis-cli -c -p %d | grep -v "
           "Redirected",
-          port_of(lab, 2));
+          lab_peer_port(lab, 2));
     expect_in_output("before\nOK\nx\n");
     assert_int_equal(kw_lab_migrate_end(lab, 15495), KW_OK);
     kw_lab_stop(lab);
@@ -83,8 +68,8 @@ static void follows_ask(void **state) {
 
 static void checks_the_cluster(void **state) {
     (void)state;
-    kw_lab *lab = start_lab();
-    int port = port_of(lab, 4);
+    kw_lab *lab = lab_peer_start(NULL);
+    int port = lab_peer_port(lab, 4);
     shell("timeout 20 redis-cli --cluster check 127.0.0.1:%d", port);
     expect_in_output("All nodes agree about slots configuration");
     expect_in_output("All 16384 slots covered");
@@ -96,10 +81,10 @@ static void checks_the_cluster(void **state) {
 
 static void reshards_with_keys(void **state) {
     (void)state;
-    kw_lab *lab = start_lab();
+    kw_lab *lab = lab_peer_start(NULL);
     kw_lab_node from;
     kw_lab_node to;
-    int port = port_of(lab, 0);
+    int port = lab_peer_port(lab, 0);
     shell("i=0; while [ $i -lt 300 ]; do echo SET key:$i $i; i=$((i + 1)); done | "
           "timeout 60 redis-cli -c -p %d >/dev/null",
           port);
@@ -124,28 +109,28 @@ static void reshards_with_keys(void **state) {
 
 static void fixes_an_open_slot(void **state) {
     (void)state;
-    kw_lab *lab = start_lab();
-    shell("timeout 20 redis-cli -c -p %d SET a x", port_of(lab, 2));
+    kw_lab *lab = lab_peer_start(NULL);
+    shell("timeout 20 redis-cli -c -p %d SET a x", lab_peer_port(lab, 2));
     assert_int_equal(kw_lab_migrate_begin(lab, 15495, 0), KW_OK);
-    shell("timeout 60 redis-cli --cluster fix 127.0.0.1:%d", port_of(lab, 1));
-    shell("timeout 20 redis-cli --cluster check 127.0.0.1:%d", port_of(lab, 1));
+    shell("timeout 60 redis-cli --cluster fix 127.0.0.1:%d", lab_peer_port(lab, 1));
+    shell("timeout 20 redis-cli --cluster check 127.0.0.1:%d", lab_peer_port(lab, 1));
     expect_in_output("All 16384 slots covered");
-    shell("timeout 20 redis-cli -c -p %d GET a", port_of(lab, 1));
+    shell("timeout 20 redis-cli -c -p %d GET a", lab_peer_port(lab, 1));
     expect_in_output("x");
     kw_lab_stop(lab);
 }
 
 static void removes_and_adds_a_node(void **state) {
     (void)state;
-    kw_lab *lab = start_lab();
+    kw_lab *lab = lab_peer_start(NULL);
     kw_lab_node node;
-    int port = port_of(lab, 0);
+    int port = lab_peer_port(lab, 0);
     assert_true(kw_lab_node_at(lab, 5, &node));
     shell("timeout 20 redis-cli --cluster del-node 127.0.0.1:%d %s", port, node.id);
     shell("timeout 20 redis-cli -p %d CLUSTER NODES | wc -l", port);
     expect_in_output("5\n");
-    shell("timeout 20 redis-cli --cluster add-node 127.0.0.1:%d 127.0.0.1:%d", port_of(lab, 5),
-          port);
+    shell("timeout 20 redis-cli --cluster add-node 127.0.0.1:%d 127.0.0.1:%d",
+          lab_peer_port(lab, 5), port);
     shell("timeout 60 redis-cli --cluster rebalance 127.0.0.1:%d --cluster-use-empty-masters "
           "--cluster-pipeline 100",
           port);
@@ -160,32 +145,32 @@ static void removes_and_adds_a_node(void **state) {
 
 static void creates_a_cluster_of_nodes_that_were_reset(void **state) {
     (void)state;
-    kw_lab *lab = start_lab();
+    kw_lab *lab = lab_peer_start(NULL);
     kw_lab_node node;
     for (int i = 0; i < 6; i++) {
-        shell("timeout 20 redis-cli -p %d CLUSTER RESET HARD", port_of(lab, i));
+        shell("timeout 20 redis-cli -p %d CLUSTER RESET HARD", lab_peer_port(lab, i));
         expect_in_output("OK");
     }
     shell("timeout 60 redis-cli --cluster create 127.0.0.1:%d 127.0.0.1:%d 127.0.0.1:%d "
           "127.0.0.1:%d 127.0.0.1:%d 127.0.0.1:%d --cluster-replicas 1 --cluster-yes",
-          port_of(lab, 5), port_of(lab, 4), port_of(lab, 3), port_of(lab, 2), port_of(lab, 1),
-          port_of(lab, 0));
+          lab_peer_port(lab, 5), lab_peer_port(lab, 4), lab_peer_port(lab, 3),
+          lab_peer_port(lab, 2), lab_peer_port(lab, 1), lab_peer_port(lab, 0));
     expect_in_output("All 16384 slots covered");
     assert_true(kw_lab_node_at(lab, 5, &node));
     assert_true(node.primary);
     assert_int_equal(node.slot_count, 5461);
-    shell("timeout 20 redis-cli -c -p %d SET a x", port_of(lab, 0));
+    shell("timeout 20 redis-cli -c -p %d SET a x", lab_peer_port(lab, 0));
     expect_in_output("OK");
     kw_lab_stop(lab);
 }
 
 static void calls_every_node_and_sets_their_timeout(void **state) {
     (void)state;
-    kw_lab *lab = start_lab();
-    shell("timeout 20 redis-cli --cluster set-timeout 127.0.0.1:%d 3000", port_of(lab, 0));
+    kw_lab *lab = lab_peer_start(NULL);
+    shell("timeout 20 redis-cli --cluster set-timeout 127.0.0.1:%d 3000", lab_peer_port(lab, 0));
     expect_in_output("6 OK, 0 ERR");
     shell("timeout 20 redis-cli --cluster call 127.0.0.1:%d CONFIG GET cluster-node-timeout",
-          port_of(lab, 0));
+          lab_peer_port(lab, 0));
     expect_in_output("3000");
     kw_lab_stop(lab);
 }

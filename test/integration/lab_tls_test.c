@@ -1,7 +1,5 @@
 /* The lab over TLS: this tree's client and redis-cli reach all its nodes, by TLS only or beside
  * plain ports, with a certificate made at the start or with files. */
-#include "keyway/lab.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +15,7 @@
 #include "integration/support/certificates.h"
 #include "integration/support/client.h"
 #include "integration/support/shell.h"
+#include "unit/support/lab_peer.h"
 
 static char directory[] = "/tmp/keyway-lab-tls-XXXXXX";
 
@@ -44,23 +43,6 @@ static kw_lab_options *options_of(kw_lab_tls tls) {
     assert_int_equal(kw_lab_options_new(&options), KW_OK);
     assert_int_equal(kw_lab_options_set_tls(options, tls), KW_OK);
     return options;
-}
-
-/* Frees the options. */
-static kw_lab *start(kw_lab_options *options) {
-    kw_lab *lab = NULL;
-    kw_error err;
-    if (kw_lab_start(options, &lab, &err) != KW_OK) {
-        fail_msg("%s", err.message);
-    }
-    kw_lab_options_free(options);
-    return lab;
-}
-
-static kw_lab_node node_at(const kw_lab *lab, int index) {
-    kw_lab_node node;
-    assert_true(kw_lab_node_at(lab, index, &node));
-    return node;
 }
 
 static void write_trust(const kw_lab *lab) {
@@ -92,16 +74,16 @@ static void use_all_nodes(kw_client *client) {
 
 static void client_reaches_all_nodes_by_tls_only(void **state) {
     (void)state;
-    kw_lab *lab = start(options_of(KW_LAB_TLS_ONLY));
+    kw_lab *lab = lab_peer_start(options_of(KW_LAB_TLS_ONLY));
     assert_memory_equal(kw_lab_url(lab), "rediss://", 9);
     assert_string_equal(kw_lab_url(lab), kw_lab_tls_url(lab));
     char endpoint[64];
-    snprintf(endpoint, sizeof endpoint, "127.0.0.1:%u", node_at(lab, 5).tls_port);
-    assert_string_equal(node_at(lab, 5).endpoint, endpoint);
+    snprintf(endpoint, sizeof endpoint, "127.0.0.1:%u", lab_peer_node(lab, 5).tls_port);
+    assert_string_equal(lab_peer_node(lab, 5).endpoint, endpoint);
     kw_client *client = open_client(lab, "");
     use_all_nodes(client);
     for (int i = 0; i < 3; i++) {
-        assert_true(node_at(lab, i).key_count > 0);
+        assert_true(lab_peer_node(lab, i).key_count > 0);
     }
     kw_close(client);
     kw_lab_stop(lab);
@@ -109,7 +91,7 @@ static void client_reaches_all_nodes_by_tls_only(void **state) {
 
 static void tls_beside_plain_redirects_to_ports_of_its_kind(void **state) {
     (void)state;
-    kw_lab *lab = start(options_of(KW_LAB_TLS_BESIDE));
+    kw_lab *lab = lab_peer_start(options_of(KW_LAB_TLS_BESIDE));
     assert_memory_equal(kw_lab_url(lab), "redis://", 8);
     assert_memory_equal(kw_lab_tls_url(lab), "rediss://", 9);
     kw_client *tls = open_client(lab, "");
@@ -121,13 +103,13 @@ static void tls_beside_plain_redirects_to_ports_of_its_kind(void **state) {
     for (int i = 0; i < 3; i++) {
         char tls_port[32];
         char expected[64];
-        const char *plain_port = strchr(node_at(lab, i).endpoint, ':');
-        snprintf(tls_port, sizeof tls_port, ":%u", node_at(lab, i).tls_port);
+        const char *plain_port = strchr(lab_peer_node(lab, i).endpoint, ':');
+        snprintf(tls_port, sizeof tls_port, ":%u", lab_peer_node(lab, i).tls_port);
         assert_string_not_equal(tls_port, plain_port);
         snprintf(expected, sizeof expected, "127.0.0.1%s", tls_port);
         assert_string_equal(client_owner(tls, i * 5461 + 10, (char[80]){0}), expected);
         assert_string_equal(client_owner(plain, i * 5461 + 10, (char[80]){0}),
-                            node_at(lab, i).endpoint);
+                            lab_peer_node(lab, i).endpoint);
     }
     kw_close(tls);
     kw_close(plain);
@@ -141,7 +123,7 @@ static void large_values_pass(void **state) {
     for (int i = 0; i < SIZE; i++) {
         value[i] = (char)(i * 31 + i / 251);
     }
-    kw_lab *lab = start(options_of(KW_LAB_TLS_ONLY));
+    kw_lab *lab = lab_peer_start(options_of(KW_LAB_TLS_ONLY));
     kw_client *client = open_client(lab, "");
     client_expect_text(client, "OK", "SET large %b", value, (size_t)SIZE);
     kw_reply *reply = client_call(client, "GET large");
@@ -156,8 +138,8 @@ static void large_values_pass(void **state) {
 
 static void a_killed_node_comes_back_on_its_tls_port(void **state) {
     (void)state;
-    kw_lab *lab = start(options_of(KW_LAB_TLS_BESIDE));
-    uint16_t port = node_at(lab, 0).tls_port;
+    kw_lab *lab = lab_peer_start(options_of(KW_LAB_TLS_BESIDE));
+    uint16_t port = lab_peer_node(lab, 0).tls_port;
     kw_client *client = open_client(lab, "&timeout_ms=20000");
     use_all_nodes(client);
     assert_int_equal(kw_lab_kill(lab, 0), KW_OK);
@@ -168,7 +150,7 @@ static void a_killed_node_comes_back_on_its_tls_port(void **state) {
         client_expect_integer(client, i + 2, "INCR key:%d", i);
     }
     assert_int_equal(kw_lab_revive(lab, 0), KW_OK);
-    assert_int_equal(node_at(lab, 0).tls_port, port);
+    assert_int_equal(lab_peer_node(lab, 0).tls_port, port);
     assert_int_equal(kw_lab_promote(lab, 0), KW_OK);
     for (int i = 0; i < 200; i++) {
         client_expect_integer(client, i + 3, "INCR key:%d", i);
@@ -179,17 +161,17 @@ static void a_killed_node_comes_back_on_its_tls_port(void **state) {
 
 static void redis_cli_comes_by_tls(void **state) {
     (void)state;
-    kw_lab *lab = start(options_of(KW_LAB_TLS_BESIDE));
+    kw_lab *lab = lab_peer_start(options_of(KW_LAB_TLS_BESIDE));
     char path[128];
     write_trust(lab);
     shell_result r =
         shell("printf 'SET a 1\\nSET b 2\\nSET c 3\\nGET a\\nGET b\\nGET c\\n' | "
               "timeout 20 redis-cli --tls --cacert %s -c -h localhost -p %u | grep -v Redirected",
-              path_of(path, "lab.pem"), node_at(lab, 0).tls_port);
+              path_of(path, "lab.pem"), lab_peer_node(lab, 0).tls_port);
     assert_string_equal(r.out, "OK\nOK\nOK\n1\n2\n3\n");
     shell_result_done(&r);
     r = shell("timeout 20 redis-cli --tls --cacert %s --cluster check 127.0.0.1:%u", path,
-              node_at(lab, 0).tls_port);
+              lab_peer_node(lab, 0).tls_port);
     if (!strstr(r.out, "[OK] All 16384 slots covered.")) {
         fail_msg("%s", r.out);
     }
@@ -199,7 +181,7 @@ static void redis_cli_comes_by_tls(void **state) {
 
 static void strangers_are_turned_away(void **state) {
     (void)state;
-    kw_lab *lab = start(options_of(KW_LAB_TLS_ONLY));
+    kw_lab *lab = lab_peer_start(options_of(KW_LAB_TLS_ONLY));
     kw_error err;
     char url[4096];
     char path[128];
@@ -209,7 +191,7 @@ static void strangers_are_turned_away(void **state) {
     client_expect_failure(client, &err, "GET a");
     assert_int_equal(err.status, KW_ERR_TLS);
     kw_close(client);
-    snprintf(url, sizeof url, "redis://%s?timeout_ms=1500", node_at(lab, 0).endpoint);
+    snprintf(url, sizeof url, "redis://%s?timeout_ms=1500", lab_peer_node(lab, 0).endpoint);
     client = client_open_url(url); /* plain text to a TLS port */
     client_expect_failure(client, &err, "GET a");
     assert_int_equal(err.outcome, KW_NOT_SENT);
@@ -231,7 +213,7 @@ static void clients_must_show_certificates(void **state) {
     assert_int_equal(kw_lab_options_set_tls_clients(options, KW_LAB_TLS_CLIENTS_REQUIRED,
                                                     path_of(ca, CERTIFICATE_CA_FILE)),
                      KW_OK);
-    kw_lab *lab = start(options);
+    kw_lab *lab = lab_peer_start(options);
     char url[4096];
     snprintf(more, sizeof more, "?timeout_ms=60000&tls_ca_file=%s", ca);
     snprintf(url, sizeof url, "%s%s", kw_lab_tls_url(lab), more);
@@ -261,10 +243,10 @@ static void unusable_files_are_named(void **state) {
 
 static void a_lab_without_tls_has_none_of_it(void **state) {
     (void)state;
-    kw_lab *lab = start(options_of(KW_LAB_TLS_OFF));
+    kw_lab *lab = lab_peer_start(options_of(KW_LAB_TLS_OFF));
     assert_null(kw_lab_tls_url(lab));
     assert_null(kw_lab_tls_certificate(lab));
-    assert_int_equal(node_at(lab, 0).tls_port, 0);
+    assert_int_equal(lab_peer_node(lab, 0).tls_port, 0);
     kw_lab_stop(lab);
 }
 

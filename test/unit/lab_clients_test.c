@@ -14,13 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static kw_lab_options *options_of(int primaries, int replicas) {
-    kw_lab_options *options = NULL;
-    assert_int_equal(kw_lab_options_new(&options), KW_OK);
-    assert_int_equal(kw_lab_options_set_size(options, primaries, replicas), KW_OK);
-    return options;
-}
-
 static kw_status count_bytes(kw_lab *lab, void *arg) {
     const failing_mem *t = lab->mem->arg;
     *(size_t *)arg = t->live_bytes;
@@ -46,7 +39,7 @@ static void ten_thousand_connections_come_and_go(void **state) {
     enum { TOTAL = 10000, AT_ONCE = 200 };
     failing_mem t;
     failing_mem_init(&t);
-    kw_lab_options *options = options_of(1, 0);
+    kw_lab_options *options = lab_peer_options(1, 0);
     options->mem = &t.mem;
     kw_lab *lab = lab_peer_start(options);
     uint16_t port = lab_peer_port(lab, 0);
@@ -92,7 +85,7 @@ static void half_a_command_costs_what_came_of_it(void **state) {
         enum { CLIENTS = 50 };
         failing_mem t;
         failing_mem_init(&t);
-        kw_lab_options *options = options_of(1, 0);
+        kw_lab_options *options = lab_peer_options(1, 0);
         options->mem = &t.mem;
         kw_lab *lab = lab_peer_start(options);
         uint16_t port = lab_peer_port(lab, 0);
@@ -123,7 +116,7 @@ static void a_large_value_costs_about_twice_what_came(void **state) {
     enum { VALUE = 8 * 1024 * 1024, PIECE = 64 * 1024 };
     failing_mem t;
     failing_mem_init(&t);
-    kw_lab_options *options = options_of(1, 0);
+    kw_lab_options *options = lab_peer_options(1, 0);
     options->mem = &t.mem;
     kw_lab *lab = lab_peer_start(options);
     uint16_t port = lab_peer_port(lab, 0);
@@ -182,17 +175,14 @@ static void without_descriptors_clients_wait_and_nothing_spins(void **state) {
     assert_int_equal(connect(waiting, (struct sockaddr *)&address, sizeof address), 0);
     lab_peer_send(waiting, "PING\r\n");
     long used_before = cpu_ms();
-    const struct timeval impatience = {.tv_usec = 500000};
-    assert_int_equal(setsockopt(waiting, SOL_SOCKET, SO_RCVTIMEO, &impatience, sizeof impatience),
-                     0);
+    lab_peer_set_patience_ms(waiting, 500);
     char byte;
     assert_int_equal(recv(waiting, &byte, 1, 0), -1);
     long used = cpu_ms() - used_before;
     lab_peer_send(asking, "PING\r\n"); /* the others are served */
     lab_peer_expect(asking, "+PONG\r\n");
     (void)set_descriptor_limit(before);
-    const struct timeval patience = {.tv_sec = 20};
-    assert_int_equal(setsockopt(waiting, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+    lab_peer_set_patience_ms(waiting, 20000);
     lab_peer_expect(waiting, "+PONG\r\n");
     assert_true(used < 250);
     close(waiting);
@@ -306,7 +296,7 @@ static void a_client_that_stops_reading_is_cut_off(void **state) {
     enum { FULL = 1024 * 1024, GETS = 2000 };
     failing_mem t;
     failing_mem_init(&t);
-    kw_lab_options *options = options_of(1, 0);
+    kw_lab_options *options = lab_peer_options(1, 0);
     options->mem = &t.mem;
     options->output_limits =
         (lab_output_limits){.full_bytes = FULL, .hard_bytes = 100 * FULL, .stall_us = 300000};
@@ -432,7 +422,7 @@ static void each_failed_allocation_of_the_start_is_survived(void **state) {
             failing_mem t;
             kw_lab *lab = NULL;
             kw_error err = {0};
-            kw_lab_options *options = options_of(2, 1);
+            kw_lab_options *options = lab_peer_options(2, 1);
             failing_mem_init(&t);
             failing_mem_fail_at(&t, call);
             options->mem = &t.mem;
@@ -483,7 +473,7 @@ static void each_failed_allocation_of_a_connection_is_survived(void **state) {
     (void)state;
     failing_mem t;
     failing_mem_init(&t);
-    kw_lab_options *options = options_of(1, 0);
+    kw_lab_options *options = lab_peer_options(1, 0);
     options->mem = &t.mem;
     kw_lab *lab = lab_peer_start(options);
     uint16_t port = lab_peer_port(lab, 0);

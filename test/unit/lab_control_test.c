@@ -1,6 +1,5 @@
 /* The control functions of lab.h. Nodes are asked over bare sockets, one line at a time. */
-#include "keyway/lab.h"
-
+#include "unit/support/lab_peer.h"
 #include "unit/support/unit.h"
 
 #include <arpa/inet.h>
@@ -13,17 +12,9 @@
 /* Slots: {a} 15495 is node 2's of three, {b} 3300 node 0's. */
 
 static kw_lab *start_seeded(int primaries, int replicas, uint64_t seed) {
-    kw_lab_options *options = NULL;
-    kw_lab *lab = NULL;
-    kw_error err;
-    assert_int_equal(kw_lab_options_new(&options), KW_OK);
-    assert_int_equal(kw_lab_options_set_size(options, primaries, replicas), KW_OK);
+    kw_lab_options *options = lab_peer_options(primaries, replicas);
     kw_lab_options_set_seed(options, seed);
-    if (kw_lab_start(options, &lab, &err) != KW_OK) {
-        fail_msg("%s", err.message);
-    }
-    kw_lab_options_free(options);
-    return lab;
+    return lab_peer_start(options);
 }
 
 static kw_lab *start(int primaries, int replicas) {
@@ -31,37 +22,16 @@ static kw_lab *start(int primaries, int replicas) {
 }
 
 static int connect_to(const kw_lab *lab, int index) {
-    kw_lab_node node;
-    assert_true(kw_lab_node_at(lab, index, &node));
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons((uint16_t)atoi(strchr(node.endpoint, ':') + 1)),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    const struct timeval patience = {.tv_sec = 20};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = lab_peer_connect(lab_peer_port(lab, index));
     assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
     return fd;
 }
 
-/* Sends a line to a node over a connection of its own; its answer is one of these many bytes. */
+/* Sends a line to a node over a connection of its own. */
 static void ask(const kw_lab *lab, int index, const char *line, const char *reply) {
-    char got[256];
-    size_t want = strlen(reply);
-    size_t len = 0;
-    int fd = connect_to(lab, index);
-    assert_int_equal(send(fd, line, strlen(line), MSG_NOSIGNAL), (ssize_t)strlen(line));
-    assert_int_equal(send(fd, "\r\n", 2, MSG_NOSIGNAL), 2);
-    while (len < want) {
-        ssize_t more = recv(fd, got + len, sizeof got - 1 - len, 0);
-        assert_true(more > 0);
-        len += (size_t)more;
-    }
-    got[len] = '\0';
-    assert_string_equal(got, reply);
-    close(fd);
+    char ended[256];
+    assert_true((size_t)snprintf(ended, sizeof ended, "%s\r\n", line) < sizeof ended);
+    lab_peer_ask(lab_peer_port(lab, index), ended, reply);
 }
 
 /* -------------------------------------------------------------------------------------- faults */

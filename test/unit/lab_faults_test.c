@@ -10,19 +10,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-static void set_patience_ms(int fd, int ms) {
-    const struct timeval patience = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
-}
-
-static void expect_silence(int fd) {
-    char byte;
-    set_patience_ms(fd, 100);
-    assert_int_equal(recv(fd, &byte, 1, 0), -1);
-    assert_true(errno == EAGAIN || errno == EWOULDBLOCK);
-    set_patience_ms(fd, 20000);
-}
-
 /* A connection on which each of these gets +OK. */
 static int control(const kw_lab *lab) {
     return lab_peer_connect(lab_peer_port(lab, 0));
@@ -75,7 +62,7 @@ static void each_fault_is_seen_on_the_wire(void **state) {
         if (cases[i].after == ENDS) {
             assert_int_equal(lab_peer_drain(fd), 0);
         } else if (cases[i].after == IS_SILENT) {
-            expect_silence(fd);
+            lab_peer_expect_silence(fd);
         } else {
             lab_peer_expect(fd, "+PONG\r\n");
         }
@@ -121,7 +108,7 @@ static void a_delayed_reply_comes_when_the_labs_time_has_come(void **state) {
     int fd = lab_peer_connect(lab_peer_port(lab, 0));
     lab_peer_send(fd, "ECHO a\r\nPING\r\n");
     lab_peer_expect(fd, "$1\r\na\r\n");
-    expect_silence(fd);
+    lab_peer_expect_silence(fd);
     do_all(by, later);
     lab_peer_expect(fd, "+PONG\r\n");
     close(fd);

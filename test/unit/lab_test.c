@@ -1,98 +1,34 @@
 #include "keyway/lab.h"
 
+#include "unit/support/lab_peer.h"
 #include "unit/support/unit.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 /* Slots: {a} 15495 is node 2's of three, {b} 3300 node 0's. */
 
 static kw_lab *start(int primaries, int replicas, int failover_ms) {
-    kw_lab_options *options = NULL;
-    kw_lab *lab = NULL;
-    kw_error err;
-    assert_int_equal(kw_lab_options_new(&options), KW_OK);
-    assert_int_equal(kw_lab_options_set_size(options, primaries, replicas), KW_OK);
+    kw_lab_options *options = lab_peer_options(primaries, replicas);
     kw_lab_options_set_failover_ms(options, failover_ms);
-    if (kw_lab_start(options, &lab, &err) != KW_OK) {
-        fail_msg("%s", err.message);
-    }
-    kw_lab_options_free(options);
-    return lab;
-}
-
-static kw_lab_node node_at(const kw_lab *lab, int index) {
-    kw_lab_node ret;
-    assert_true(kw_lab_node_at(lab, index, &ret));
-    return ret;
-}
-
-static uint16_t port_of(const kw_lab *lab, int index) {
-    kw_lab_node at = node_at(lab, index);
-    return (uint16_t)atoi(strchr(at.endpoint, ':') + 1);
-}
-
-/* -1 and errno if it is refused. */
-static int connect_to(uint16_t port) {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons(port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    const struct timeval patience = {.tv_sec = 20};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-        int error = errno;
-        close(fd);
-        errno = error;
-        return -1;
-    }
-    return fd;
-}
-
-static void send_text(int fd, const char *text) {
-    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
-}
-
-static void expect_reply(int fd, const char *reply) {
-    char got[512] = {0};
-    size_t len = 0;
-    while (len < strlen(reply)) {
-        ssize_t more = recv(fd, got + len, strlen(reply) - len, 0);
-        assert_true(more > 0);
-        len += (size_t)more;
-    }
-    assert_string_equal(got, reply);
-}
-
-static void expect_answer(uint16_t port, const char *line, const char *reply) {
-    int fd = connect_to(port);
-    assert_true(fd >= 0);
-    send_text(fd, line);
-    expect_reply(fd, reply);
-    close(fd);
+    return lab_peer_start(options);
 }
 
 static void expect_moved(uint16_t port, const char *line, int slot, uint16_t to) {
     char reply[64];
     snprintf(reply, sizeof reply, "-MOVED %d 127.0.0.1:%u\r\n", slot, to);
-    expect_answer(port, line, reply);
+    lab_peer_ask(port, line, reply);
 }
 
 /* Asks until the reply begins so, for ten seconds at most. */
 static void wait_for_answer(uint16_t port, const char *line, const char *beginning) {
     char got[512];
     for (int i = 0; i < 1000; i++) {
-        int fd = connect_to(port);
+        int fd = lab_peer_connect(port);
         assert_true(fd >= 0);
-        send_text(fd, line);
+        lab_peer_send(fd, line);
         ssize_t len = recv(fd, got, sizeof got - 1, 0);
         close(fd);
         assert_true(len > 0);
@@ -110,11 +46,12 @@ static void a_lab_serves_and_tells_of_itself(void **state) {
     kw_lab *lab = start(3, 1, 500);
     assert_int_equal(kw_lab_node_count(lab), 6);
     char url[160];
-    snprintf(url, sizeof url, "redis://%s,%s,", node_at(lab, 0).endpoint, node_at(lab, 1).endpoint);
+    snprintf(url, sizeof url, "redis://%s,%s,", lab_peer_node(lab, 0).endpoint,
+             lab_peer_node(lab, 1).endpoint);
     assert_memory_equal(kw_lab_url(lab), url, strlen(url));
-    expect_answer(port_of(lab, 0), "SET {b}k v\r\nGET {b}k\r\n", "+OK\r\n$1\r\nv\r\n");
-    kw_lab_node first = node_at(lab, 0);
-    kw_lab_node last = node_at(lab, 5);
+    lab_peer_ask(lab_peer_port(lab, 0), "SET {b}k v\r\nGET {b}k\r\n", "+OK\r\n$1\r\nv\r\n");
+    kw_lab_node first = lab_peer_node(lab, 0);
+    kw_lab_node last = lab_peer_node(lab, 5);
     assert_true(first.primary && first.alive && !first.paused && !first.stale);
     assert_int_equal(first.primary_index, -1);
     assert_int_equal(first.slot_count, 5461);
@@ -152,15 +89,13 @@ static void options_are_checked(void **state) {
 static void a_port_that_is_taken_is_named(void **state) {
     (void)state;
     kw_lab *lab = start(1, 0, 500);
-    kw_lab_options *options = NULL;
+    kw_lab_options *options = lab_peer_options(1, 0);
     kw_lab *second = NULL;
     kw_error err;
-    assert_int_equal(kw_lab_options_new(&options), KW_OK);
-    assert_int_equal(kw_lab_options_set_size(options, 1, 0), KW_OK);
-    kw_lab_options_set_port(options, port_of(lab, 0));
+    kw_lab_options_set_port(options, lab_peer_port(lab, 0));
     assert_int_equal(kw_lab_start(options, &second, &err), KW_ERR_CONNECTION);
     assert_null(second);
-    assert_non_null(strstr(err.message, node_at(lab, 0).endpoint));
+    assert_non_null(strstr(err.message, lab_peer_node(lab, 0).endpoint));
     kw_lab_options_set_port(options, 65535);
     assert_int_equal(kw_lab_options_set_size(options, 2, 0), KW_OK);
     assert_int_not_equal(kw_lab_start(options, &second, &err), KW_OK);
@@ -170,71 +105,61 @@ static void a_port_that_is_taken_is_named(void **state) {
 
 static void a_password_is_asked_for(void **state) {
     (void)state;
-    kw_lab_options *options = NULL;
-    kw_lab *lab = NULL;
-    assert_int_equal(kw_lab_options_new(&options), KW_OK);
-    assert_int_equal(kw_lab_options_set_size(options, 1, 0), KW_OK);
+    kw_lab_options *options = lab_peer_options(1, 0);
     assert_int_equal(kw_lab_options_set_auth(options, NULL, "secret"), KW_OK);
-    assert_int_equal(kw_lab_start(options, &lab, NULL), KW_OK);
-    expect_answer(port_of(lab, 0), "GET k\r\nAUTH secret\r\nGET k\r\n",
-                  "-NOAUTH Authentication required.\r\n+OK\r\n$-1\r\n");
-    kw_lab_options_free(options);
+    kw_lab *lab = lab_peer_start(options);
+    lab_peer_ask(lab_peer_port(lab, 0), "GET k\r\nAUTH secret\r\nGET k\r\n",
+                 "-NOAUTH Authentication required.\r\n+OK\r\n$-1\r\n");
     kw_lab_stop(lab);
 }
 
 static void a_killed_node_resets_refuses_and_is_replaced(void **state) {
     (void)state;
     kw_lab *lab = start(3, 1, 60);
-    uint16_t dead = port_of(lab, 0);
-    int fd = connect_to(dead);
-    send_text(fd, "SET {b}k v\r\n");
-    expect_reply(fd, "+OK\r\n");
+    uint16_t dead = lab_peer_port(lab, 0);
+    int fd = lab_peer_connect(dead);
+    lab_peer_send(fd, "SET {b}k v\r\n");
+    lab_peer_expect(fd, "+OK\r\n");
     assert_int_equal(kw_lab_kill(lab, 0), KW_OK);
     char byte;
     assert_int_equal(recv(fd, &byte, 1, 0), -1);
     assert_int_equal(errno, ECONNRESET);
     close(fd);
-    assert_int_equal(connect_to(dead), -1);
+    assert_int_equal(lab_peer_connect(dead), -1);
     assert_int_equal(errno, ECONNREFUSED);
     assert_int_equal(kw_lab_kill(lab, 0), KW_ERR_INVALID);
-    assert_false(node_at(lab, 0).alive);
+    assert_false(lab_peer_node(lab, 0).alive);
 
-    wait_for_answer(port_of(lab, 3), "GET {b}k\r\n", "$1\r\nv\r\n");
+    wait_for_answer(lab_peer_port(lab, 3), "GET {b}k\r\n", "$1\r\nv\r\n");
     assert_int_equal(kw_lab_owner(lab, 3300), 3);
-    expect_moved(port_of(lab, 1), "GET {b}k\r\n", 3300, port_of(lab, 3));
+    expect_moved(lab_peer_port(lab, 1), "GET {b}k\r\n", 3300, lab_peer_port(lab, 3));
 
     assert_int_equal(kw_lab_revive(lab, 0), KW_OK);
     assert_int_equal(kw_lab_revive(lab, 0), KW_ERR_INVALID);
-    assert_int_equal(port_of(lab, 0), dead);
-    expect_moved(dead, "GET {b}k\r\n", 3300, port_of(lab, 3));
-    assert_int_equal(node_at(lab, 0).primary_index, 3);
+    assert_int_equal(lab_peer_port(lab, 0), dead);
+    expect_moved(dead, "GET {b}k\r\n", 3300, lab_peer_port(lab, 3));
+    assert_int_equal(lab_peer_node(lab, 0).primary_index, 3);
     kw_lab_stop(lab);
 }
 
 static void a_paused_node_accepts_and_is_silent(void **state) {
     (void)state;
     kw_lab *lab = start(3, 0, 500);
-    uint16_t port = port_of(lab, 0);
-    int before = connect_to(port);
-    send_text(before, "PING\r\n");
-    expect_reply(before, "+PONG\r\n");
+    uint16_t port = lab_peer_port(lab, 0);
+    int before = lab_peer_connect(port);
+    lab_peer_send(before, "PING\r\n");
+    lab_peer_expect(before, "+PONG\r\n");
     assert_int_equal(kw_lab_pause(lab, 0, true), KW_OK);
-    assert_true(node_at(lab, 0).paused);
-    int during = connect_to(port);
+    assert_true(lab_peer_node(lab, 0).paused);
+    int during = lab_peer_connect(port);
     assert_true(during >= 0);
-    send_text(before, "PING\r\n");
-    send_text(during, "SET {b}k v\r\n");
-    const struct timeval impatience = {.tv_usec = 50000};
-    assert_int_equal(setsockopt(during, SOL_SOCKET, SO_RCVTIMEO, &impatience, sizeof impatience),
-                     0);
-    char byte;
-    assert_int_equal(recv(during, &byte, 1, 0), -1);
-    expect_answer(port_of(lab, 1), "PING\r\n", "+PONG\r\n"); /* the others go on */
-    const struct timeval patience = {.tv_sec = 20};
-    assert_int_equal(setsockopt(during, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+    lab_peer_send(before, "PING\r\n");
+    lab_peer_send(during, "SET {b}k v\r\n");
+    lab_peer_expect_silence(during);
+    lab_peer_ask(lab_peer_port(lab, 1), "PING\r\n", "+PONG\r\n"); /* the others go on */
     assert_int_equal(kw_lab_pause(lab, 0, false), KW_OK);
-    expect_reply(before, "+PONG\r\n");
-    expect_reply(during, "+OK\r\n");
+    lab_peer_expect(before, "+PONG\r\n");
+    lab_peer_expect(during, "+OK\r\n");
     close(before);
     close(during);
     kw_lab_stop(lab);
@@ -244,16 +169,16 @@ static void slots_move_while_clients_look(void **state) {
     (void)state;
     kw_lab *lab = start(3, 1, 500);
     size_t left = 9;
-    uint16_t from = port_of(lab, 2);
-    uint16_t to = port_of(lab, 0);
-    expect_answer(from, "MSET {a}1 x {a}2 y\r\n", "+OK\r\n");
+    uint16_t from = lab_peer_port(lab, 2);
+    uint16_t to = lab_peer_port(lab, 0);
+    lab_peer_ask(from, "MSET {a}1 x {a}2 y\r\n", "+OK\r\n");
     assert_int_equal(kw_lab_migrate_begin(lab, 15495, 0), KW_OK);
     assert_int_equal(kw_lab_migrate_keys(lab, 15495, 1, &left), KW_OK);
     assert_int_equal(left, 1);
     char ask[64];
     snprintf(ask, sizeof ask, "-ASK 15495 127.0.0.1:%u\r\n", to);
-    expect_answer(from, "GET {a}2\r\n", ask);
-    expect_answer(to, "ASKING\r\nGET {a}2\r\n", "+OK\r\n$1\r\ny\r\n");
+    lab_peer_ask(from, "GET {a}2\r\n", ask);
+    lab_peer_ask(to, "ASKING\r\nGET {a}2\r\n", "+OK\r\n$1\r\ny\r\n");
     assert_int_equal(kw_lab_migrate_end(lab, 15495), KW_ERR_INVALID);
     assert_int_equal(kw_lab_migrate_keys(lab, 15495, 10, NULL), KW_OK);
     assert_int_equal(kw_lab_migrate_end(lab, 15495), KW_OK);
@@ -269,15 +194,15 @@ static void views_can_differ(void **state) {
     assert_int_equal(kw_lab_freeze_view(lab, 1, true), KW_OK);
     assert_int_equal(kw_lab_promote(lab, 3), KW_OK);
     assert_int_equal(kw_lab_promote(lab, 3), KW_ERR_INVALID);
-    expect_moved(port_of(lab, 1), "GET {b}k\r\n", 3300, port_of(lab, 0));
-    expect_moved(port_of(lab, 2), "GET {b}k\r\n", 3300, port_of(lab, 3));
-    assert_true(node_at(lab, 1).stale);
+    expect_moved(lab_peer_port(lab, 1), "GET {b}k\r\n", 3300, lab_peer_port(lab, 0));
+    expect_moved(lab_peer_port(lab, 2), "GET {b}k\r\n", 3300, lab_peer_port(lab, 3));
+    assert_true(lab_peer_node(lab, 1).stale);
     assert_int_equal(kw_lab_assign(lab, 3300, 3300, -1), KW_OK);
     assert_int_equal(kw_lab_owner(lab, 3300), -1);
-    expect_answer(port_of(lab, 2), "GET {b}k\r\n", "-CLUSTERDOWN Hash slot not served\r\n");
+    lab_peer_ask(lab_peer_port(lab, 2), "GET {b}k\r\n", "-CLUSTERDOWN Hash slot not served\r\n");
     assert_int_equal(kw_lab_assign(lab, 3300, 3300, 2), KW_OK);
     assert_int_equal(kw_lab_freeze_view(lab, 1, false), KW_OK);
-    expect_moved(port_of(lab, 1), "GET {b}k\r\n", 3300, port_of(lab, 2));
+    expect_moved(lab_peer_port(lab, 1), "GET {b}k\r\n", 3300, lab_peer_port(lab, 2));
     assert_int_equal(kw_lab_assign(lab, 0, 0, 99), KW_ERR_INVALID);
     assert_int_equal(kw_lab_assign(lab, 0, 0, -2), KW_ERR_INVALID);
     kw_lab_stop(lab);
@@ -288,12 +213,12 @@ static void a_client_that_does_not_read_is_held_back(void **state) {
     (void)state;
     enum { VALUE = 100000, GETS = 2000, SENT_MAX = 64 * 1024 * 1024 };
     kw_lab *lab = start(1, 0, 500);
-    uint16_t port = port_of(lab, 0);
-    int fd = connect_to(port);
-    send_text(fd, "SETRANGE k 99999 x\r\n");
-    expect_reply(fd, ":100000\r\n");
+    uint16_t port = lab_peer_port(lab, 0);
+    int fd = lab_peer_connect(port);
+    lab_peer_send(fd, "SETRANGE k 99999 x\r\n");
+    lab_peer_expect(fd, ":100000\r\n");
     for (int i = 0; i < GETS; i++) {
-        send_text(fd, "GET k\r\n");
+        lab_peer_send(fd, "GET k\r\n");
     }
     static char padding[65536]; /* blank lines: nothing to answer, only to be read */
     memset(padding, '\n', sizeof padding);
@@ -310,7 +235,7 @@ static void a_client_that_does_not_read_is_held_back(void **state) {
     }
     assert_int_equal(len, -1); /* it is not read any more */
     assert_true(sent < SENT_MAX);
-    expect_answer(port, "PING\r\n", "+PONG\r\n");
+    lab_peer_ask(port, "PING\r\n", "+PONG\r\n");
 
     const uint64_t reply_bytes = 2 + 8 + VALUE + 2 - 1;
     uint64_t received = 0;

@@ -48,9 +48,7 @@ static void close_client(client *c) {
 
 static void all_that_was_said_before_the_end_arrives(void **state) {
     (void)state;
-    kw_lab_options *options = NULL;
-    assert_int_equal(kw_lab_options_new(&options), KW_OK);
-    assert_int_equal(kw_lab_options_set_size(options, 1, 0), KW_OK);
+    kw_lab_options *options = lab_peer_options(1, 0);
     assert_int_equal(kw_lab_options_set_tls(options, KW_LAB_TLS_ONLY), KW_OK);
     kw_lab *lab = lab_peer_start(options);
     client c;

@@ -2,14 +2,15 @@
 
 #include "core/resp.h"
 #include "integration/support/diff_value.h"
+#include "unit/support/lab_peer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <ctype.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -39,10 +40,8 @@ void diff_side_of_cluster(diff_side *s, const redis_cluster *cluster) {
 void diff_side_of_lab(diff_side *s, const kw_lab *lab) {
     init(s, "lab");
     for (int i = 0; i < DIFF_NODES; i++) {
-        kw_lab_node node;
-        assert_true(kw_lab_node_at(lab, i, &node));
-        memcpy(s->ids[i], node.id, sizeof s->ids[i]);
-        s->ports[i] = (uint16_t)atoi(strchr(node.endpoint, ':') + 1);
+        memcpy(s->ids[i], lab_peer_node(lab, i).id, sizeof s->ids[i]);
+        s->ports[i] = lab_peer_port(lab, i);
     }
 }
 
@@ -54,16 +53,9 @@ void diff_side_done(diff_side *s) {
 }
 
 kw_lab *diff_lab_start(const redis_cluster *cluster, bool full_coverage) {
-    kw_lab_options *options = NULL;
-    kw_lab *lab = NULL;
-    kw_error err;
-    assert_int_equal(kw_lab_options_new(&options), KW_OK);
-    assert_int_equal(kw_lab_options_set_size(options, DIFF_PRIMARIES, 1), KW_OK);
+    kw_lab_options *options = lab_peer_options(DIFF_PRIMARIES, 1);
     kw_lab_options_set_full_coverage(options, full_coverage);
-    if (kw_lab_start(options, &lab, &err) != KW_OK) {
-        fail_msg("%s", err.message);
-    }
-    kw_lab_options_free(options);
+    kw_lab *lab = lab_peer_start(options);
     for (int i = 0; i < DIFF_PRIMARIES; i++) { /* their halves of a slot are not rounded alike */
         const redis_node *node = &cluster->nodes[i];
         assert_int_equal(kw_lab_assign(lab, node->first_slot, node->last_slot, i), KW_OK);
@@ -92,16 +84,10 @@ void diff_wait_for_replicas(redis_cluster *cluster) {
 /* ------------------------------------------------------------------------------ connections */
 
 static int open_socket(uint16_t port) {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons(port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
     const int on = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = lab_peer_connect(port);
     assert_true(fd > 0);
     assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     return fd;
 }
 

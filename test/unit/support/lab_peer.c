@@ -9,7 +9,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { PATIENCE_S = 20 };
+enum { PATIENCE_MS = 20000, SILENCE_MS = 100 };
 
 kw_lab *lab_peer_start(kw_lab_options *options) {
     kw_lab *lab = NULL;
@@ -21,17 +21,31 @@ kw_lab *lab_peer_start(kw_lab_options *options) {
     return lab;
 }
 
-kw_lab *lab_peer_start_size(int primaries, int replicas) {
+kw_lab_options *lab_peer_options(int primaries, int replicas) {
     kw_lab_options *options = NULL;
     assert_int_equal(kw_lab_options_new(&options), KW_OK);
     assert_int_equal(kw_lab_options_set_size(options, primaries, replicas), KW_OK);
-    return lab_peer_start(options);
+    return options;
 }
 
-uint16_t lab_peer_port(const kw_lab *lab, int node) {
-    kw_lab_node at;
-    assert_true(kw_lab_node_at(lab, node, &at));
-    return (uint16_t)atoi(strchr(at.endpoint, ':') + 1);
+kw_lab *lab_peer_start_size(int primaries, int replicas) {
+    return lab_peer_start(lab_peer_options(primaries, replicas));
+}
+
+kw_lab_node lab_peer_node(const kw_lab *lab, int index) {
+    kw_lab_node node;
+    assert_true(kw_lab_node_at(lab, index, &node));
+    return node;
+}
+
+uint16_t lab_peer_port(const kw_lab *lab, int index) {
+    kw_lab_node node = lab_peer_node(lab, index);
+    return (uint16_t)atoi(strchr(node.endpoint, ':') + 1);
+}
+
+void lab_peer_set_patience_ms(int fd, int ms) {
+    const struct timeval patience = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
 }
 
 int lab_peer_connect(uint16_t port) {
@@ -40,10 +54,9 @@ int lab_peer_connect(uint16_t port) {
         .sin_port = htons(port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+    lab_peer_set_patience_ms(fd, PATIENCE_MS);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
         int error = errno;
         close(fd);
@@ -69,6 +82,14 @@ void lab_peer_expect(int fd, const char *reply) {
         len += (size_t)more;
     }
     assert_string_equal(got, reply);
+}
+
+void lab_peer_expect_silence(int fd) {
+    char byte;
+    lab_peer_set_patience_ms(fd, SILENCE_MS);
+    assert_int_equal(recv(fd, &byte, 1, 0), -1);
+    assert_true(errno == EAGAIN || errno == EWOULDBLOCK);
+    lab_peer_set_patience_ms(fd, PATIENCE_MS);
 }
 
 size_t lab_peer_drain(int fd) {
