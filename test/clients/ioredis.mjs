@@ -1,60 +1,33 @@
 // ioredis's cluster client on the lab.
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Redis from 'ioredis';
 
-import { Lab, Load, ROLLING_RESTART, eventually, run } from './lab.mjs';
+import { eventually, run } from './lab.mjs';
+import { keysOf, numbers, scenarios, withLab, withTlsAndPassword } from './scenarios.mjs';
 
-async function callNode({ host, port }, words) {
-  const node = new Redis(port, host, { lazyConnect: true, retryStrategy: () => null });
-  node.on('error', () => {});
-  await node.connect();
-  try {
-    return await node.call(...words);
-  } finally {
-    node.disconnect();
-  }
-}
+const driver = {
+  async callNode({ host, port }, words) {
+    const node = new Redis(port, host, { lazyConnect: true, retryStrategy: () => null });
+    node.on('error', () => {});
+    await node.connect();
+    try {
+      return await node.call(...words);
+    } finally {
+      node.disconnect();
+    }
+  },
 
-// Runs a test with a lab and a client of its own.
-const withLab = (test, { lab: labOptions = [], client: clientOptions = {} } = {}) => async () => {
-  const lab = await Lab.start(callNode, ...labOptions);
-  const client = new Redis.Cluster([lab.nodes[0]], clientOptions);
-  client.on('error', () => {});
-  try {
-    await test(lab, client);
-  } finally {
-    client.disconnect();
-    await lab.stop();
-  }
+  async connect(address, options) {
+    const client = new Redis.Cluster([address], options);
+    client.on('error', () => {});
+    return client;
+  },
+
+  close: (client) => client.disconnect(),
 };
 
-async function tls_and_password() {
-  const folder = await mkdtemp(join(tmpdir(), 'lab-'));
-  const pem = join(folder, 'lab.pem');
-  const lab = await Lab.start(null, '--tls', '--tls-write-cert', pem, '--auth', 'app:secret');
-  try {
-    const ca = await readFile(pem);
-    const client = new Redis.Cluster([lab.nodes[0]], {
-      dnsLookup: (address, callback) => callback(null, address),
-      redisOptions: { username: 'app', password: 'secret', tls: { ca } },
-    });
-    client.on('error', () => {});
-    for (const i of numbers(100)) {
-      assert.equal(await client.set(`key:${i}`, i), 'OK');
-      assert.equal(await client.get(`key:${i}`), String(i));
-    }
-    client.disconnect();
-  } finally {
-    await lab.stop();
-    await rm(folder, { recursive: true });
-  }
-}
-
-const numbers = (count) => Array.from({ length: count }, (_, i) => i);
+const test = withLab(driver);
 
 async function basics(lab, client) {
   await Promise.all(numbers(1000).map(async (i) => assert.equal(await client.set(`key:${i}`, i), 'OK')));
@@ -68,40 +41,6 @@ async function basics(lab, client) {
   await assert.rejects(client.mget('a', 'b'), /CROSSSLOT/);
 }
 
-async function moved(lab, client) {
-  assert.equal(await client.set('a', 'before'), 'OK'); // slot 15495, of node 2
-  await lab.beginMove(15495, 2, 0);
-  await lab.moveKeys(2, 0, 'a');
-  await lab.endMove(15495, 2, 0);
-  assert.equal(await client.get('a'), 'before');
-  assert.equal(await client.set('a', 'after'), 'OK');
-  assert.equal(await lab.node(0, 'GET', 'a'), 'after');
-  assert.equal(await lab.logCount('KEY', 'a', 'OUTCOME', 'MOVED'), 1);
-}
-
-async function ask(lab, client) {
-  for (const i of numbers(10)) {
-    await client.set(`{a}${i}`, i);
-  }
-  await lab.beginMove(15495, 2, 0);
-  await lab.moveKeys(2, 0, ...numbers(5).map((i) => `{a}${i}`));
-  for (const i of numbers(10)) {
-    assert.equal(await client.get(`{a}${i}`), String(i));
-  }
-  assert.equal(await client.set('{a}new', 'x'), 'OK'); // missing at the source: goes to the target
-  assert.equal(await client.get('{a}new'), 'x');
-  assert.equal(await lab.node(2, 'CLUSTER', 'COUNTKEYSINSLOT', 15495), 5);
-  assert.equal(await lab.node(0, 'CLUSTER', 'COUNTKEYSINSLOT', 15495), 6);
-  const asked = await lab.logCount('NODE', 2, 'KEY', '{a}*', 'OUTCOME', 'ASK');
-  assert.equal(asked, 7); // five that have moved, and a new one twice
-  assert.equal(await lab.logCount('NODE', 0, 'COMMAND', 'asking'), asked);
-  await lab.moveKeys(2, 0, ...numbers(5).map((i) => `{a}${i + 5}`));
-  await lab.endMove(15495, 2, 0);
-  for (const i of numbers(10)) {
-    assert.equal(await client.get(`{a}${i}`), String(i));
-  }
-}
-
 async function tryagain(lab, client) {
   await client.mset('{a}1', 1, '{a}2', 2);
   await lab.beginMove(15495, 2, 0);
@@ -113,64 +52,6 @@ async function tryagain(lab, client) {
   assert.deepEqual(await reply, ['1', '2']);
 }
 
-async function manual_failover(lab, client) {
-  assert.equal(await client.set('a', 'before'), 'OK');
-  assert.equal(await lab.node(5, 'CLUSTER', 'FAILOVER'), 'OK');
-  await eventually(async () => (await lab.node(5, 'ROLE'))[0] === 'master');
-  assert.equal(await client.get('a'), 'before');
-  assert.equal(await client.set('a', 'after'), 'OK');
-  assert.equal(await lab.node(5, 'GET', 'a'), 'after');
-}
-
-async function failover(lab, client) {
-  const load = new Load((key, number) => client.set(key, number));
-  await load.waitFor(300);
-  assert.equal(await lab.command('KILL', 1), 'OK');
-  await eventually(async () => (await lab.node(4, 'ROLE'))[0] === 'master');
-  await load.waitFor(300);
-  assert.equal(await lab.command('START', 1), 'OK'); // comes back as a replica
-  await load.waitFor(300);
-  await load.check((key) => client.get(key));
-  assert.equal((await lab.node(1, 'ROLE'))[0], 'slave');
-  assert.ok(await lab.logCount('NODE', 4, 'COMMAND', 'set', 'OUTCOME', 'served') > 0);
-}
-
-async function rolling_restart(lab, client) {
-  const load = new Load((key, number) => client.set(key, number));
-  await eventually(async () => await lab.logCount('NODE', 3, 'COMMAND', 'set', 'OUTCOME', 'served') > 0);
-  await eventually(async () => (await lab.node(2, 'ROLE'))[0] === 'slave', 20000);
-  await load.waitFor(100);
-  await load.check((key) => client.get(key));
-}
-
-async function slot_moves(lab, client) {
-  const load = new Load((key, number) => client.set(key, number));
-  await load.waitFor(200);
-  for (let first = 0; first < 16384; first += 1024) {
-    assert.equal(await lab.command('SLOT', 'MOVE', `${first}-${first + 1023}`, (first / 1024) % 3), 'OK');
-    await load.waitFor(20);
-  }
-  await load.check((key) => client.get(key));
-  assert.deepEqual(load.failures, []);
-  assert.ok(await lab.logCount('COMMAND', 'set', 'OUTCOME', 'MOVED') > 0);
-}
-
-async function server_side_moves(lab, client) {
-  const owner = async () => (await lab.node(0, 'CLUSTER', 'SLOTS'))[0][2][1];
-  const load = new Load((key, number) => client.set(key, number));
-  await load.waitFor(200);
-  await lab.node(0, 'CLUSTER', 'MIGRATESLOTS', 'SLOTSRANGE', 0, 5460, 'NODE', await lab.id(1));
-  await eventually(async () => await owner() === lab.nodes[1].port); // as Valkey 9 does it
-  await load.waitFor(100);
-  await lab.node(2, 'CLUSTER', 'MIGRATION', 'IMPORT', 0, 2000);
-  await eventually(async () => await owner() === lab.nodes[2].port); // as Redis 8.4 does it
-  await load.waitFor(100);
-  await load.check((key) => client.get(key));
-  assert.deepEqual(load.failures, []);
-  assert.ok(await lab.logCount('COMMAND', 'set', 'OUTCOME', 'MOVED') > 0);
-  assert.equal(await lab.logCount('OUTCOME', 'ASK'), 0);
-}
-
 async function lost_connection(lab, client) {
   await client.set('a', 1);
   for (const action of [['DROP-BEFORE'], ['CUT', 3]]) {
@@ -180,17 +61,14 @@ async function lost_connection(lab, client) {
 }
 
 async function pipeline(lab, client) {
-  for (const i of numbers(10)) {
-    await client.set(`{a}${i}`, i);
+  for (const [i, key] of keysOf(0, 10).entries()) {
+    await client.set(key, i);
   }
   await lab.beginMove(15495, 2, 0);
-  await lab.moveKeys(2, 0, ...numbers(5).map((i) => `{a}${i}`));
-  await lab.moveKeys(2, 0, ...numbers(5).map((i) => `{a}${i + 5}`));
+  await lab.moveKeys(2, 0, ...keysOf(0, 10));
   await lab.endMove(15495, 2, 0);
   const pipe = client.pipeline(); // of one node, as ioredis wants it; that node has changed
-  for (const i of numbers(10)) {
-    pipe.incr(`{a}${i}`);
-  }
+  keysOf(0, 10).forEach((key) => pipe.incr(key));
   assert.deepEqual(await pipe.exec(), numbers(10).map((i) => [null, i + 1]));
 }
 
@@ -242,19 +120,6 @@ async function scan(lab, client) {
   assert.deepEqual([...seen].sort(), names.sort());
 }
 
-async function replica_reads(lab, client) {
-  for (const i of numbers(100)) {
-    assert.equal(await client.set(`key:${i}`, i), 'OK');
-  }
-  for (const i of numbers(300)) {
-    assert.equal(await client.get(`key:${i % 100}`), String(i % 100));
-  }
-  for (const node of [0, 1, 2]) { // each primary served some, and its replicas most
-    const served = await lab.logCount('NODE', node, 'COMMAND', 'get', 'OUTCOME', 'served');
-    assert.ok(served > 0 && served < 100, `${served}`);
-  }
-}
-
 async function types(lab, client) {
   assert.equal(await client.hset('h', { a: 1, b: 2 }), 2);
   assert.deepEqual(await client.hgetall('h'), { a: '1', b: '2' });
@@ -275,23 +140,19 @@ async function blocking_pop(lab, client) {
 }
 
 await run({
-  basics: withLab(basics),
-  moved: withLab(moved),
-  ask: withLab(ask),
-  tryagain: withLab(tryagain),
-  manual_failover: withLab(manual_failover),
-  failover: withLab(failover, { lab: ['--failover-ms', '300'] }),
-  rolling_restart: withLab(rolling_restart, { lab: ['--script', ROLLING_RESTART] }),
-  slot_moves: withLab(slot_moves),
-  server_side_moves: withLab(server_side_moves),
-  lost_connection: withLab(lost_connection),
-  pipeline: withLab(pipeline),
-  transaction: withLab(transaction),
-  pubsub: withLab(pubsub),
-  shard_pubsub: withLab(shard_pubsub, { client: { shardedSubscribers: true } }),
-  scan: withLab(scan),
-  replica_reads: withLab(replica_reads, { lab: ['--replicas', '2'], client: { scaleReads: 'all' } }),
-  types: withLab(types),
-  blocking_pop: withLab(blocking_pop),
-  tls_and_password,
+  basics: test(basics),
+  ...scenarios(driver, { noticesByItself: true, scaleReads: { scaleReads: 'all' } }),
+  tryagain: test(tryagain),
+  lost_connection: test(lost_connection),
+  pipeline: test(pipeline),
+  transaction: test(transaction),
+  pubsub: test(pubsub),
+  shard_pubsub: test(shard_pubsub, { client: { shardedSubscribers: true } }),
+  scan: test(scan),
+  types: test(types),
+  blocking_pop: test(blocking_pop),
+  tls_and_password: withTlsAndPassword(driver, (ca) => ({
+    dnsLookup: (address, callback) => callback(null, address),
+    redisOptions: { username: 'app', password: 'secret', tls: { ca } },
+  })),
 });

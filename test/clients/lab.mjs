@@ -106,8 +106,6 @@ export class Load {
   }
 }
 
-export const ROLLING_RESTART = fileURLToPath(new URL('../../examples/lab/rolling-restart.lab', import.meta.url));
-
 export async function eventually(condition, ms = 10000) {
   const end = Date.now() + ms;
   while (!(await condition())) {

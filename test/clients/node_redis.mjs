@@ -1,63 +1,33 @@
 // node-redis's cluster client on the lab.
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, createCluster } from 'redis';
 
-import { Lab, Load, ROLLING_RESTART, eventually, run } from './lab.mjs';
+import { eventually, run } from './lab.mjs';
+import { keysOf, numbers, scenarios, withLab, withTlsAndPassword } from './scenarios.mjs';
 
-async function callNode({ host, port }, words) {
-  const node = createClient({ socket: { host, port, reconnectStrategy: false } });
-  node.on('error', () => {});
-  await node.connect();
-  try {
-    return await node.sendCommand(words);
-  } finally {
-    node.destroy();
-  }
-}
+const driver = {
+  async callNode({ host, port }, words) {
+    const node = createClient({ socket: { host, port, reconnectStrategy: false } });
+    node.on('error', () => {});
+    await node.connect();
+    try {
+      return await node.sendCommand(words);
+    } finally {
+      node.destroy();
+    }
+  },
 
-// Runs a test with a lab and a client of its own.
-const withLab = (test, { lab: labOptions = [], client: clientOptions = {} } = {}) => async () => {
-  const lab = await Lab.start(callNode, ...labOptions);
-  const client = createCluster({ rootNodes: [{ socket: lab.nodes[0] }], ...clientOptions });
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    await test(lab, client);
-  } finally {
-    client.destroy();
-    await lab.stop();
-  }
-};
-
-async function tls_and_password() {
-  const folder = await mkdtemp(join(tmpdir(), 'lab-'));
-  const pem = join(folder, 'lab.pem');
-  const lab = await Lab.start(null, '--tls', '--tls-write-cert', pem, '--auth', 'app:secret');
-  try {
-    const ca = await readFile(pem);
-    const client = createCluster({
-      rootNodes: [{ socket: lab.nodes[0] }],
-      defaults: { username: 'app', password: 'secret', socket: { tls: true, ca } },
-    });
+  async connect(address, options) {
+    const client = createCluster({ rootNodes: [{ socket: address }], ...options });
     client.on('error', () => {});
     await client.connect();
-    for (const i of numbers(100)) {
-      assert.equal(await client.set(`key:${i}`, i), 'OK');
-      assert.equal(await client.get(`key:${i}`), String(i));
-    }
-    client.destroy();
-  } finally {
-    await lab.stop();
-    await rm(folder, { recursive: true });
-  }
-}
+    return client;
+  },
 
-const numbers = (count) => Array.from({ length: count }, (_, i) => i);
-const keysOf = (first, count) => numbers(count).map((i) => `{a}${first + i}`);
+  close: (client) => client.destroy(),
+};
+
+const test = withLab(driver);
 
 async function basics(lab, client) {
   await Promise.all(numbers(1000).map(async (i) => assert.equal(await client.set(`key:${i}`, i), 'OK')));
@@ -71,40 +41,6 @@ async function basics(lab, client) {
   await assert.rejects(client.mGet(['a', 'b']), /CROSSSLOT/);
 }
 
-async function moved(lab, client) {
-  assert.equal(await client.set('a', 'before'), 'OK'); // slot 15495, of node 2
-  await lab.beginMove(15495, 2, 0);
-  await lab.moveKeys(2, 0, 'a');
-  await lab.endMove(15495, 2, 0);
-  assert.equal(await client.get('a'), 'before');
-  assert.equal(await client.set('a', 'after'), 'OK');
-  assert.equal(await lab.node(0, 'GET', 'a'), 'after');
-  assert.equal(await lab.logCount('KEY', 'a', 'OUTCOME', 'MOVED'), 1);
-}
-
-async function ask(lab, client) {
-  for (const [i, key] of keysOf(0, 10).entries()) {
-    await client.set(key, i);
-  }
-  await lab.beginMove(15495, 2, 0);
-  await lab.moveKeys(2, 0, ...keysOf(0, 5));
-  for (const [i, key] of keysOf(0, 10).entries()) {
-    assert.equal(await client.get(key), String(i));
-  }
-  assert.equal(await client.set('{a}new', 'x'), 'OK'); // missing at the source: goes to the target
-  assert.equal(await client.get('{a}new'), 'x');
-  assert.equal(await lab.node(2, 'CLUSTER', 'COUNTKEYSINSLOT', 15495), 5);
-  assert.equal(await lab.node(0, 'CLUSTER', 'COUNTKEYSINSLOT', 15495), 6);
-  const asked = await lab.logCount('NODE', 2, 'KEY', '{a}*', 'OUTCOME', 'ASK');
-  assert.equal(asked, 7); // five that have moved, and a new one twice
-  assert.equal(await lab.logCount('NODE', 0, 'COMMAND', 'asking'), asked);
-  await lab.moveKeys(2, 0, ...keysOf(5, 5));
-  await lab.endMove(15495, 2, 0);
-  for (const [i, key] of keysOf(0, 10).entries()) {
-    assert.equal(await client.get(key), String(i));
-  }
-}
-
 async function tryagain(lab, client) {
   await client.mSet({ '{a}1': '1', '{a}2': '2' });
   await lab.beginMove(15495, 2, 0);
@@ -114,65 +50,6 @@ async function tryagain(lab, client) {
   assert.deepEqual(await client.mGet(['{a}1', '{a}2']), ['1', '2']);
   await lab.endMove(15495, 2, 0);
   assert.deepEqual(await client.mGet(['{a}1', '{a}2']), ['1', '2']);
-}
-
-async function manual_failover(lab, client) {
-  assert.equal(await client.set('a', 'before'), 'OK');
-  assert.equal(await lab.node(5, 'CLUSTER', 'FAILOVER'), 'OK');
-  await eventually(async () => (await lab.node(5, 'ROLE'))[0] === 'master');
-  assert.equal(await client.get('a'), 'before');
-  assert.equal(await client.set('a', 'after'), 'OK');
-  assert.equal(await lab.node(5, 'GET', 'a'), 'after');
-}
-
-async function failover(lab, client) {
-  const load = new Load((key, number) => client.set(key, number));
-  await load.waitFor(300);
-  assert.equal(await lab.command('KILL', 1), 'OK');
-  await eventually(async () => (await lab.node(4, 'ROLE'))[0] === 'master');
-  // It looks for the new primary only when somebody answers MOVED: what it has for the dead node
-  // waits until that one is back, as a replica.
-  assert.equal(await lab.command('START', 1), 'OK');
-  await load.waitFor(300);
-  await load.check((key) => client.get(key));
-  assert.equal((await lab.node(1, 'ROLE'))[0], 'slave');
-  assert.ok(await lab.logCount('NODE', 4, 'COMMAND', 'set', 'OUTCOME', 'served') > 0);
-}
-
-async function rolling_restart(lab, client) {
-  const load = new Load((key, number) => client.set(key, number));
-  await eventually(async () => await lab.logCount('NODE', 3, 'COMMAND', 'set', 'OUTCOME', 'served') > 0);
-  await eventually(async () => (await lab.node(2, 'ROLE'))[0] === 'slave', 20000);
-  await load.waitFor(100);
-  await load.check((key) => client.get(key));
-}
-
-async function slot_moves(lab, client) {
-  const load = new Load((key, number) => client.set(key, number));
-  await load.waitFor(200);
-  for (let first = 0; first < 16384; first += 1024) {
-    assert.equal(await lab.command('SLOT', 'MOVE', `${first}-${first + 1023}`, (first / 1024) % 3), 'OK');
-    await load.waitFor(20);
-  }
-  await load.check((key) => client.get(key));
-  assert.deepEqual(load.failures, []);
-  assert.ok(await lab.logCount('COMMAND', 'set', 'OUTCOME', 'MOVED') > 0);
-}
-
-async function server_side_moves(lab, client) {
-  const owner = async () => (await lab.node(0, 'CLUSTER', 'SLOTS'))[0][2][1];
-  const load = new Load((key, number) => client.set(key, number));
-  await load.waitFor(200);
-  await lab.node(0, 'CLUSTER', 'MIGRATESLOTS', 'SLOTSRANGE', 0, 5460, 'NODE', await lab.id(1));
-  await eventually(async () => await owner() === lab.nodes[1].port); // as Valkey 9 does it
-  await load.waitFor(100);
-  await lab.node(2, 'CLUSTER', 'MIGRATION', 'IMPORT', 0, 2000);
-  await eventually(async () => await owner() === lab.nodes[2].port); // as Redis 8.4 does it
-  await load.waitFor(100);
-  await load.check((key) => client.get(key));
-  assert.deepEqual(load.failures, []);
-  assert.ok(await lab.logCount('COMMAND', 'set', 'OUTCOME', 'MOVED') > 0);
-  assert.equal(await lab.logCount('OUTCOME', 'ASK'), 0);
 }
 
 async function lost_connection(lab, client) {
@@ -254,19 +131,6 @@ async function scan(lab, client) {
   assert.deepEqual([...seen].sort(), names.sort());
 }
 
-async function replica_reads(lab, client) {
-  for (const i of numbers(100)) {
-    assert.equal(await client.set(`key:${i}`, i), 'OK');
-  }
-  for (const i of numbers(300)) {
-    assert.equal(await client.get(`key:${i % 100}`), String(i % 100));
-  }
-  for (const node of [0, 1, 2]) { // each primary served some, and its replicas most
-    const served = await lab.logCount('NODE', node, 'COMMAND', 'get', 'OUTCOME', 'served');
-    assert.ok(served > 0 && served < 100, `${served}`);
-  }
-}
-
 async function types(lab, client) {
   assert.equal(await client.hSet('h', { a: 1, b: 2 }), 2);
   assert.deepEqual({ ...(await client.hGetAll('h')) }, { a: '1', b: '2' });
@@ -280,24 +144,19 @@ async function types(lab, client) {
 }
 
 await run({
-  basics: withLab(basics),
-  basics_resp3: withLab(basics, { client: { RESP: 3 } }),
-  moved: withLab(moved),
-  ask: withLab(ask),
-  tryagain: withLab(tryagain),
-  manual_failover: withLab(manual_failover),
-  failover: withLab(failover, { lab: ['--failover-ms', '300'] }),
-  rolling_restart: withLab(rolling_restart, { lab: ['--script', ROLLING_RESTART] }),
-  slot_moves: withLab(slot_moves),
-  server_side_moves: withLab(server_side_moves),
-  lost_connection: withLab(lost_connection),
-  pipeline: withLab(pipeline),
-  transaction: withLab(transaction),
-  pubsub: withLab(pubsub),
-  shard_pubsub: withLab(shard_pubsub),
-  scan: withLab(scan),
-  replica_reads: withLab(replica_reads, { lab: ['--replicas', '2'], client: { useReplicas: true } }),
-  types: withLab(types),
-  types_resp3: withLab(types, { client: { RESP: 3 } }),
-  tls_and_password,
+  basics: test(basics),
+  basics_resp3: test(basics, { client: { RESP: 3 } }),
+  ...scenarios(driver, { noticesByItself: false, scaleReads: { useReplicas: true } }),
+  tryagain: test(tryagain),
+  lost_connection: test(lost_connection),
+  pipeline: test(pipeline),
+  transaction: test(transaction),
+  pubsub: test(pubsub),
+  shard_pubsub: test(shard_pubsub),
+  scan: test(scan),
+  types: test(types),
+  types_resp3: test(types, { client: { RESP: 3 } }),
+  tls_and_password: withTlsAndPassword(driver, (ca) => ({
+    defaults: { username: 'app', password: 'secret', socket: { tls: true, ca } },
+  })),
 });
