@@ -5,13 +5,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static inline void fuzz_check(bool holds) {
+#define fuzz_check(condition) fuzz_hold((condition), __FILE__, __LINE__, #condition)
+
+static inline void fuzz_hold(bool holds, const char *file, int line, const char *what) {
     if (!holds) {
+        fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, what);
         abort();
     }
 }
