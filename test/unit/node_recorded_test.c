@@ -4,6 +4,8 @@
 #include "unit/support/recorded.h"
 #include "unit/support/unit.h"
 
+enum { SHOWN_MAX = 20 };
+
 static recorded_file *files;
 static size_t file_count;
 
@@ -30,7 +32,9 @@ static void compare(void *arg, const recorded_row *row, kw_slice reply, bool los
     if (!lost && slice_equal(reply, row->reply)) {
         return;
     }
-    c->different++;
+    if (c->different++ >= SHOWN_MAX) {
+        return;
+    }
     printf("%s:%u: another reply%s\n", c->file->name, row->number,
            lost ? " (connection lost)" : "");
     print_bytes("recorded", row->reply);
