@@ -1,7 +1,7 @@
 #include "integration/support/diff_side.h"
 
 #include "core/resp.h"
-#include "integration/support/diff_value.h"
+#include "integration/support/diff_neutral.h"
 #include "unit/support/lab_peer.h"
 
 #include <setjmp.h>
@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include <ctype.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -156,57 +155,6 @@ void diff_close_all(diff_side *s) {
 
 /* -------------------------------------------------------------------------------- receiving */
 
-static bool is_word_byte(const char *data, size_t len, size_t at) {
-    return at < len && isalnum((unsigned char)data[at]);
-}
-
-/* How many bytes at text[at] are a port or an id of this side, as a word of its own; then *ret_name
- * is what stands for it. */
-static size_t find_own(const diff_side *s, kw_slice text, size_t at, char ret_name[8]) {
-    if (at > 0 && is_word_byte(text.data, text.len, at - 1)) {
-        return 0;
-    }
-    for (int i = 0; i < DIFF_NODES; i++) {
-        char port[8];
-        snprintf(port, sizeof port, "%u", s->ports[i]);
-        const char *const own[] = {port, s->ids[i]};
-        for (size_t k = 0; k < 2; k++) {
-            size_t len = strlen(own[k]);
-            if (text.len - at >= len && memcmp(text.data + at, own[k], len) == 0 &&
-                !is_word_byte(text.data, text.len, at + len)) {
-                snprintf(ret_name, 8, k == 0 ? "@P%d" : "@ID%d", i);
-                return len;
-            }
-        }
-    }
-    return 0;
-}
-
-static void replace_own(const diff_side *s, kw_slice text, buffer *ret) {
-    for (size_t at = 0; at < text.len;) {
-        char name[8];
-        size_t len = isxdigit((unsigned char)text.data[at]) ? find_own(s, text, at, name) : 0;
-        bool ok = len > 0 ? buffer_append_text(ret, name) : buffer_append(ret, text.data + at, 1);
-        assert_true(ok);
-        at += len > 0 ? len : 1;
-    }
-}
-
-/* Appends the reply with ports and ids replaced. */
-static void append_neutral(const diff_side *s, kw_slice reply, buffer *ret) {
-    buffer text;
-    diff_value *values;
-    size_t count = diff_values(reply, &values);
-    buffer_init(&text, &mem_default, 0);
-    for (size_t i = 0; i < count; i++) {
-        buffer_clear(&text, SIZE_MAX);
-        replace_own(s, values[i].text, &text);
-        diff_encode_value(ret, &values[i], buffer_slice(&text));
-    }
-    buffer_done(&text);
-    free(values);
-}
-
 static bool take_value(diff_side *s, diff_connection *c, buffer *ret) {
     resp_scanner scanner;
     kw_slice bytes = buffer_slice(&c->in);
@@ -214,7 +162,7 @@ static bool take_value(diff_side *s, diff_connection *c, buffer *ret) {
     if (bytes.len == 0 || resp_scan(&scanner, bytes.data, bytes.len) != RESP_DONE) {
         return false;
     }
-    append_neutral(s, slice_of(bytes.data, (size_t)scanner.offset), ret);
+    diff_neutral(s, slice_of(bytes.data, (size_t)scanner.offset), ret);
     buffer_consume(&c->in, (size_t)scanner.offset);
     return true;
 }
