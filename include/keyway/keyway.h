@@ -3,11 +3,20 @@
  * One handle (kw_client) talks to a whole cluster: it knows which node owns the
  * slot of a key, follows MOVED and ASK, and heals its own view while slots move
  * and nodes die. Nothing here blocks except kw_call, kw_batch_run, kw_wait and
- * kw_refresh; nothing here starts a thread.
+ * kw_refresh; nothing here starts a thread unless it is told to.
  *
- * Threads: a handle and what belongs to it (batches, call options, traces) is
- * used by one thread at a time. A kept reply is free of its handle: any thread
- * may read and free it, as long as the handle's allocator is thread-safe.
+ * Threads: a handle is used by one thread at a time, and its caller drives it.
+ * A handle opened with an I/O thread (kw_options_set_io_thread) is driven by that
+ * thread, and any number of threads may use it at once: their commands share each
+ * node's connection, and are written together. Of such a handle
+ *  - callbacks and events run on the I/O thread, which must not wait long in them;
+ *  - the allocator, if it is replaced, must be thread-safe;
+ *  - kw_process, kw_wait, kw_fd and kw_timeout_ms have nothing to do, and say so;
+ *  - kw_close may be called while other threads are inside calls: these end with
+ *    KW_ERR_CLOSED before it returns. No call may begin after it has returned.
+ * What belongs to one caller (batches, call options, traces) is used by one thread
+ * at a time all the same. A kept reply is free of its handle: any thread may read
+ * and free it, as long as the handle's allocator is thread-safe.
  *
  * Source of the behaviour: Redis Cluster specification, and docs/ARCHITECTURE.md.
  */
@@ -84,7 +93,8 @@ typedef enum kw_status {
     KW_ERR_UNCOVERED,   /* no node serves the slot, and the option `uncovered` is `fail` */
     KW_ERR_CLOSED,      /* the handle was closed before the command was done */
     KW_ERR_FORKED,      /* the handle was made before fork() and belongs to the parent */
-    KW_ERR_NOT_CLUSTER  /* the seed answers, but is no cluster node */
+    KW_ERR_NOT_CLUSTER, /* the seed answers, but is no cluster node */
+    KW_ERR_BUSY         /* as many submitted commands are pending as may be */
 } kw_status;
 
 /** What is known of a command that got no reply. */
@@ -161,6 +171,10 @@ typedef void kw_remap_fn(void *arg, char *host, size_t host_size, uint16_t *port
 /** Sets the hook that remaps endpoints; NULL removes it. */
 KW_API void kw_options_set_remap(kw_options *options, kw_remap_fn *remap, void *arg);
 
+/** The handle starts a thread of its own that does all its work (the same as the option
+ * `io_thread`); any number of threads may then use it. See *Threads* above. */
+KW_API void kw_options_set_io_thread(kw_options *options, bool io_thread);
+
 /* ------------------------------------------------------------------ handle */
 
 /** Opens a handle. No network yet: the slot map is loaded with the first command (or at once
@@ -180,7 +194,12 @@ KW_API KW_CHECKED kw_status kw_open(const char *url, const kw_options *options, 
 /** Closes a handle. Commands still open are completed with KW_ERR_CLOSED before it returns, or,
  * when it is called inside a callback, before the outermost call into the handle returns. NULL is
  * allowed. In the child of a fork it only frees the child's copy (commands end with KW_ERR_FORKED):
- * the parent's connections go on. */
+ * the parent's connections go on.
+ *
+ * With an I/O thread: any thread may close the handle while others are inside calls. All that is
+ * open ends with KW_ERR_CLOSED, the thread ends, and the last call has left the handle when it
+ * returns. Inside a callback it returns at once; the I/O thread then does the same, and frees the
+ * handle as its last act. In the child of a fork no callback is called. */
 KW_API void kw_close(kw_client *client);
 
 /* -------------------------------------------------------------------- sync */
@@ -209,10 +228,10 @@ KW_API KW_CHECKED kw_status kw_call_argv(kw_client *client, const kw_slice *argv
 
 /* ------------------------------------------------------------------- async */
 
-/** Is called once for each submitted command, from kw_process, kw_wait, kw_close or a sync call,
- * never from inside kw_submit. With a reply, err is NULL; without one, reply is NULL. Both live
- * until the callback returns: kw_reply_keep makes a reply the caller's. Every function may be
- * called inside it except the blocking ones; kw_close too. */
+/** Is called once for each submitted command, from kw_process, kw_wait, kw_close or a sync call, or
+ * on the I/O thread, never from inside kw_submit. With a reply, err is NULL; without one, reply is
+ * NULL. Both live until the callback returns: kw_reply_keep makes a reply the caller's. Every
+ * function may be called inside it except the blocking ones; kw_close too. */
 typedef void kw_reply_fn(kw_client *client, kw_reply *reply, const kw_error *err, void *arg);
 
 /** Submits a command; the arguments are copied. KW_OK means that the callback (may be NULL) will be
@@ -222,8 +241,13 @@ typedef void kw_reply_fn(kw_client *client, kw_reply *reply, const kw_error *err
  * so that many commands share one system call. Until then kw_timeout_ms is 0 and kw_fd is readable,
  * so that an event loop that watches only one of the two comes by as well.
  *
+ * With an I/O thread it is the command that wakes the thread, if it sleeps. Errors of a command
+ * that is well formed but cannot be sent (KW_ERR_UNSUPPORTED, KW_ERR_CROSSSLOT) are then the
+ * callback's.
+ *
  * Errors: KW_ERR_INVALID, KW_ERR_UNSUPPORTED, KW_ERR_CROSSSLOT, KW_ERR_LIMIT, KW_ERR_NOMEM,
- * KW_ERR_FORKED; the outcome is then always KW_NOT_SENT. */
+ * KW_ERR_BUSY (option `pending_max`, with an I/O thread), KW_ERR_FORKED; the outcome is then always
+ * KW_NOT_SENT. */
 KW_API KW_CHECKED kw_status kw_submit(kw_client *client, const kw_slice *argv, size_t argc,
                                       const kw_call_options *options, kw_reply_fn *on_reply,
                                       void *arg, kw_error *err);
@@ -233,26 +257,28 @@ KW_API KW_CHECKED kw_status kw_submitf(kw_client *client, kw_reply_fn *on_reply,
                                        kw_error *err, const char *format, ...);
 
 /** The one file descriptor to wait on: readable means that kw_process has work. It stays the same
- * for the life of the handle. */
+ * for the life of the handle. -1 with an I/O thread: nobody else waits. */
 KW_API int kw_fd(const kw_client *client);
 
 /** How long to wait on kw_fd at most before kw_process must be called: milliseconds, 0 = at once,
- * -1 = without limit. Ask again after every call into the handle. */
+ * -1 = without limit. Ask again after every call into the handle. Always -1 with an I/O thread. */
 KW_API int kw_timeout_ms(const kw_client *client);
 
 /** Does what can be done without waiting: reads, writes, timers, callbacks. Inside a callback it
  * does nothing: the call that runs the callback goes on by itself.
  *
- * Errors: KW_ERR_FORKED; KW_ERR_CLOSED if a callback closed the handle, which is gone then. */
+ * Errors: KW_ERR_FORKED; KW_ERR_CLOSED if a callback closed the handle, which is gone then;
+ * KW_ERR_INVALID with an I/O thread, which does this itself. */
 KW_API KW_CHECKED kw_status kw_process(kw_client *client);
 
 /** Waits at most timeout_ms (-1 = without limit) for something to do, then does it; it may return
  * before a callback was called. For programs with no event loop of their own.
  *
- * Errors: as kw_process; KW_ERR_INVALID inside a callback. */
+ * Errors: as kw_process; KW_ERR_INVALID also inside a callback. */
 KW_API KW_CHECKED kw_status kw_wait(kw_client *client, int timeout_ms);
 
-/** The number of submitted commands whose callback has not been called. */
+/** The number of submitted commands whose callback has not been called. With an I/O thread, calls
+ * that wait in other threads do not count; once it is 0, what the callbacks did is seen. */
 KW_API size_t kw_pending(const kw_client *client);
 
 /* ------------------------------------------------------ options of one call */

@@ -1,8 +1,10 @@
 /* Many commands that are run together. Owns copies of their arguments until they are run, and their
  * replies until it is cleared. */
 #include "base/arena.h"
+#include "client/errand.h"
 #include "client/handle.h"
 #include "client/shared_mem.h"
+#include "client/thread.h"
 #include "core/format.h"
 #include "core/reply.h"
 #include "io/io_error.h"
@@ -176,9 +178,18 @@ kw_status kw_batch_addf(kw_batch *b, kw_error *err, const char *format, ...) {
 
 /* ------------------------------------------------------------------ running */
 
+/* With an I/O thread others' commands take room too, and make it when they are done. */
+static bool may_submit(const kw_client *c) {
+    return !c->thread || c->is_closed || thread_has_room(c->thread);
+}
+
+static bool may_wait(const kw_batch *b) {
+    return b->open > 0 || (b->client->thread && cluster_pending(b->client->cluster) > 0);
+}
+
 /* Fills what the window has room for; returns the next item to submit. */
 static size_t submit_more(kw_batch *b, size_t next) {
-    for (; next < b->count && b->open < BATCH_WINDOW; next++) {
+    for (; next < b->count && b->open < BATCH_WINDOW && may_submit(b->client); next++) {
         batch_item *item = &b->items[next];
         kw_error err;
         item->is_run = true;
@@ -186,8 +197,8 @@ static size_t submit_more(kw_batch *b, size_t next) {
                                                 &item->base, &err);
         if (status == KW_OK) {
             b->open++;
-        } else if (status == KW_ERR_LIMIT && b->open > 0) {
-            break; /* again when some of ours are done */
+        } else if (status == KW_ERR_LIMIT && may_wait(b)) {
+            break; /* again when some are done */
         } else {
             fail_item(item, &err);
         }
@@ -210,22 +221,51 @@ static kw_status first_failure(const kw_batch *b, kw_error *err) {
     return KW_OK;
 }
 
-kw_status kw_batch_run(kw_batch *b, kw_error *err) {
-    kw_client *c = b->client;
-    kw_status status = client_check(c, true, err);
-    if (status != KW_OK) {
-        return status;
-    }
-    client_enter(c);
+typedef struct batch_run {
+    client_job job; /* first */
+    kw_batch *batch;
+    size_t next; /* the next item to submit */
+} batch_run;
+
+static void prepare(kw_batch *b) {
     b->is_running = true;
-    reply_pool_hand_over(cluster_replies(c->cluster), &b->cleared);
+    reply_pool_hand_over(cluster_replies(b->client->cluster), &b->cleared);
+}
+
+static bool step_batch(client_job *job, kw_client *c, uint64_t now_us) {
+    batch_run *run = (batch_run *)job;
+    size_t before = run->next;
+    (void)now_us;
+    prepare(run->batch);
+    run->next = submit_more(run->batch, before);
+    c->is_dirty = c->is_dirty || run->next > before; /* what is submitted is to be written */
+    return run->batch->open == 0 && run->next == run->batch->count;
+}
+
+static void drive(kw_batch *b) {
+    kw_client *c = b->client;
+    client_enter(c);
+    prepare(b);
     size_t next = submit_more(b, b->first);
     while (b->open > 0) {
         client_turn(c, -1);
         next = submit_more(b, next);
     }
-    b->is_running = false;
     client_leave(c);
+}
+
+kw_status kw_batch_run(kw_batch *b, kw_error *err) {
+    kw_client *c = b->client;
+    batch_run run = {
+        .job = {.step = step_batch, .until_us = UINT64_MAX}, .batch = b, .next = b->first};
+    kw_status status = c->thread ? errand_run_job(c, &run.job, err) : client_check(c, true, err);
+    if (status == KW_OK && !c->thread) {
+        drive(b);
+    }
+    if (status != KW_OK) {
+        return status;
+    }
+    b->is_running = false;
     status = first_failure(b, err);
     b->first = b->count;
     arena_done(&b->arguments);

@@ -1,6 +1,8 @@
 /* Calls that wait for one reply, the printf-like forms, and the options of a call. */
+#include "client/errand.h"
 #include "client/handle.h"
 #include "client/shared_mem.h"
+#include "client/thread.h"
 #include "core/format.h"
 #include "io/io_error.h"
 
@@ -56,6 +58,9 @@ static void take_completion(client_waiter *base, const cluster_completion *done)
 
 kw_status kw_call_argv(kw_client *c, const kw_slice *argv, size_t argc,
                        const kw_call_options *options, kw_reply **ret, kw_error *err) {
+    if (c->thread) {
+        return errand_call(c, argv, argc, options, ret, err);
+    }
     call_waiter waiter = {.base.take = take_completion};
     kw_status status = client_check(c, true, err);
     if (status != KW_OK) {
@@ -88,19 +93,32 @@ static kw_status read_format(kw_client *c, const char *format, va_list args, for
     return status == KW_OK ? KW_OK : io_fail(err, status, "%s", why ? why : "out of memory");
 }
 
+/* A call that uses the handle before it has submitted anything: a closing thread waits for it. */
+static kw_status go_in(kw_client *c, bool waits, kw_error *err) {
+    return c->thread ? thread_enter(c, waits, err) : client_check(c, waits, err);
+}
+
+static void go_out(client_thread *t) {
+    if (t) {
+        gate_leave(&t->gate);
+    }
+}
+
 kw_status kw_vcall(kw_client *c, kw_reply **ret, kw_error *err, const char *format, va_list args) {
     format_args f;
-    kw_status status = client_check(c, true, err);
-    if (status == KW_OK) {
-        status = read_format(c, format, args, &f, err);
-    }
+    kw_status status = go_in(c, true, err);
     if (status != KW_OK) {
         return status;
     }
-    const mem *m = shared_mem_ref(c->mem); /* a callback may close the handle meanwhile */
-    status = kw_call_argv(c, f.argv, f.argc, NULL, ret, err);
-    format_args_done(&f);
-    shared_mem_unref(m);
+    client_thread *t = c->thread;
+    status = read_format(c, format, args, &f, err);
+    if (status == KW_OK) {
+        const mem *m = shared_mem_ref(c->mem); /* a callback may close the handle meanwhile */
+        status = kw_call_argv(c, f.argv, f.argc, NULL, ret, err);
+        format_args_done(&f);
+        shared_mem_unref(m);
+    }
+    go_out(t);
     return status;
 }
 
@@ -118,7 +136,7 @@ kw_status kw_submitf(kw_client *c, kw_reply_fn *on_reply, void *arg, kw_error *e
                      const char *format, ...) {
     format_args f;
     va_list args;
-    kw_status status = client_check(c, false, err);
+    kw_status status = go_in(c, false, err);
     if (status != KW_OK) {
         return status;
     }
@@ -129,5 +147,6 @@ kw_status kw_submitf(kw_client *c, kw_reply_fn *on_reply, void *arg, kw_error *e
         status = kw_submit(c, f.argv, f.argc, NULL, on_reply, arg, err);
         format_args_done(&f);
     }
+    go_out(c->thread);
     return status;
 }

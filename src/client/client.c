@@ -1,13 +1,15 @@
 /* A handle's life, and the calls that turn it. */
+#include "client/errand.h"
 #include "client/handle.h"
 #include "client/options.h"
 #include "client/shared_mem.h"
+#include "client/thread.h"
 #include "client/url.h"
 #include "io/io_error.h"
 
 /* ------------------------------------------------------------ open and close */
 
-static void destroy(kw_client *c) {
+void client_destroy(kw_client *c) {
     const mem *m = c->mem;
     cluster_free(c->cluster);
     resolver_free(c->resolver);
@@ -15,6 +17,7 @@ static void destroy(kw_client *c) {
     tls_context_free(c->tls);
     loop_free(c->loop);
     fork_mark_done(&c->fork);
+    thread_free(c->thread);
     mem_free(m, c);
     shared_mem_unref(m);
 }
@@ -67,11 +70,16 @@ static kw_status open_with(const char *url, kw_options *options, kw_client **ret
     c->mem = m;
     fork_mark_init(&c->fork);
     status = assemble(c, options, &seeds, err);
+    if (status == KW_OK && options->io_thread) {
+        status = thread_start(c, options->pending_max, options->config.waiting_bytes_max, err);
+    }
     if (status != KW_OK) {
-        destroy(c);
+        client_destroy(c);
         return status;
     }
-    client_touch(c); /* the brain may want to load its map at once */
+    if (!c->thread) {
+        client_touch(c); /* the brain may want to load its map at once */
+    }
     *ret = c;
     return KW_OK;
 }
@@ -93,6 +101,10 @@ kw_status kw_open(const char *url, const kw_options *options, kw_client **ret, k
 }
 
 void kw_close(kw_client *c) {
+    if (c && c->thread) {
+        thread_close(c);
+        return;
+    }
     if (!c || c->is_closed) {
         return;
     }
@@ -132,7 +144,7 @@ void client_enter(kw_client *c) {
 
 void client_leave(kw_client *c) {
     if (--c->depth == 0 && c->is_closed) {
-        destroy(c);
+        client_destroy(c);
     }
 }
 
@@ -144,8 +156,14 @@ static kw_status turn_once(kw_client *c, int wait_ms) {
     return is_closed ? KW_ERR_CLOSED : KW_OK;
 }
 
+/* The calls by which a program drives a handle. */
+static kw_status check_driver(kw_client *c, bool waits) {
+    kw_status status = c->thread ? thread_check(c, NULL) : client_check(c, waits, NULL);
+    return status == KW_OK && c->thread ? KW_ERR_INVALID : status;
+}
+
 kw_status kw_process(kw_client *c) {
-    kw_status status = client_check(c, false, NULL);
+    kw_status status = check_driver(c, false);
     if (status != KW_OK) {
         return status;
     }
@@ -154,83 +172,160 @@ kw_status kw_process(kw_client *c) {
 }
 
 kw_status kw_wait(kw_client *c, int timeout_ms) {
-    kw_status status = client_check(c, true, NULL);
+    kw_status status = check_driver(c, true);
     return status == KW_OK ? turn_once(c, timeout_ms < 0 ? -1 : timeout_ms) : status;
 }
 
 int kw_fd(const kw_client *c) {
-    return loop_fd(c->loop);
+    return c->thread ? -1 : loop_fd(c->loop);
+}
+
+int kw_timeout_ms(const kw_client *c) {
+    return c->thread ? -1 : client_wait_ms(c);
 }
 
 size_t kw_pending(const kw_client *c) {
-    return cluster_pending(c->cluster);
+    return c->thread ? thread_pending(c->thread) : cluster_pending(c->cluster);
 }
 
 /* ------------------------------------------------------------ map and watching */
 
+typedef struct refresh {
+    client_job job; /* first */
+    bool is_begun;
+    uint64_t run; /* the brain's number of it */
+    uint64_t timeout_us;
+    kw_status status;
+    kw_error err; /* if the status is an error */
+} refresh;
+
+static bool end_refresh(refresh *r, kw_status status, const char *message) {
+    r->status = io_fail(&r->err, status, "%s", message);
+    return true;
+}
+
+static bool step_refresh(client_job *job, kw_client *c, uint64_t now_us) {
+    refresh *r = (refresh *)job;
+    bool accepted = false;
+    if (c->is_closed) {
+        return end_refresh(r, KW_ERR_CLOSED, "the handle was closed meanwhile");
+    }
+    if (!r->is_begun) {
+        r->is_begun = true;
+        r->run = cluster_refresh(c->cluster, now_us);
+    }
+    if (!cluster_refresh_is_over(c->cluster, r->run, &accepted)) {
+        return now_us >= job->until_us &&
+               end_refresh(r, KW_ERR_TIMEOUT, "no view of the cluster was accepted in time");
+    }
+    r->err = *cluster_refresh_error(c->cluster);
+    r->status = accepted ? KW_OK : r->err.status;
+    return true;
+}
+
+/* Without an I/O thread: turns the handle until the job is done. */
+static void drive_job(kw_client *c, client_job *job) {
+    client_enter(c);
+    uint64_t now_us = loop_now_us();
+    while (!job->step(job, c, now_us)) {
+        client_turn(c, client_ms_until(job->until_us, now_us));
+        now_us = loop_now_us();
+    }
+    client_leave(c);
+}
+
 kw_status kw_refresh(kw_client *c, uint32_t timeout_ms, kw_error *err) {
-    kw_status status = client_check(c, true, err);
+    refresh r = {.job.step = step_refresh};
+    r.job.until_us = loop_now_us() + (timeout_ms ? (uint64_t)timeout_ms * 1000u : c->timeout_us);
+    kw_status status = c->thread ? errand_run_job(c, &r.job, err) : client_check(c, true, err);
     if (status != KW_OK) {
         return status;
     }
-    bool accepted = false;
-    uint64_t now_us = loop_now_us();
-    uint64_t end_us = now_us + (timeout_ms ? (uint64_t)timeout_ms * 1000u : c->timeout_us);
-    client_enter(c);
-    uint64_t run = cluster_refresh(c->cluster, now_us);
-    while (!c->is_closed && now_us < end_us &&
-           !cluster_refresh_is_over(c->cluster, run, &accepted)) {
-        client_turn(c, client_ms_until(end_us, now_us));
-        now_us = loop_now_us();
+    if (!c->thread) {
+        drive_job(c, &r.job);
     }
-    if (c->is_closed) {
-        status = io_fail(err, KW_ERR_CLOSED, "the handle was closed by a callback");
-    } else if (cluster_refresh_is_over(c->cluster, run, &accepted) && accepted) {
-        status = KW_OK;
-    } else if (cluster_refresh_is_over(c->cluster, run, &accepted)) {
-        const kw_error *why = cluster_refresh_error(c->cluster);
-        status = why->status;
-        if (err) {
-            *err = *why;
-        }
-    } else {
-        status = io_fail(err, KW_ERR_TIMEOUT, "no view of the cluster was accepted in time");
+    if (r.status != KW_OK && err) {
+        *err = r.err;
     }
-    client_leave(c);
-    return status;
+    return r.status;
+}
+
+typedef struct slot_range {
+    int first;
+    int last;
+} slot_range;
+
+static void forget_slots(kw_client *c, void *arg) {
+    const slot_range *range = arg;
+    cluster_forget_slots(c->cluster, range->first, range->last, loop_now_us());
 }
 
 kw_status kw_forget_slots(kw_client *c, int first, int last) {
-    kw_status status = client_check(c, false, NULL);
-    if (status != KW_OK) {
-        return status;
-    }
+    slot_range range = {first, last};
     if (first < 0 || last < first || last >= KW_SLOT_COUNT) {
         return KW_ERR_INVALID;
     }
-    cluster_forget_slots(c->cluster, first, last, loop_now_us());
-    client_touch(c);
-    return KW_OK;
+    if (c->thread) {
+        return errand_do(c, forget_slots, &range);
+    }
+    kw_status status = client_check(c, false, NULL);
+    if (status == KW_OK) {
+        forget_slots(c, &range);
+        client_touch(c);
+    }
+    return status;
+}
+
+typedef struct snapshot {
+    kw_status status;
+    kw_map **ret_map; /* or */
+    kw_stats **ret_stats;
+} snapshot;
+
+static void take_snapshot(kw_client *c, void *arg) {
+    snapshot *s = arg;
+    s->status = s->ret_map ? cluster_map_snapshot(c->cluster, s->ret_map)
+                           : cluster_stats_snapshot(c->cluster, s->ret_stats);
+    if (s->status == KW_OK) {
+        (void)shared_mem_ref(c->mem); /* the snapshot's, until it is freed */
+    }
+}
+
+static kw_status snapshot_of(const kw_client *c, snapshot s) {
+    kw_client *handle = (kw_client *)(uintptr_t)c; /* looking at it takes a turn of its thread */
+    if (c->thread) {
+        kw_status status = errand_do(handle, take_snapshot, &s);
+        return status == KW_OK ? s.status : status;
+    }
+    take_snapshot(handle, &s);
+    return s.status;
 }
 
 kw_status kw_map_new(const kw_client *c, kw_map **ret) {
-    kw_status status = cluster_map_snapshot(c->cluster, ret);
-    if (status == KW_OK) {
-        (void)shared_mem_ref(c->mem); /* the snapshot's, until kw_map_free */
-    }
-    return status;
+    return snapshot_of(c, (snapshot){.ret_map = ret});
 }
 
 kw_status kw_stats_new(const kw_client *c, kw_stats **ret) {
-    kw_status status = cluster_stats_snapshot(c->cluster, ret);
-    if (status == KW_OK) {
-        (void)shared_mem_ref(c->mem); /* the snapshot's, until kw_stats_free */
-    }
-    return status;
+    return snapshot_of(c, (snapshot){.ret_stats = ret});
+}
+
+typedef struct listener {
+    kw_event_fn *on_event;
+    void *arg;
+} listener;
+
+static void listen_to_events(kw_client *c, void *arg) {
+    const listener *l = arg;
+    c->on_event = c->is_closed ? NULL : l->on_event;
+    c->on_event_arg = l->arg;
+    cluster_watch_events(c->cluster, c->on_event != NULL);
 }
 
 void kw_on_event(kw_client *c, kw_event_fn *on_event, void *arg) {
-    c->on_event = c->is_closed ? NULL : on_event;
-    c->on_event_arg = arg;
-    cluster_watch_events(c->cluster, c->on_event != NULL);
+    listener l = {on_event, arg};
+    if (!c->thread) {
+        listen_to_events(c, &l);
+    } else if (errand_do(c, listen_to_events, &l) != KW_OK) {
+        return; /* it is closed: there are no events */
+    }
 }

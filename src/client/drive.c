@@ -1,4 +1,5 @@
 /* Turns the handle: between the brain and the system, and from the brain to the callbacks. */
+#include "client/errand.h"
 #include "client/handle.h"
 #include "core/reply.h"
 #include "core/watch.h"
@@ -8,7 +9,6 @@
 #include <stdio.h>
 
 enum {
-    EVENTS_PER_WAIT = 64,
     SLICES_PER_WRITE = 64,
     ROUNDS_PER_SETTLE = 16, /* callbacks that always submit more must not hold a turn for ever */
     COMPLETIONS_PER_ROUND = 4096,   /* ... nor callbacks whose commands end at once */
@@ -245,6 +245,16 @@ static kw_reply_fn *function_of(void *pointer) {
     return fn;
 }
 
+void client_call_back(kw_client *c, kw_reply_fn *on_reply, kw_reply *reply, const kw_error *err,
+                      void *arg) {
+    c->called_back++;
+    if (on_reply) {
+        c->in_callback = true;
+        on_reply(c, reply, err, arg);
+        c->in_callback = false;
+    }
+}
+
 static void deliver(kw_client *c, cluster_completion *done) {
     if (done->user == (const void *)&WAITER_MARK) {
         client_waiter *waiter = done->user2;
@@ -255,11 +265,7 @@ static void deliver(kw_client *c, cluster_completion *done) {
     if (done->reply) {
         reply_hold(done->reply);
     }
-    if (on_reply) {
-        c->in_callback = true;
-        on_reply(c, done->reply, done->reply ? NULL : &done->err, done->user2);
-        c->in_callback = false;
-    }
+    client_call_back(c, on_reply, done->reply, done->reply ? NULL : &done->err, done->user2);
     reply_release(cluster_replies(c->cluster), done->reply);
 }
 
@@ -318,7 +324,7 @@ int client_ms_until(uint64_t at_us, uint64_t now_us) {
     return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
-int kw_timeout_ms(const kw_client *c) {
+int client_wait_ms(const kw_client *c) {
     if (c->is_dirty || c->unread_count > 0) {
         return 0;
     }
@@ -328,9 +334,7 @@ int kw_timeout_ms(const kw_client *c) {
     return client_ms_until(at_us < names_us ? at_us : names_us, now_us);
 }
 
-static void take_events(kw_client *c, int wait_ms) {
-    loop_event events[EVENTS_PER_WAIT];
-    size_t count = loop_wait(c->loop, events, EVENTS_PER_WAIT, wait_ms);
+void client_handle_events(kw_client *c, const loop_event *events, size_t count) {
     uint64_t now_us = loop_now_us();
     c->turned_us = now_us;
     for (size_t i = 0; i < count; i++) {
@@ -356,6 +360,12 @@ static void take_events(kw_client *c, int wait_ms) {
     }
 }
 
+static void take_events(kw_client *c, int wait_ms) {
+    loop_event events[CLIENT_EVENTS_PER_WAIT];
+    size_t count = loop_wait(c->loop, events, CLIENT_EVENTS_PER_WAIT, wait_ms);
+    client_handle_events(c, events, count);
+}
+
 void client_turn(kw_client *c, int wait_ms) {
     /* After a pause, what the peers did meanwhile comes first: a write must not go to a connection
      * that was closed long ago, and be lost there as MAYBE_EXECUTED. */
@@ -369,7 +379,7 @@ void client_turn(kw_client *c, int wait_ms) {
     if (delivered) {
         wait_ms = 0; /* whoever waits for just that must not wait on */
     }
-    int own_ms = wait_ms == 0 ? 0 : kw_timeout_ms(c);
+    int own_ms = wait_ms == 0 ? 0 : client_wait_ms(c);
     if (own_ms >= 0 && (wait_ms < 0 || own_ms < wait_ms)) {
         wait_ms = own_ms;
     }
@@ -386,6 +396,13 @@ void client_touch(kw_client *c) {
 
 /* ------------------------------------------------------------------- submits */
 
+static void take_options(cluster_submit_options *how, const kw_call_options *options) {
+    how->timeout_us = (uint64_t)options->timeout_ms * 1000u;
+    how->slot = options->slot;
+    how->idempotent = options->idempotent;
+    how->trace = options->trace;
+}
+
 static kw_status submit(kw_client *c, const kw_slice *argv, size_t argc,
                         const kw_call_options *options, void *user, void *user2, kw_error *err) {
     cluster_submit_options how = {.slot = SLOT_NONE, .user = user, .user2 = user2};
@@ -394,12 +411,24 @@ static kw_status submit(kw_client *c, const kw_slice *argv, size_t argc,
         return io_fail(err, KW_ERR_CLOSED, "the handle is closed");
     }
     if (options) {
-        how.timeout_us = (uint64_t)options->timeout_ms * 1000u;
-        how.slot = options->slot;
-        how.idempotent = options->idempotent;
-        how.trace = options->trace;
+        take_options(&how, options);
     }
     return cluster_submit(c->cluster, argv, argc, &how, loop_now_us(), err ? err : &unwanted);
+}
+
+kw_status client_submit(kw_client *c, const client_submission *s, uint64_t now_us, kw_error *err) {
+    cluster_submit_options how = {.slot = SLOT_NONE, .submitted_us = s->submitted_us};
+    if (s->options) {
+        take_options(&how, s->options);
+    }
+    if (s->waiter) {
+        how.user = (void *)(uintptr_t)&WAITER_MARK;
+        how.user2 = s->waiter;
+    } else {
+        how.user = pointer_of(s->on_reply);
+        how.user2 = s->arg;
+    }
+    return cluster_submit(c->cluster, s->argv, s->argc, &how, now_us, err);
 }
 
 kw_status client_submit_waiter(kw_client *c, const kw_slice *argv, size_t argc,
@@ -410,6 +439,9 @@ kw_status client_submit_waiter(kw_client *c, const kw_slice *argv, size_t argc,
 
 kw_status kw_submit(kw_client *c, const kw_slice *argv, size_t argc, const kw_call_options *options,
                     kw_reply_fn *on_reply, void *arg, kw_error *err) {
+    if (c->thread) {
+        return errand_submit(c, argv, argc, options, on_reply, arg, err);
+    }
     kw_status status = client_check(c, false, err);
     if (status != KW_OK) {
         return status;

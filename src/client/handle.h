@@ -22,8 +22,11 @@ typedef struct client_link {
     bool is_unread; /* reading stopped at its share of a turn: bytes may lie in the TLS session */
 } client_link;
 
+typedef struct client_thread client_thread;
+
 struct kw_client {
-    const mem *mem; /* shared_mem: snapshots may outlive the handle */
+    const mem *mem;        /* shared_mem: snapshots may outlive the handle */
+    client_thread *thread; /* turns the handle; NULL: its callers do */
     loop *loop;
     cluster *cluster;
     resolver *resolver;
@@ -37,6 +40,7 @@ struct kw_client {
     void *on_event_arg;
     fork_mark fork;     /* whose process it is */
     uint64_t turned_us; /* when events were taken last */
+    size_t called_back; /* callbacks of commands, so far */
     unsigned depth;     /* calls into the handle under way that turn it */
     bool in_callback;   /* a callback is running */
     bool is_closed;     /* kw_close was called; freed when depth is 0 */
@@ -72,6 +76,11 @@ void client_touch(kw_client *c);
 /* One turn; waits at most wait_ms (-1: as long as there is nothing to do). */
 void client_turn(kw_client *c, int wait_ms);
 
+/* The parts of a turn. */
+enum { CLIENT_EVENTS_PER_WAIT = 64 };
+int client_wait_ms(const kw_client *c);
+void client_handle_events(kw_client *c, const loop_event *events, size_t count);
+
 /* Carries out effects and calls callbacks until there are no more; true if anything was handed
  * over.
  */
@@ -82,6 +91,28 @@ bool client_settle(kw_client *c);
 KW_CHECKED kw_status client_submit_waiter(kw_client *c, const kw_slice *argv, size_t argc,
                                           const kw_call_options *options, client_waiter *waiter,
                                           kw_error *err);
+
+/* A command with who gets its completion, and since when its deadline runs. */
+typedef struct client_submission {
+    const kw_slice *argv;
+    size_t argc;
+    const kw_call_options *options; /* NULL: the defaults */
+    client_waiter *waiter;          /* NULL: on_reply gets it */
+    kw_reply_fn *on_reply;          /* may be NULL */
+    void *arg;
+    uint64_t submitted_us;
+} client_submission;
+
+/* Gives a command to the brain, on the thread that turns the handle. err is not NULL. */
+KW_CHECKED kw_status client_submit(kw_client *c, const client_submission *s, uint64_t now_us,
+                                   kw_error *err);
+
+/* Calls a command's callback (NULL: none). */
+void client_call_back(kw_client *c, kw_reply_fn *on_reply, kw_reply *reply, const kw_error *err,
+                      void *arg);
+
+/* Frees the handle with all that it owns. */
+void client_destroy(kw_client *c);
 
 /* Closes all connections and frees what they took. */
 void client_close_links(kw_client *c);

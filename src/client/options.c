@@ -113,6 +113,12 @@ static const option options_table[] = {
     NUMBER(OPTION_U32, " ms", "tcp_user_timeout_ms", tcp_user_timeout_ms, 30000, 0, 86400000,
            "a connection whose bytes are not acknowledged for so long is lost; 0: the system's"),
 
+    BOOL("io_thread", io_thread, "no",
+         "the handle starts a thread that does all its work, and may be used by any number of "
+         "threads"),
+    COUNT("pending_max", pending_max, 65536, 1, 16777216,
+          "with io_thread: most commands that are not yet done, of all threads; past it a call "
+          "waits for room within its deadline, and kw_submit fails with KW_ERR_BUSY"),
     COUNT("in_flight_max", config.in_flight_max, 16384, 1, 1048576,
           "most commands that are sent to one node and not yet answered"),
     BYTES("in_flight_bytes_max", config.in_flight_bytes_max, 67108864, 65536, 17179869184,
@@ -376,6 +382,10 @@ kw_status kw_options_set_allocator(kw_options *options, void *(*alloc)(void *arg
 void kw_options_set_remap(kw_options *options, kw_remap_fn *remap, void *arg) {
     options->config.remap = remap;
     options->config.remap_arg = arg;
+}
+
+void kw_options_set_io_thread(kw_options *options, bool io_thread) {
+    options->io_thread = io_thread;
 }
 
 kw_status options_check(const kw_options *options, kw_error *err) {

@@ -24,6 +24,9 @@ struct kw_options {
     bool lib_name;
     uint64_t seed; /* 0: random */
 
+    bool io_thread;
+    uint32_t pending_max;
+
     bool tls;
     bool tls_verify;
     char *tls_ca_file;

@@ -26,6 +26,7 @@ static const struct status_entry {
     [KW_ERR_CLOSED] = {"CLOSED", false},
     [KW_ERR_FORKED] = {"FORKED", false},
     [KW_ERR_NOT_CLUSTER] = {"NOT_CLUSTER", false},
+    [KW_ERR_BUSY] = {"BUSY", true},
 };
 
 static const char *const OUTCOMES[] = {

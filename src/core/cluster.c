@@ -514,11 +514,7 @@ static kw_status refuse(kw_error *err, kw_status status, int slot, const char *f
     return status;
 }
 
-static kw_status check_command(const cluster *c, const kw_slice *argv, size_t argc, uint64_t len,
-                               kw_error *err) {
-    if (c->closed) {
-        return refuse(err, c->closed_status, SLOT_NONE, "the handle is closed");
-    }
+static kw_status check_size(const kw_slice *argv, size_t argc, uint64_t len, kw_error *err) {
     if (argc == 0 || argv[0].len == 0) {
         return refuse(err, KW_ERR_INVALID, SLOT_NONE, "a command needs a name");
     }
@@ -526,6 +522,26 @@ static kw_status check_command(const cluster *c, const kw_slice *argv, size_t ar
         return refuse(err, KW_ERR_LIMIT, SLOT_NONE,
                       "the command has %zu arguments and %llu bytes; at most %d and %llu are sent",
                       argc, (unsigned long long)len, LIMIT_ARGUMENTS, LIMIT_COMMAND_BYTES);
+    }
+    return KW_OK;
+}
+
+static uint64_t encoded_size(const kw_slice *argv, size_t argc) {
+    return argc <= LIMIT_ARGUMENTS ? resp_command_size(argv, argc) : 0;
+}
+
+kw_status cluster_check_size(const kw_slice *argv, size_t argc, kw_error *err) {
+    return check_size(argv, argc, encoded_size(argv, argc), err);
+}
+
+static kw_status check_command(const cluster *c, const kw_slice *argv, size_t argc, uint64_t len,
+                               kw_error *err) {
+    if (c->closed) {
+        return refuse(err, c->closed_status, SLOT_NONE, "the handle is closed");
+    }
+    kw_status status = check_size(argv, argc, len, err);
+    if (status != KW_OK) {
+        return status;
     }
     if (c->waiting >= c->config.waiting_max ||
         c->waiting_bytes + len > c->config.waiting_bytes_max) {
@@ -585,14 +601,14 @@ static void start_trace(cluster *c, request *r, kw_trace *trace) {
         memset(trace, 0, sizeof *trace);
         trace->slot = r->slot;
         trace->generation = c->slots.generation;
-        trace->submitted_us = c->now_us;
+        trace->submitted_us = r->submitted_us;
     }
 }
 
 kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
                          const cluster_submit_options *options, uint64_t now_us, kw_error *err) {
     c->now_us = now_us;
-    uint64_t len = argc <= LIMIT_ARGUMENTS ? resp_command_size(argv, argc) : 0;
+    uint64_t len = encoded_size(argv, argc);
     kw_status status = check_command(c, argv, argc, len, err);
     command_route way = {.slot = SLOT_NONE};
     if (status == KW_OK) {
@@ -619,11 +635,14 @@ kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
     r->forced = forced;
     r->only_reads = way.reads_only;
     r->reads_only = way.reads_only || options->idempotent;
+    if (options->submitted_us > 0) {
+        r->submitted_us = options->submitted_us;
+    }
     r->user = options->user;
     r->user2 = options->user2;
     r->timeout_us = options->timeout_us > 0 ? options->timeout_us : c->config.timeout_us;
     if (!MUTANT(DEADLINE_IGNORED)) {
-        wheel_start(&c->wheel, &r->deadline, now_us + r->timeout_us);
+        wheel_start(&c->wheel, &r->deadline, r->submitted_us + r->timeout_us);
     }
     start_trace(c, r, options->trace);
     c->pending++;

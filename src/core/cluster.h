@@ -74,8 +74,9 @@ void cluster_free(cluster *c);
 /* ------------------------------------------------------------------ requests */
 
 typedef struct cluster_submit_options {
-    uint64_t timeout_us; /* 0: the config's */
-    int slot;            /* SLOT_NONE: by its keys */
+    uint64_t timeout_us;   /* 0: the config's */
+    uint64_t submitted_us; /* from when it counts, not after now; 0: now */
+    int slot;              /* SLOT_NONE: by its keys */
     bool idempotent;
     kw_trace *trace; /* or NULL */
     void *user;      /* comes back with the completion */
@@ -86,6 +87,10 @@ typedef struct cluster_submit_options {
 KW_CHECKED kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
                                     const cluster_submit_options *options, uint64_t now_us,
                                     kw_error *err);
+
+/* What no state of the brain makes possible: a command without a name, or too large for any
+ * connection. */
+KW_CHECKED kw_status cluster_check_size(const kw_slice *argv, size_t argc, kw_error *err);
 
 typedef struct cluster_completion {
     void *user;

@@ -19,7 +19,7 @@ typedef struct driver {
     uint32_t link; /* the node's */
     bool is_open;
     size_t replies;
-    size_t failures[KW_ERR_NOT_CLUSTER + 1];
+    size_t failures[KW_ERR_BUSY + 1];
 } driver;
 
 static void feed(driver *d, const char *bytes, size_t len) {

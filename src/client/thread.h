@@ -1,0 +1,84 @@
+/* The I/O thread of a handle that serves any number of threads (option io_thread). It alone turns
+ * the handle: loop, connections and brain are its own. Other threads hand it errands (errand.h) and
+ * wait for them, or are called back on it.
+ *
+ * One turn: take what came (bytes and errands), settle (write, call back), wake those whose errands
+ * are done, sleep. So commands that many threads hand in during one turn are written together, and
+ * their callers are woken together. */
+#ifndef CLIENT_THREAD_H
+#define CLIENT_THREAD_H
+
+#include "client/errand.h"
+#include "io/gate.h"
+
+#include <pthread.h>
+
+/* Errands in the order in which they came. */
+typedef struct errand_queue {
+    mailbox_node *first;
+    mailbox_node *last;
+} errand_queue;
+
+struct client_thread {
+    kw_client *client;
+    pthread_t id;
+    size_t pending_max;
+    uint64_t waiting_bytes_max;
+    latch started; /* id may be read */
+    gate gate;     /* calls of other threads are inside */
+    mailbox mailbox;
+
+    /* Of the I/O thread alone. */
+    uint64_t now_us;        /* of this turn */
+    errand_queue held;      /* commands for which there is no room yet */
+    uint64_t held_until_us; /* the earliest deadline of these */
+    errand_queue finished;  /* to be woken when the turn is over */
+    list jobs;              /* under way */
+    bool is_closing;        /* this turn is the last */
+    bool frees_itself;      /* kw_close was called in a callback */
+    bool is_full;           /* the brain refused a command, and none has ended since */
+
+    /* Of all; apart from the above, which one thread changes all the time. */
+    char apart[64];
+    atomic_size_t submitted;            /* with a callback, so far */
+    atomic_size_t called_back_shown;    /* of these, called back after the last turn */
+    atomic_uint_fast64_t waiting_bytes; /* of submitted commands that the brain has not yet */
+};
+
+/* Starts the thread of an assembled handle. KW_ERR_NOMEM, KW_ERR_LIMIT. */
+KW_CHECKED kw_status thread_start(kw_client *c, size_t pending_max, uint64_t waiting_bytes_max,
+                                  kw_error *err);
+
+/* kw_close of such a handle, from any thread, and from a child of a fork. */
+void thread_close(kw_client *c);
+
+/* Frees what thread_start made; the thread has ended, or frees itself. NULL is allowed. */
+void thread_free(client_thread *t);
+
+/* Is this the I/O thread? */
+static inline bool thread_is_own(const client_thread *t) {
+    return pthread_equal(t->id, pthread_self());
+}
+
+/* Goes into the handle (gate_leave goes out). KW_ERR_FORKED, KW_ERR_CLOSED, and with `waits` on the
+ * I/O thread KW_ERR_INVALID; err may be NULL. */
+KW_CHECKED kw_status thread_enter(kw_client *c, bool waits, kw_error *err);
+
+/* The same without going in, for what needs no more than the answer. */
+KW_CHECKED kw_status thread_check(const kw_client *c, kw_error *err);
+
+/* Hands an errand over. False: the handle is being closed. */
+KW_CHECKED bool thread_send(client_thread *t, client_errand *errand);
+/* The same, and waits until it is done. KW_ERR_CLOSED; err may be NULL. */
+KW_CHECKED kw_status thread_send_and_wait(client_thread *t, client_errand *errand, kw_error *err);
+
+/* On the I/O thread: the errand is done; who waits for it is woken at the end of the turn. */
+void thread_finish(client_thread *t, client_errand *errand);
+
+/* On the I/O thread: may the brain get one more command? */
+bool thread_has_room(const client_thread *t);
+
+/* Submitted commands whose callback was not called. */
+size_t thread_pending(const client_thread *t);
+
+#endif
