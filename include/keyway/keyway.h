@@ -245,6 +245,19 @@ typedef void kw_reply_fn(kw_client *client, kw_reply *reply, const kw_error *err
  * that is well formed but cannot be sent (KW_ERR_UNSUPPORTED, KW_ERR_CROSSSLOT) are then the
  * callback's.
  *
+ * A command that may block (BLPOP, BLMOVE, BZPOPMIN, XREAD BLOCK and their like) goes over a
+ * connection of its own, so that it holds nobody back: up to `blocking_connections_max` a node are
+ * made as they are needed, used again, and closed when idle; past them commands wait. It has no
+ * place in the order of its slot's commands. Its deadline is its own time and the timeout, to be
+ * met only if its server is silent. One that blocks for ever (a time of 0) has a deadline only
+ * while it is at no server, unless kw_call_options_set_timeout_ms gives it one. At the deadline its
+ * connection is closed: a command that takes elements may then have taken one
+ * (KW_MAYBE_EXECUTED). When its slot moves meanwhile, it goes on at the new node for the time that
+ * is left.
+ *
+ * Refused with KW_ERR_UNSUPPORTED is what changes its connection (MULTI, SUBSCRIBE, SELECT) or is
+ * about what that wrote (WAIT, WAITAOF), for others share it.
+ *
  * Errors: KW_ERR_INVALID, KW_ERR_UNSUPPORTED, KW_ERR_CROSSSLOT, KW_ERR_LIMIT, KW_ERR_NOMEM,
  * KW_ERR_BUSY (option `pending_max`, with an I/O thread), KW_ERR_FORKED; the outcome is then always
  * KW_NOT_SENT. */
@@ -290,7 +303,8 @@ KW_API KW_CHECKED kw_status kw_call_options_new(kw_call_options **ret);
 /** Frees options of a call; NULL is allowed. */
 KW_API void kw_call_options_free(kw_call_options *options);
 
-/** The deadline of the call, counted from its submission; 0 = the handle's `timeout_ms`. */
+/** The deadline of the call, counted from its submission; 0 = the handle's `timeout_ms`. A command
+ * that blocks by itself (BLPOP k 10) has its own time in addition; see kw_submit. */
 KW_API void kw_call_options_set_timeout_ms(kw_call_options *options, uint32_t timeout_ms);
 
 /** The caller's word that executing the command twice does no harm: it is then sent again after a
@@ -565,6 +579,7 @@ typedef enum kw_counter {
     KW_COUNT_SLOTS_SUSPECT, /* a level */
     KW_COUNT_SLOTS_UNKNOWN, /* a level */
     KW_COUNT_LINKS,         /* a level: connections open */
+    KW_COUNT_BLOCKED,       /* a level: of those in flight, the blocking ones */
     KW_COUNTER_COUNT
 } kw_counter;
 

@@ -101,6 +101,9 @@ static const option options_table[] = {
 
     COUNT("connections_per_node", config.connections_per_node, 1, 1, 16,
           "connections to each node"),
+    COUNT("blocking_connections_max", config.blocking_connections_max, 64, 1, 1024,
+          "most connections to each node, beside these, for commands such as BLPOP, one for each; "
+          "more of them wait"),
     MS("reconnect_min_ms", config.reconnect_min_us, 100, 1, 600000,
        "the first pause before a lost connection is tried again; doubles"),
     MS("reconnect_max_ms", config.reconnect_max_us, 10000, 1, 600000, "the longest such pause"),

@@ -53,6 +53,7 @@ static const struct counter_entry {
     [KW_COUNT_SLOTS_SUSPECT] = {"slots_suspect", "Slots whose owner is doubted", true, true},
     [KW_COUNT_SLOTS_UNKNOWN] = {"slots_unknown", "Slots without owner", true, true},
     [KW_COUNT_LINKS] = {"links", "Connections open", true, false},
+    [KW_COUNT_BLOCKED] = {"blocked", "Blocking commands sent and not answered", true, false},
 };
 
 /* Upper bounds of the buckets in the text, in microseconds. */

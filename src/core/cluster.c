@@ -9,9 +9,6 @@
 
 #define FREE_REQUESTS_MAX 256
 
-static const char asking_bytes[] = "*1\r\n$6\r\nASKING\r\n";
-#define ASKING_LEN (sizeof asking_bytes - 1)
-
 void cluster_config_init(cluster_config *config) {
     *config = (cluster_config){
         .resp = 3,
@@ -30,6 +27,7 @@ void cluster_config_init(cluster_config *config) {
         .idle_ping_us = 15000000,
         .failover_probe_us = 100000,
         .connections_per_node = 1,
+        .blocking_connections_max = LIMIT_BLOCKING_CONNECTIONS,
         .retry_percent = 10,
         .suspect_timeouts = 3,
         .in_flight_max = LIMIT_IN_FLIGHT,
@@ -209,12 +207,16 @@ void cluster_free(cluster *c) {
     drop_requests(c, &c->learning);
     free_links(c);
     for (unsigned i = 0; i < c->node_count; i++) {
+        if (c->nodes[i]) {
+            drop_requests(c, &c->nodes[i]->blocking_waiting);
+        }
         mem_free(c->mem, c->nodes[i]);
     }
     while ((at = list_pop_front(&c->free_requests))) {
         mem_free(c->mem, REQUEST_OF(at));
     }
     chunk_unref(&c->chunks, c->chunk);
+    chunk_unref(&c->chunks, c->blocking_chunk);
     chunk_pool_done(&c->chunks);
     reply_pool_done(&c->replies);
     refresh_done(c);
@@ -288,6 +290,9 @@ void request_free(cluster *c, request *r) {
     wheel_stop(&c->wheel, &r->deadline);
     wheel_stop(&c->wheel, &r->retry);
     chunk_unref(&c->chunks, r->chunk);
+    if (r->blocking) {
+        blocking_done(c, r);
+    }
     mem_free(c->mem, r->err);
     reply_free(r->reply);
     if (r->peer) {
@@ -341,6 +346,7 @@ void request_unqueue(cluster *c, request *r) {
     case PLACE_MAP:
     case PLACE_LEARNING:
     case PLACE_LINK:
+    case PLACE_POOL:
         list_remove(&r->node);
         request_stops_waiting(c, r);
         r->link = NULL;
@@ -360,22 +366,22 @@ bool request_set_asking(cluster *c, request *r, chunk **current, bool asking) {
         return true;
     }
     if (!asking) {
-        r->bytes += ASKING_LEN;
-        r->len -= ASKING_LEN;
+        r->bytes += REQUEST_ASKING_LEN;
+        r->len -= REQUEST_ASKING_LEN;
         r->asking = false;
         return true;
     }
     chunk *home = NULL;
-    char *bytes = chunk_reserve(&c->chunks, current, r->len + ASKING_LEN, &home);
+    char *bytes = chunk_reserve(&c->chunks, current, r->len + REQUEST_ASKING_LEN, &home);
     if (!bytes) {
         return false;
     }
-    memcpy(bytes, asking_bytes, ASKING_LEN);
-    memcpy(bytes + ASKING_LEN, r->bytes, r->len);
+    memcpy(bytes, REQUEST_ASKING, REQUEST_ASKING_LEN);
+    memcpy(bytes + REQUEST_ASKING_LEN, r->bytes, r->len);
     chunk_unref(&c->chunks, r->chunk);
     r->chunk = home;
     r->bytes = bytes;
-    r->len += ASKING_LEN;
+    r->len += REQUEST_ASKING_LEN;
     r->asking = true;
     return true;
 }
@@ -552,7 +558,13 @@ static kw_status check_command(const cluster *c, const kw_slice *argv, size_t ar
     return KW_OK;
 }
 
-/* Commands that need a connection of their own would disturb everybody else's on this one. */
+/* WAIT counts the replicas of what its own connection wrote last. On a shared one that may be
+ * anybody's, and all others would stand behind it; on another one it is nothing. */
+static bool waits_for_replicas(const command_info *info) {
+    return strcmp(info->name, "WAIT") == 0 || strcmp(info->name, "WAITAOF") == 0;
+}
+
+/* Commands that are about their connection would disturb everybody else's on this one. */
 const char *request_disturbs(const command_route *way, kw_slice name) {
     uint32_t flags = way->info->flags;
     if (flags & COMMAND_NO_REPLY) {
@@ -562,7 +574,8 @@ const char *request_disturbs(const command_route *way, kw_slice name) {
         !slice_is_nocase(name, "SPUBLISH") && !slice_is_nocase(name, "PUBSUB")) {
         return "changes the state of its connection";
     }
-    return way->blocks ? "can hold its connection back" : NULL;
+    return way->blocks && waits_for_replicas(way->info) ? "is about what its connection wrote"
+                                                        : NULL;
 }
 
 static kw_status find_route(const cluster *c, const kw_slice *argv, size_t argc, command_route *ret,
@@ -626,7 +639,8 @@ kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
         way.slot = options->slot;
     }
     char *bytes = NULL;
-    request *r = request_new(c, likely_chunk(c, way.slot), (size_t)len, &bytes);
+    chunk **home = way.blocks ? &c->blocking_chunk : likely_chunk(c, way.slot);
+    request *r = request_new(c, home, (size_t)len, &bytes);
     if (!r) {
         return refuse(err, KW_ERR_NOMEM, way.slot, "out of memory");
     }
@@ -640,7 +654,12 @@ kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
     }
     r->user = options->user;
     r->user2 = options->user2;
-    r->timeout_us = options->timeout_us > 0 ? options->timeout_us : c->config.timeout_us;
+    bool timed = options->timeout_us > 0;
+    r->timeout_us = timed ? options->timeout_us : c->config.timeout_us;
+    if (way.blocks && !blocking_init(c, r, way.info->name, argv, argc, timed)) {
+        request_free(c, r);
+        return refuse(err, KW_ERR_NOMEM, way.slot, "out of memory");
+    }
     if (!MUTANT(DEADLINE_IGNORED)) {
         wheel_start(&c->wheel, &r->deadline, r->submitted_us + r->timeout_us);
     }
@@ -682,6 +701,11 @@ static void explain_timeout(const cluster *c, const request *r, char *dst, size_
         snprintf(dst, size, "%.*s could not be reached, or was behind, within %llu ms",
                  (int)size - 80, node_text(r->link->node, text), ms);
         break;
+    case PLACE_POOL:
+        snprintf(dst, size,
+                 "all %u connections for blocking commands to its node were in use for %llu ms",
+                 c->config.blocking_connections_max, ms);
+        break;
     case PLACE_PIPELINE:
     case PLACE_NOWHERE:
         snprintf(dst, size, "%.*s did not answer within %llu ms", (int)size - 64,
@@ -709,6 +733,9 @@ static void on_deadline(cluster *c, request *r) {
     if (r->place != PLACE_PIPELINE || !r->on_wire) {
         request_unqueue(c, r);
         request_fail(c, r, KW_ERR_TIMEOUT, n, "%s", why);
+        if (l && l->own) {
+            blocking_pump(c, l); /* it is free again */
+        }
         if (l) {
             link_close_if_drained(c, l);
         }
@@ -719,6 +746,12 @@ static void on_deadline(cluster *c, request *r) {
     assert(n);
     lane_leave(c, r);
     request_fail(c, r, KW_ERR_TIMEOUT, n, "%s", why);
+    if (r->blocking) { /* only the end of its connection takes it back from the server */
+        if (!MUTANT(BLOCKING_KEPT)) {
+            blocking_close(c, l);
+        }
+        return;
+    }
     if (++n->timeouts_in_row >= c->config.suspect_timeouts) {
         link_fail(c, l, KW_ERR_TIMEOUT, "several commands in a row were not answered in time");
     }
@@ -799,6 +832,11 @@ void cluster_shutdown(cluster *c, kw_status status, uint64_t now_us) {
             fail_queue(c, &l->waiting, status, message);
             link_disconnect(c, l);
             l->state = LINK_CLOSED;
+        }
+    }
+    for (unsigned i = 0; i < c->node_count; i++) {
+        if (c->nodes[i]) {
+            fail_queue(c, &c->nodes[i]->blocking_waiting, status, message);
         }
     }
     fail_queue(c, &c->map_waiting, status, message);

@@ -48,9 +48,10 @@ typedef struct cluster_config {
     uint64_t idle_ping_us;      /* 0: off */
     uint64_t failover_probe_us; /* commands of a lost primary ask its replicas this often */
     uint32_t connections_per_node;
-    uint32_t retry_percent;    /* of a node's traffic; 0: never sent again */
-    uint32_t suspect_timeouts; /* in a row until a node is suspect */
-    uint32_t in_flight_max;    /* commands a node */
+    uint32_t blocking_connections_max; /* a node, beside these: one for each blocking command */
+    uint32_t retry_percent;            /* of a node's traffic; 0: never sent again */
+    uint32_t suspect_timeouts;         /* in a row until a node is suspect */
+    uint32_t in_flight_max;            /* commands a node */
     uint64_t in_flight_bytes_max;
     uint32_t waiting_max; /* commands, all nodes */
     uint64_t waiting_bytes_max;
@@ -74,7 +75,7 @@ void cluster_free(cluster *c);
 /* ------------------------------------------------------------------ requests */
 
 typedef struct cluster_submit_options {
-    uint64_t timeout_us;   /* 0: the config's */
+    uint64_t timeout_us;   /* 0: the config's; a blocking command's own is added */
     uint64_t submitted_us; /* from when it counts, not after now; 0: now */
     int slot;              /* SLOT_NONE: by its keys */
     bool idempotent;
@@ -124,8 +125,8 @@ typedef enum effect_kind {
 
 typedef struct cluster_effect {
     effect_kind kind;
-    uint32_t link; /* OPEN, CLOSE, WRITE: index, below LIMIT_NODES * LIMIT_CONNECTIONS_PER_NODE;
-                      not used again before its CLOSE was fetched */
+    uint32_t link; /* OPEN, CLOSE, WRITE: index, the least that is free; not used again before its
+                      CLOSE was fetched */
     uint64_t id;   /* RESOLVE, CANCEL */
     net_address address; /* OPEN */
     endpoint name;       /* RESOLVE: the host; OPEN: the endpoint by name, for TLS */

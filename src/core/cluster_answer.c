@@ -106,8 +106,10 @@ static void learn_owner(reception *x, int slot, node *owner) {
 
 /* Whether it is the command's own reply or an error of it: the caller's. */
 static void count_reply(cluster *c, node *n, const request *r) {
-    histogram_add(&n->latency, c->now_us - r->sent_us);
-    histogram_add(&c->latency, c->now_us - r->submitted_us);
+    if (!r->blocking) { /* whose time says nothing of the node's */
+        histogram_add(&n->latency, c->now_us - r->sent_us);
+        histogram_add(&c->latency, c->now_us - r->submitted_us);
+    }
     n->counters[KW_COUNT_REPLIES]++;
 }
 
@@ -216,6 +218,10 @@ static void tell_redirect(reception *x, const node *target, const char *kind) {
 /* The endpoint leads to another server than the one meant: its name is looked up again. Commands
  * in flight on the old connection still get their replies there. */
 static void reconnect_elsewhere(reception *x) {
+    link *shared = x->n->links[(unsigned)x->answer->slot % x->c->config.connections_per_node];
+    if (x->l->own && shared) { /* it was made to the same address */
+        link_drain(x->c, shared);
+    }
     if (!x->l->draining) {
         link_drain(x->c, x->l);
     }
@@ -312,7 +318,7 @@ static void on_readonly(reception *x) {
     request *r = x->r;
     request_refused(r);
     watch_count(c, x->n, KW_COUNT_READONLY);
-    watch_answer(c, r, "READONLY");
+    watch_answer(c, r, x->answer->kind == ANSWER_UNBLOCKED ? "UNBLOCKED" : "READONLY");
     if (r->slot != SLOT_NONE) {
         slotmap_set_suspect(&c->slots, r->slot, true);
     }
@@ -321,12 +327,26 @@ static void on_readonly(reception *x) {
     retry_later(x, "readonly");
 }
 
+/* The node is a replica by now, and will close this connection, which had waited. */
+static void on_unblocked(reception *x) {
+    if (!x->r->blocking) {
+        on_error(x);
+        return;
+    }
+    on_readonly(x);
+    if (x->l->own && !x->l->draining) {
+        link_drain(x->c, x->l);
+    }
+}
+
 typedef void answer_fn(reception *x);
 
 static answer_fn *const on_answer[] = {
-    [ANSWER_REPLY] = on_reply,  [ANSWER_ERROR] = on_error,       [ANSWER_MOVED] = on_moved,
-    [ANSWER_ASK] = on_ask,      [ANSWER_TRYAGAIN] = on_tryagain, [ANSWER_CLUSTERDOWN] = on_down,
-    [ANSWER_LOADING] = on_down, [ANSWER_MASTERDOWN] = on_down,   [ANSWER_READONLY] = on_readonly,
+    [ANSWER_REPLY] = on_reply,       [ANSWER_ERROR] = on_error,
+    [ANSWER_MOVED] = on_moved,       [ANSWER_ASK] = on_ask,
+    [ANSWER_TRYAGAIN] = on_tryagain, [ANSWER_CLUSTERDOWN] = on_down,
+    [ANSWER_LOADING] = on_down,      [ANSWER_MASTERDOWN] = on_down,
+    [ANSWER_READONLY] = on_readonly, [ANSWER_UNBLOCKED] = on_unblocked,
 };
 
 /* ----------------------------------------------------------------- dispatch */

@@ -17,21 +17,18 @@ static kw_slice name_of(const request *r) {
     return slice_of(cr + 2, (size_t)len);
 }
 
-static size_t argc_of(const request *r) {
+static size_t argc_of(const char *bytes, size_t len) {
     uint64_t argc = 0;
-    const char *cr = memchr(r->bytes, '\r', r->len);
-    return slice_to_u64(slice_of(r->bytes + 1, (size_t)(cr - r->bytes - 1)), &argc) ? (size_t)argc
-                                                                                    : 0;
+    const char *cr = memchr(bytes, '\r', len);
+    return slice_to_u64(slice_of(bytes + 1, (size_t)(cr - bytes - 1)), &argc) ? (size_t)argc : 0;
 }
 
-/* Reads the arguments back from the bytes; NULL: no memory. */
-static kw_slice *arguments_of(const cluster *c, const request *r, size_t *ret_argc) {
-    size_t argc = argc_of(r);
-    size_t len = 0;
+kw_slice *request_arguments(const cluster *c, const char *bytes, size_t len, size_t *ret_argc) {
+    size_t argc = argc_of(bytes, len);
+    size_t read = 0;
     const char *why = NULL;
     kw_slice *argv = mem_calloc(c->mem, argc + 1, sizeof *argv);
-    if (argv &&
-        resp_read_command(r->bytes, r->len, argv, argc, ret_argc, &len, &why) != RESP_DONE) {
+    if (argv && resp_read_command(bytes, len, argv, argc, ret_argc, &read, &why) != RESP_DONE) {
         mem_free(c->mem, argv);
         return NULL;
     }
@@ -80,7 +77,7 @@ static bool ask_info(cluster *c, const request *r, uint64_t avoid) {
 static bool ask_getkeys(cluster *c, request *r, uint64_t avoid) {
     link *l = any_link(c, avoid);
     size_t argc = 0;
-    kw_slice *old = l ? arguments_of(c, r, &argc) : NULL;
+    kw_slice *old = l ? request_arguments(c, r->bytes, r->len, &argc) : NULL;
     kw_slice *argv = old ? mem_calloc(c->mem, argc + 2, sizeof *argv) : NULL;
     request *q = NULL;
     if (argv) {
@@ -127,11 +124,15 @@ void learn_command(cluster *c, request *r) {
         return;
     }
     size_t argc = 0;
-    kw_slice *argv = arguments_of(c, r, &argc);
+    kw_slice *argv = request_arguments(c, r->bytes, r->len, &argc);
     command_route way = {.slot = SLOT_NONE};
     kw_status status = argv ? command_book_route(&c->book, argv, argc, &way) : KW_ERR_NOMEM;
     const char *why = status == KW_OK && way.info ? request_disturbs(&way, argv[0]) : NULL;
     mem_free(c->mem, argv);
+    if (status == KW_OK && !why && way.blocks && !r->blocking &&
+        !blocking_init(c, r, way.info->name, NULL, 0, true)) {
+        status = KW_ERR_NOMEM;
+    }
     if (why) {
         request_fail(c, r, KW_ERR_UNSUPPORTED, NULL, REQUEST_DISTURBS, way.info->name, why);
     } else if (status == KW_ERR_CROSSSLOT) {

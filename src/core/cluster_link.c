@@ -33,7 +33,7 @@ static int link_index(cluster *c) {
     return index;
 }
 
-static link *link_new(cluster *c, node *n) {
+link *link_new(cluster *c, node *n) {
     int index = link_index(c);
     link *l = index >= 0 ? mem_alloc(c->mem, sizeof *l) : NULL;
     if (!l) {
@@ -53,7 +53,7 @@ static void link_reclaim(cluster *c, link *l) {
     mem_free(c->mem, l);
 }
 
-static void link_free(cluster *c, link *l) {
+void link_free(cluster *c, link *l) {
     node *n = l->node;
     wheel_stop(&c->wheel, &l->timer);
     chunk_unref(&c->chunks, l->chunk);
@@ -178,11 +178,19 @@ static void open_address(cluster *c, link *l) {
     want(c, l, EFFECT_OPEN);
 }
 
+void link_connect_like(cluster *c, link *l, const link *like) {
+    l->state = LINK_CONNECTING;
+    l->address = like->address;
+    wheel_start(&c->wheel, &l->timer, c->now_us + c->config.connect_timeout_us);
+    want(c, l, EFFECT_OPEN);
+}
+
 static bool another_connects(const link *l) {
     const node *n = l->node;
     for (const list *at = n->all_links.next; at != &n->all_links; at = at->next) {
         const link *other = LIST_ENTRY(at, link, in_node);
-        if (other != l && (other->state == LINK_RESOLVING || other->state == LINK_CONNECTING)) {
+        if (other != l && !other->own &&
+            (other->state == LINK_RESOLVING || other->state == LINK_CONNECTING)) {
             return true;
         }
     }
@@ -261,6 +269,10 @@ static void want_write(cluster *c, link *l) {
 static void link_ready(cluster *c, link *l) {
     node *n = l->node;
     l->state = LINK_READY;
+    if (l->own) {
+        blocking_pump(c, l);
+        return;
+    }
     n->failures_in_row = 0;
     n->timeouts_in_row = 0;
     n->was_up = true;
@@ -407,10 +419,18 @@ void link_give_first(cluster *c, link *l, request *r) {
 }
 
 void link_pump(cluster *c, link *l) {
+    if (l->own) {
+        blocking_pump(c, l);
+        return;
+    }
     while (l->state == LINK_READY && !list_empty(&l->waiting) && has_room(c, l)) {
         request *r = REQUEST_OF(list_pop_front(&l->waiting));
         request_stops_waiting(c, r);
         r->link = NULL;
+        if (r->blocking && !MUTANT(BLOCKING_SHARES)) {
+            blocking_give(c, l, r);
+            continue;
+        }
         if (lane_is_behind(c, r, l)) {
             lane_leave(c, r);
             route(c, r);
@@ -576,8 +596,7 @@ static bool survives(cluster *c, link *l, request *r, kw_status status, const ch
     return true;
 }
 
-/* Waiting would not help: nobody trusts this certificate, nobody knows this user. */
-static bool is_final(const node *n, kw_status status) {
+bool link_loss_is_final(const node *n, kw_status status) {
     return status == KW_ERR_AUTH || (status == KW_ERR_TLS && !n->was_up);
 }
 
@@ -585,7 +604,7 @@ static void resend(cluster *c, link *l, list *queue, kw_status status, const cha
     list *at;
     while ((at = list_pop_front(queue))) {
         request *r = REQUEST_OF(at);
-        if (is_final(l->node, status)) {
+        if (link_loss_is_final(l->node, status)) {
             request_fail(c, r, status, l->node, "%s", message);
         } else {
             route(c, r);
@@ -606,6 +625,16 @@ static void take_waiting(cluster *c, link *l, list *queue, kw_status status, con
             request_fail(c, r, status, l->node, "%s", message);
         }
     }
+}
+
+void link_take_requests(cluster *c, link *l, list *queue, kw_status status, const char *message) {
+    request *r;
+    while ((r = link_pop(l))) {
+        if (survives(c, l, r, status, message)) {
+            list_push_back(queue, &r->node);
+        }
+    }
+    take_waiting(c, l, queue, status, message);
 }
 
 static void schedule_reconnect(cluster *c, link *l, bool was_good) {
@@ -646,6 +675,10 @@ static bool try_next_address(cluster *c, link *l) {
 }
 
 void link_fail(cluster *c, link *l, kw_status status, const char *message) {
+    if (l->own) {
+        blocking_on_lost(c, l, status, message);
+        return;
+    }
     if (try_next_address(c, l)) {
         return;
     }
@@ -661,13 +694,7 @@ void link_fail(cluster *c, link *l, kw_status status, const char *message) {
     l->busy = true;
     list queue;
     list_init(&queue);
-    request *r;
-    while ((r = link_pop(l))) {
-        if (survives(c, l, r, status, message)) {
-            list_push_back(&queue, &r->node);
-        }
-    }
-    take_waiting(c, l, &queue, status, message);
+    link_take_requests(c, l, &queue, status, message);
     link_reset(l);
     resend(c, l, &queue, status, message);
     n->holds--;
@@ -726,6 +753,10 @@ void link_close_if_drained(cluster *c, link *l) {
     if (!l->draining || l->busy || !list_empty(&l->pipeline) || !list_empty(&l->waiting)) {
         return;
     }
+    if (l->own) {
+        blocking_close(c, l);
+        return;
+    }
     link_disconnect(c, l);
     link_free(c, l);
 }
@@ -736,17 +767,27 @@ static bool is_wanted(const link *l) {
     return !list_empty(&l->waiting) || (l->node->in_map && l->node->was_up);
 }
 
-static void check_idle(cluster *c, link *l) {
+/* If memory is short, it comes to nothing. */
+static void push_ping(cluster *c, link *l) {
     static const char ping[] = "*1\r\n$4\r\nPING\r\n";
+    if (push_internal(c, l, ping, sizeof ping - 1, REQUEST_PING)) {
+        want_write(c, l);
+    }
+}
+
+void link_ping(cluster *c, link *l) {
+    if (l->state == LINK_READY && list_empty(&l->pipeline)) {
+        push_ping(c, l);
+        wheel_start(&c->wheel, &l->timer, c->now_us + SILENCE_US);
+    }
+}
+
+static void check_idle(cluster *c, link *l) {
     uint64_t idle_us = c->config.idle_ping_us;
     uint64_t next_us = l->received_us + idle_us;
     if (idle_us > 0 && c->now_us >= next_us) {
-        if (!push_internal(c, l, ping, sizeof ping - 1, REQUEST_PING)) {
-            next_us = c->now_us + SILENCE_US; /* memory is short: later */
-        } else {
-            want_write(c, l);
-            next_us = c->now_us + SILENCE_US;
-        }
+        push_ping(c, l);
+        next_us = c->now_us + SILENCE_US;
     }
     if (idle_us > 0) {
         wheel_start(&c->wheel, &l->timer, next_us);
@@ -809,7 +850,9 @@ void link_on_timer(cluster *c, link *l) {
         break;
     }
     case LINK_READY:
-        if (list_empty(&l->pipeline)) {
+        if (l->own) {
+            blocking_on_timer(c, l);
+        } else if (list_empty(&l->pipeline)) {
             check_idle(c, l);
             link_close_if_drained(c, l);
         } else {

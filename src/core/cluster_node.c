@@ -75,6 +75,8 @@ static node *node_new(cluster *c, const endpoint *e) {
     n->index = (uint16_t)index;
     n->primary = SLOTMAP_NONE;
     list_init(&n->all_links);
+    list_init(&n->blocking_idle);
+    list_init(&n->blocking_waiting);
     timer_init(&n->probe, TIMER_PROBE);
     histogram_init(&n->latency);
     retry_budget_init(&n->budget, c->config.retry_percent);
@@ -216,7 +218,8 @@ static request *first_waiting(const cluster *c, const node *n, bool *ret_any) {
         }
         for (list *w = l->waiting.next; w != &l->waiting; w = w->next) {
             request *r = REQUEST_OF(w);
-            if (r->kind != REQUEST_USER || r->slot == SLOT_NONE || r->forced) {
+            /* a blocking one would not tell that it was let in */
+            if (r->kind != REQUEST_USER || r->slot == SLOT_NONE || r->forced || r->blocking) {
                 continue;
             }
             *ret_any = true;

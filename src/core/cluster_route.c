@@ -11,6 +11,10 @@
 
 /* ------------------------------------------------------------------- lanes */
 
+static bool has_lane(const request *r) {
+    return r->slot != SLOT_NONE && !(r->blocking && !MUTANT(BLOCKING_IN_LANE));
+}
+
 static lane *lane_of(cluster *c, const request *r) {
     return &c->lanes[r->slot];
 }
@@ -89,7 +93,7 @@ static void lane_insert(cluster *c, request *r) {
 }
 
 void lane_remove(cluster *c, request *r) {
-    if (r->slot == SLOT_NONE) {
+    if (!has_lane(r)) {
         list_remove(&r->node);
         request_stops_waiting(c, r);
         wheel_stop(&c->wheel, &r->retry);
@@ -187,7 +191,7 @@ static void assign(cluster *c, request *r, link *l, const char *reason) {
         watch_event(c, KW_EVENT_PROBED, r->slot, l->node, NULL, "slot %d has no owner to ask",
                     r->slot);
     }
-    if (r->slot != SLOT_NONE) {
+    if (has_lane(r)) {
         lane *a = lane_of(c, r);
         if (a->assigned > 0 && a->link != l->index) {
             a->split = 1;
@@ -195,6 +199,10 @@ static void assign(cluster *c, request *r, link *l, const char *reason) {
         a->assigned++;
         a->link = l->index & 0x7fffffff;
         r->in_lane = true;
+    }
+    if (r->blocking && l->state == LINK_READY && !MUTANT(BLOCKING_SHARES)) {
+        blocking_give(c, l, r);
+        return;
     }
     link_give(c, l, r);
 }
@@ -277,17 +285,24 @@ static void wait_for_better_map(cluster *c, request *r) {
         return;
     }
     refresh_arm(c, REFRESH_URGENT, NULL);
+    if (!has_lane(r)) {
+        route_later(c, r, BETTER_MAP_US, "retry");
+        return;
+    }
     lane_insert(c, r);
 }
 
 void route(cluster *c, request *r) {
     assert(r->place == PLACE_NOWHERE && !r->in_lane);
+    if (r->blocking) {
+        blocking_under_way(c, r);
+    }
     if (!map_is_usable(c)) {
         wait_for_better_map(c, r);
         return;
     }
-    bool has_lane = r->slot != SLOT_NONE;
-    if (has_lane && lane_of(c, r)->waiting) {
+    bool in_order = has_lane(r);
+    if (in_order && lane_of(c, r)->waiting) {
         lane_insert(c, r);
         return;
     }
@@ -302,7 +317,7 @@ void route(cluster *c, request *r) {
         request_fail(c, r, KW_ERR_NOMEM, n, "out of memory");
         return;
     }
-    if (has_lane && lane_is_elsewhere(lane_of(c, r), l)) {
+    if (in_order && lane_is_elsewhere(lane_of(c, r), l)) {
         lane_insert(c, r);
         return;
     }
@@ -316,12 +331,15 @@ static bool comes_too_early(cluster *c, const lane *a, const request *r, const l
 
 void route_to(cluster *c, request *r, node *n, const char *reason) {
     assert(r->place == PLACE_NOWHERE && !r->in_lane);
+    if (r->blocking) {
+        blocking_under_way(c, r);
+    }
     link *l = link_for(c, n, r->slot);
     if (!l) {
         request_fail(c, r, KW_ERR_NOMEM, n, "out of memory");
         return;
     }
-    if (r->slot != SLOT_NONE && comes_too_early(c, lane_of(c, r), r, l)) {
+    if (has_lane(r) && comes_too_early(c, lane_of(c, r), r, l)) {
         lane_insert(c, r);
         return;
     }
@@ -330,7 +348,10 @@ void route_to(cluster *c, request *r, node *n, const char *reason) {
 
 void route_later(cluster *c, request *r, uint64_t delay_us, const char *reason) {
     r->reason = reason;
-    if (r->slot == SLOT_NONE) {
+    if (r->blocking) {
+        blocking_under_way(c, r);
+    }
+    if (!has_lane(r)) {
         request_waits(c, r, PLACE_LANE);
         list_push_back(&c->keyless_waiting, &r->node);
         wheel_start(&c->wheel, &r->retry, c->now_us + delay_us);
@@ -346,7 +367,7 @@ void route_later(cluster *c, request *r, uint64_t delay_us, const char *reason) 
 
 /* The lane goes on: its requests follow each other down one link as long as they may. */
 void lane_on_timer(cluster *c, request *r) {
-    if (r->slot == SLOT_NONE) {
+    if (!has_lane(r)) {
         lane_remove(c, r);
         route(c, r);
         return;

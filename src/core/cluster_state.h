@@ -4,6 +4,7 @@
  *   cluster_answer.c   what each answer does
  *   cluster_node.c     nodes: finding, states, leaving
  *   cluster_link.c     connections: opening, handshake, bytes, loss
+ *   cluster_blocking.c commands that may block, on connections of their own
  *   cluster_refresh.c  when to ask for a view, and whom
  *   cluster_view.c     which view to believe, and taking it over
  *   cluster_learn.c    commands that the table does not know
@@ -15,6 +16,7 @@
 #include "base/map.h"
 #include "base/prng.h"
 #include "base/wheel.h"
+#include "core/block_time.h"
 #include "core/cluster.h"
 #include "core/command.h"
 #include "core/link.h"
@@ -56,7 +58,9 @@ typedef struct node {
     endpoint endpoint;           /* as announced: what redirects name */
     endpoint connect;            /* where to connect to: after the remap hook */
     link *links[NODE_LINKS_MAX]; /* NULL until first used */
-    list all_links;              /* these and the draining ones */
+    list all_links;              /* these, the draining ones, and those for blocking commands: */
+    list blocking_idle;          /* links; the one used last is the first */
+    list blocking_waiting;       /* requests: as many links as may be are in use */
     uint32_t holds;              /* who needs it though it is in no map: questions under way */
     uint32_t timeouts_in_row;
     uint32_t failures_in_row; /* of connecting: the exponent of the backoff */
@@ -163,7 +167,8 @@ struct cluster {
     uint32_t link_count;
 
     chunk_pool chunks;
-    chunk *chunk; /* for requests with no link yet */
+    chunk *chunk;          /* for requests with no link yet */
+    chunk *blocking_chunk; /* for those that may stay long, and hold their neighbours' memory */
     list free_requests;
     size_t free_request_count;
     char *hello; /* the parts of a handshake, encoded once */
@@ -203,6 +208,9 @@ void request_free(cluster *c, request *r);
 /* A user's request is in one of the waiting places, or leaves it. */
 void request_waits(cluster *c, request *r, request_place place);
 void request_stops_waiting(cluster *c, request *r);
+/* Reads an encoded command's arguments back: they point into its bytes, the array is the caller's
+ * to free. NULL: no memory. */
+kw_slice *request_arguments(const cluster *c, const char *bytes, size_t len, size_t *ret_argc);
 /* Takes a request out of wherever it waits; never out of a pipeline. */
 void request_unqueue(cluster *c, request *r);
 /* Ends a request that is in no queue: completes a user's, tells whoever asked an internal one. */
@@ -218,6 +226,8 @@ const char *request_disturbs(const command_route *way, kw_slice name);
 void request_refused(request *r);
 /* Puts ASKING before its bytes, or takes it away; false if memory is short. */
 bool request_set_asking(cluster *c, request *r, chunk **current, bool asking);
+#define REQUEST_ASKING "*1\r\n$6\r\nASKING\r\n"
+#define REQUEST_ASKING_LEN (sizeof REQUEST_ASKING - 1)
 
 /* Runs what was put off to the end of the input (timer_start_now), no other timer: what came in the
  * same batch as a deadline is to be seen before it. */
@@ -302,6 +312,49 @@ void link_close_if_drained(cluster *c, link *l);
 void link_fail(cluster *c, link *l, kw_status status, const char *message);
 void link_on_timer(cluster *c, link *l);
 void link_on_handshake(cluster *c, link *l, request *r, const link_frame *frame);
+
+/* A new one of the node's, in no place yet; NULL: no memory. */
+link *link_new(cluster *c, node *n);
+/* Connects it to the address that `like`, which is open, was connected to. */
+void link_connect_like(cluster *c, link *l, const link *like);
+/* Closed and forgotten; its pipeline and its queue are empty. */
+void link_free(cluster *c, link *l);
+/* Of a link that was lost, or is given up: who is to be sent again goes into the queue, in order;
+ * all others are ended. */
+void link_take_requests(cluster *c, link *l, list *queue, kw_status status, const char *message);
+/* Waiting would not help: nobody trusts this certificate, nobody knows this user. */
+bool link_loss_is_final(const node *n, kw_status status);
+/* Asks whether the node still answers, if nothing else does. */
+void link_ping(cluster *c, link *l);
+
+/* ------------------------------------------------------- cluster_blocking.c */
+
+/* What is known of a command that may block, beside its request. */
+typedef struct blocking {
+    block_time time;
+    uint64_t started_us; /* when a server got it first; 0: none has */
+    bool endless;        /* no deadline while it is at a server */
+} blocking;
+
+/* The request will go its own way. Its timeout_us, filled in already, is what is given to it beside
+ * the time for which it blocks; `given` by the caller, for this command. False: no memory. */
+bool blocking_init(cluster *c, request *r, const char *name, const kw_slice *argv, size_t argc,
+                   bool given);
+void blocking_done(cluster *c, request *r);
+/* It is at no server any more, or not yet: its deadline holds. */
+void blocking_under_way(cluster *c, request *r);
+/* The node is up, as its shared link tells: the request goes over a link of its own there. */
+void blocking_give(cluster *c, link *shared, request *r);
+/* The link is up, or its command is done: it takes the next one, or is idle. */
+void blocking_pump(cluster *c, link *l);
+void blocking_on_timer(cluster *c, link *l);
+void blocking_on_lost(cluster *c, link *l, kw_status status, const char *message);
+/* What waits for one of the node's links is routed again. */
+void blocking_reroute(cluster *c, node *n);
+/* Gives the link up, with all that is in it. */
+void blocking_close(cluster *c, link *l);
+/* It holds a command just now. */
+bool blocking_is_busy(const link *l);
 
 /* ----------------------------------------------------------- cluster_refresh.c */
 

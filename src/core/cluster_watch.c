@@ -165,10 +165,12 @@ static void copy_levels(const cluster *c, kw_stats *s, const int *indices) {
         }
         s->counters[KW_COUNT_LINKS]++;
         s->counters[KW_COUNT_IN_FLIGHT] += l->count;
+        s->counters[KW_COUNT_BLOCKED] += blocking_is_busy(l);
         int at = indices[l->node->index];
         if (at >= 0) {
             s->nodes[at].counters[KW_COUNT_LINKS]++;
             s->nodes[at].counters[KW_COUNT_IN_FLIGHT] += l->count;
+            s->nodes[at].counters[KW_COUNT_BLOCKED] += blocking_is_busy(l);
         }
     }
 }

@@ -81,7 +81,7 @@ typedef struct command_route {
     int other_slot;           /* KW_ERR_CROSSSLOT: the slot that differs */
     kw_slice key;             /* the first key, pointing into argv; empty if none */
     bool reads_only;          /* sending it twice changes nothing */
-    bool blocks; /* this very line may hold its connection back: XREAD only with BLOCK */
+    bool blocks;              /* this very line may block: XREAD only with BLOCK */
 } command_route;
 
 /* What command_book_route needs from its caller to go on with an unknown command. */

@@ -29,6 +29,7 @@
 #define LIMIT_LEARNED_COMMANDS 1024 /* commands not in the table */
 #define LIMIT_TRACE_HOPS 16
 #define LIMIT_CONNECTIONS_PER_NODE 16
+#define LIMIT_BLOCKING_CONNECTIONS 64 /* a node, beside these: a blocking command each */
 
 #define LIMIT_REPLICA_INBOX_BYTES (256ull * 1024 * 1024) /* of a lab: sent, not yet run */
 

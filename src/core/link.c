@@ -10,6 +10,7 @@ void link_init(link *l, const mem *m, uint32_t index, uint64_t reply_bytes_max) 
     l->resp = 2;
     list_init(&l->in_node);
     list_init(&l->in_effects);
+    list_init(&l->in_pool);
     list_init(&l->pipeline);
     list_init(&l->waiting);
     l->unsent = &l->pipeline;

@@ -29,11 +29,13 @@ struct node;
 struct link {
     list in_node;      /* among its node's links */
     list in_effects;   /* among the links with effects to fetch */
+    list in_pool;      /* own: among its node's idle ones */
     struct node *node; /* NULL: only its last effects keep it */
     uint32_t index;    /* the number that io knows it by */
     uint8_t state;     /* link_state */
     uint8_t effects;   /* a bit for each effect_kind to fetch */
     bool io_open;      /* io has a connection for it, or is making one */
+    bool own;          /* for one blocking command at a time (cluster_blocking.c) */
     bool draining;     /* takes nothing new; closes when its last reply is in */
     bool drained;      /* ... and what waited for it was routed elsewhere */
     bool busy;         /* its commands are being seen to: it must not be freed */

@@ -27,7 +27,10 @@
     X(COMPLETED_TWICE, "a command that timed out completes again when its reply comes")            \
     X(DRAIN_CUTS, "the connections of a node that leaves are closed with replies due")             \
     X(LINKS_KEPT, "the connections of a node that left stay open")                                 \
-    X(REQUEST_LEAKED, "a command that timed out is not freed when its reply comes")
+    X(REQUEST_LEAKED, "a command that timed out is not freed when its reply comes")                \
+    X(BLOCKING_SHARES, "a blocking command goes into the pipeline that all share")                 \
+    X(BLOCKING_KEPT, "a blocking command stays at its server after its deadline")                  \
+    X(BLOCKING_IN_LANE, "a blocking command holds back what comes after it in its slot")
 
 typedef enum mutant {
     MUTANT_NONE,

@@ -9,7 +9,7 @@ static const struct code {
     {"MOVED", ANSWER_MOVED},       {"ASK", ANSWER_ASK},
     {"TRYAGAIN", ANSWER_TRYAGAIN}, {"CLUSTERDOWN", ANSWER_CLUSTERDOWN},
     {"LOADING", ANSWER_LOADING},   {"MASTERDOWN", ANSWER_MASTERDOWN},
-    {"READONLY", ANSWER_READONLY},
+    {"READONLY", ANSWER_READONLY}, {"UNBLOCKED", ANSWER_UNBLOCKED},
 };
 
 static answer_kind kind_of(kw_slice word) {
@@ -55,6 +55,9 @@ void answer_read(char type, kw_slice text, answer *ret) {
     kw_slice word = text;
     (void)slice_split(&rest, ' ', &word); /* false only for an empty text: no code either */
     ret->kind = kind_of(word);
+    if (ret->kind == ANSWER_UNBLOCKED && !slice_starts_with(rest, "force unblock")) {
+        ret->kind = ANSWER_ERROR; /* CLIENT UNBLOCK ... ERROR: somebody meant just this command */
+    }
     if (ret->kind == ANSWER_MOVED || ret->kind == ANSWER_ASK) {
         if (rest.data) {
             read_target(rest, ret);

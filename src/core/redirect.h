@@ -14,7 +14,8 @@ typedef enum answer_kind {
     ANSWER_LOADING,
     ANSWER_MASTERDOWN,
     ANSWER_READONLY,
-    ANSWER_BROKEN /* a MOVED or ASK that makes no sense: slot, port or number out of range */
+    ANSWER_UNBLOCKED, /* a blocked command was given up since its node is a replica by now */
+    ANSWER_BROKEN     /* a MOVED or ASK that makes no sense: slot, port or number out of range */
 } answer_kind;
 
 typedef struct answer {

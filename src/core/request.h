@@ -31,6 +31,7 @@ typedef enum request_place {
     PLACE_LEARNING, /* waits to learn what the command is */
     PLACE_LANE,     /* waits for its slot: backoff, or commands on another node */
     PLACE_LINK,     /* given to a link that cannot take it yet */
+    PLACE_POOL,     /* blocking: waits for one of its node's connections to be free */
     PLACE_PIPELINE  /* in a link's pipeline: written, or about to be */
 } request_place;
 
@@ -50,13 +51,14 @@ typedef struct request {
     void *user;
     void *user2;
     kw_trace *trace;
-    const char *reason;     /* why it goes where it goes, for the trace */
-    struct request *peer;   /* REQUEST_GETKEYS and the command that it asks for */
-    struct kw_reply *reply; /* completed */
-    kw_error *err;          /* completed without reply, or NULL: memory was short */
-    kw_status status;       /* completed */
-    uint64_t avoid;         /* node (uid) that just refused it; 0: none */
-    uint64_t hop_from;      /* nodes (uid) of the last redirect */
+    const char *reason;        /* why it goes where it goes, for the trace */
+    struct request *peer;      /* REQUEST_GETKEYS and the command that it asks for */
+    struct blocking *blocking; /* it may block, and goes its own way; NULL: as any other */
+    struct kw_reply *reply;    /* completed */
+    kw_error *err;             /* completed without reply, or NULL: memory was short */
+    kw_status status;          /* completed */
+    uint64_t avoid;            /* node (uid) that just refused it; 0: none */
+    uint64_t hop_from;         /* nodes (uid) of the last redirect */
     uint64_t hop_to;
     uint32_t ask;  /* REQUEST_VIEW_*: which question of the refresh it belongs to */
     int16_t slot;  /* SLOT_NONE: no key */

@@ -13,15 +13,22 @@ static void say(dialogue *d, int node, const char *bytes) {
     reply_bytes(d, node, bytes, strlen(bytes));
 }
 
-static void blocking_command_is_refused_as_soon_as_it_is_learned(dialogue *d) {
+/* For how long it blocks nobody says: its deadline is the usual one. */
+static void blocking_command_gets_its_own_connection_as_soon_as_it_is_learned(dialogue *d) {
     start(d);
-    int a = call(d, "MOD.B k 1");
+    int a = call(d, "MOD.B k 100");
     int at = expect_somewhere(d, "COMMAND INFO MOD.B");
     say(d, at, INFO(5, "mod.b", "blocking"));
-    failed(d, a, KW_ERR_UNSUPPORTED, KW_NOT_SENT,
-           "MOD.B can hold its connection back, which all commands to a node share");
-    expect_nothing(d);
-    refused(d, "MOD.B k 1", KW_ERR_UNSUPPORTED, "MOD.B can hold its connection back");
+    expect(d, 2, "MOD.B k 100");
+    int b = call(d, "MOD.B k 200");
+    expect(d, 2, "MOD.B k 200");
+    ok(d, answered_call(d, 1, "GET b", "v"), "v");
+    assert_int_equal(links_to(d, 2), 3);
+    reply_to(d, 2, "MOD.B k 200", "1");
+    ok(d, b, "1");
+    advance_ms(d, 5010);
+    failed(d, a, KW_ERR_TIMEOUT, KW_MAYBE_EXECUTED, "within 5000 ms");
+    assert_int_equal(links_to(d, 2), 2);
 }
 
 static void learned_read_goes_again_after_a_loss(dialogue *d) {
@@ -148,7 +155,7 @@ static void command_that_nobody_explains_ends_with_its_deadline(dialogue *d) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        DIALOGUE(blocking_command_is_refused_as_soon_as_it_is_learned),
+        DIALOGUE(blocking_command_gets_its_own_connection_as_soon_as_it_is_learned),
         DIALOGUE(learned_read_goes_again_after_a_loss),
         DIALOGUE(learned_write_may_have_been_executed),
         DIALOGUE(keys_that_come_after_the_deadline_send_nothing),

@@ -3,21 +3,11 @@
 
 static void commands_that_need_their_own_connection_are_refused(dialogue *d) {
     static const char *const texts[] = {
-        "SUBSCRIBE ch",
-        "PSUBSCRIBE ch*",
-        "SSUBSCRIBE ch",
-        "MULTI",
-        "EXEC",
-        "WATCH k",
-        "MONITOR",
-        "SELECT 1",
-        "CLIENT REPLY OFF",
-        "BLPOP k 0",
-        "XREAD BLOCK 0 STREAMS k $",
-        "READONLY",
-        "ASKING",
-        "QUIT",
-        "RESET",
+        "SUBSCRIBE ch", "PSUBSCRIBE ch*", "SSUBSCRIBE ch",
+        "MULTI",        "EXEC",           "WATCH k",
+        "MONITOR",      "SELECT 1",       "CLIENT REPLY OFF",
+        "WAIT 1 0",     "WAITAOF 0 1 0",  "READONLY",
+        "ASKING",       "QUIT",           "RESET",
     };
     start(d);
     for (size_t i = 0; i < COUNT_OF(texts); i++) {

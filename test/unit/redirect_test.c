@@ -100,6 +100,11 @@ static void code_words_are_exact(void **state) {
         {"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
          ANSWER_MASTERDOWN, false},
         {"READONLY You can't write against a read only replica.", ANSWER_READONLY, false},
+        {"UNBLOCKED force unblock from blocking operation, instance state changed (master -> "
+         "replica?)",
+         ANSWER_UNBLOCKED, false},
+        {"UNBLOCKED client unblocked via CLIENT UNBLOCK", ANSWER_ERROR, false},
+        {"UNBLOCKED", ANSWER_ERROR, false},
         {"ERR unknown command", ANSWER_ERROR, false},
         {"WRONGTYPE Operation against a key holding the wrong kind of value", ANSWER_ERROR, false},
         {"CROSSSLOT Keys in request don't hash to the same slot", ANSWER_ERROR, false},

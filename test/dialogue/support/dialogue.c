@@ -570,6 +570,32 @@ void reply(dialogue *d, int node, const char *text) {
     settle(d);
 }
 
+static heard *find_expected(const dialogue *d, int node, const char *text, int *ret_link) {
+    for (int i = 0; i < DIALOGUE_LINKS; i++) {
+        heard *h = d->links[i].node == node ? d->links[i].first : NULL;
+        for (; h; h = h->next) {
+            if (h->state == EXPECTED && strcmp(h->text, text) == 0) {
+                *ret_link = i;
+                return h;
+            }
+        }
+    }
+    fail_msg("node %d owes no reply to: %s", node, text);
+    return NULL;
+}
+
+void reply_to(dialogue *d, int node, const char *text, const char *answer) {
+    int link = 0;
+    nodes_answer(d, find_expected(d, node, text, &link), node, answer);
+    settle(d);
+}
+
+int link_with(const dialogue *d, int node, const char *text) {
+    int link = -1;
+    (void)find_expected(d, node, text, &link);
+    return link;
+}
+
 bool owes(dialogue *d, int node) {
     return nodes_find(d, node, EXPECTED) != NULL;
 }
@@ -600,13 +626,22 @@ void blurt(dialogue *d, int node, const char *bytes) {
     fail_msg("node %d has no connection", node);
 }
 
+static void break_link(dialogue *d, uint32_t index) {
+    conversation_clear(&d->links[index]);
+    cluster_link_lost(d->c, index, KW_ERR_CONNECTION, "Connection reset by peer", d->now_us);
+}
+
 void hang_up(dialogue *d, int node) {
     for (uint32_t i = 0; i < DIALOGUE_LINKS; i++) {
         if (d->links[i].node == node) {
-            conversation_clear(&d->links[i]);
-            cluster_link_lost(d->c, i, KW_ERR_CONNECTION, "Connection reset by peer", d->now_us);
+            break_link(d, i);
         }
     }
+    settle(d);
+}
+
+void hang_up_on(dialogue *d, int node, const char *text) {
+    break_link(d, (uint32_t)link_with(d, node, text));
     settle(d);
 }
 

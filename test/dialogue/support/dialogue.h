@@ -143,6 +143,8 @@ void expect_nothing(dialogue *d);
 /* Answers the oldest command that was expected and not answered: +, - and : as they are, else a
  * bulk string; "(nil)" is null; "(view)" and "(info)" what the model says. */
 void reply(dialogue *d, int node, const char *text);
+/* ... just this one of them. */
+void reply_to(dialogue *d, int node, const char *text, const char *answer);
 /* It has a command that was expected and not answered. */
 bool owes(dialogue *d, int node);
 void reply_if_owed(dialogue *d, int node, const char *text);
@@ -152,6 +154,10 @@ void reply_bytes(dialogue *d, int node, const char *bytes, size_t len);
 void blurt(dialogue *d, int node, const char *bytes);
 /* All its connections break. */
 void hang_up(dialogue *d, int node);
+/* Just the connection over which the expected command came. */
+void hang_up_on(dialogue *d, int node, const char *text);
+/* The number of that connection. */
+int link_with(const dialogue *d, int node, const char *text);
 /* Connections to it that are open. */
 unsigned links_to(const dialogue *d, int node);
 /* Lets everything happen that needs no time. */
