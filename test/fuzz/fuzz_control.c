@@ -3,6 +3,7 @@
  * together, and output that comes to an end. */
 #include "core/resp.h"
 #include "fuzz/fuzz.h"
+#include "fuzz/support/snapshot.h"
 #include "node/fleet_control.h"
 #include "node/node_call.h"
 
@@ -37,7 +38,7 @@ static kw_status act(void *arg, const fleet_act *a, uint64_t now_us) {
     return fleet_act_alone(h->fleet, a, now_us);
 }
 
-static void check_view(const node_fleet *f, const node_view *view) {
+FUZZ_PLAIN static void check_view(const node_fleet *f, const node_view *view) {
     uint32_t slots[FLEET_PEERS_MAX] = {0};
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
         if (view->owner[slot] != NODE_NOBODY) {
@@ -137,22 +138,38 @@ static void run_line(harness *h, kw_slice line) {
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+typedef struct scene {
+    snapshot *memory;
+    node_fleet *fleet;
+} scene;
+
+static scene build(bool full_coverage_required) {
     static const uint16_t ports[NODES] = {7000, 7001, 7002, 7003};
-    harness h = {.now_us = 1000000};
+    scene s = {.memory = snapshot_new(SIZE_MAX)};
     const fleet_config config = {
-        .mem = &mem_default,
+        .mem = snapshot_mem(s.memory),
         .primary_count = 2,
         .replica_count = 1,
         .host = "h",
         .ports = ports,
         .failover_ms = 100,
-        .full_coverage_required = size % 2 == 0,
+        .full_coverage_required = full_coverage_required,
         .log_capacity = 16,
         .control = true,
     };
+    fuzz_check(fleet_new(&config, 1000000, &s.fleet) == KW_OK);
+    snapshot_take(s.memory);
+    return s;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static scene scenes[2];
+    scene *here = &scenes[size % 2];
+    if (!here->fleet) {
+        *here = build(size % 2 == 0);
+    }
+    harness h = {.now_us = 1000000, .fleet = here->fleet};
     const fleet_owner owner = {&h, act};
-    fuzz_check(fleet_new(&config, h.now_us, &h.fleet) == KW_OK);
     fleet_set_owner(h.fleet, &owner);
     char *copy = fuzz_copy(data, size);
     kw_slice rest = slice_of(copy, size);
@@ -165,6 +182,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         hang_up(&h, i);
     }
     fleet_free(h.fleet);
+    snapshot_restore(here->memory);
     free(copy);
     return 0;
 }

@@ -3,30 +3,12 @@
  * slot has two ways of being open. */
 #include "core/resp.h"
 #include "fuzz/fuzz.h"
+#include "fuzz/support/snapshot.h"
 #include "node/node_fleet.h"
 
 #define NODES 4
 #define OUT_BYTES_MAX (1024 * 1024)
 #define PIECE_BYTES_MAX (16 * 1024 * 1024)
-
-/* One command may ask for a string of 512 MB or a reply of any length: such pieces of memory are
- * refused, so that an input stays quick; how often is counted. */
-static void *limited_resize(void *arg, void *ptr, size_t size) {
-    if (size > PIECE_BYTES_MAX) {
-        ++*(unsigned *)arg;
-        return NULL;
-    }
-    return mem_default.resize(mem_default.arg, ptr, size);
-}
-
-static void *limited_alloc(void *arg, size_t size) {
-    return limited_resize(arg, NULL, size);
-}
-
-static void limited_release(void *arg, void *ptr) {
-    (void)arg;
-    mem_default.release(mem_default.arg, ptr);
-}
 
 static void check_replies(kw_slice bytes) {
     while (bytes.len > 0) {
@@ -58,10 +40,14 @@ static node_session *listen(node *n, buffer *in) {
     return s;
 }
 
-static void check_keyspace(const keyspace *ks) {
+FUZZ_PLAIN static void check_keyspace(const keyspace *ks) {
     size_t count = 0;
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
         size_t in_slot = 0;
+        if (!ks->pages[slot / KEYSPACE_PAGE_SLOTS]) {
+            slot += KEYSPACE_PAGE_SLOTS - 1;
+            continue;
+        }
         for (keyspace_entry *e = keyspace_first(ks, slot); e; e = keyspace_next(ks, slot, e)) {
             fuzz_check(slot_of_key(keyspace_key(e)) == slot);
             in_slot++;
@@ -72,7 +58,7 @@ static void check_keyspace(const keyspace *ks) {
     fuzz_check(count == keyspace_count(ks));
 }
 
-static void check_view(const node_view *view) {
+FUZZ_PLAIN static void check_view(const node_view *view) {
     uint32_t slots[NODES] = {0};
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
         if (view->owner[slot] != NODE_NOBODY) {
@@ -86,20 +72,34 @@ static void check_view(const node_view *view) {
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+typedef struct scene {
+    snapshot *memory;
+    node_fleet *fleet;
+} scene;
+
+static scene build(bool full_coverage_required) {
     static const uint16_t ports[NODES] = {7000, 7001, 7002, 7003};
-    unsigned refused = 0;
-    const mem limited = {limited_alloc, limited_resize, limited_release, &refused};
+    scene s = {.memory = snapshot_new(PIECE_BYTES_MAX)};
     const fleet_config config = {
-        .mem = &limited,
+        .mem = snapshot_mem(s.memory),
         .primary_count = 2,
         .replica_count = 1,
         .host = "h",
         .ports = ports,
-        .full_coverage_required = size % 2 == 0,
+        .full_coverage_required = full_coverage_required,
     };
-    node_fleet *f = NULL;
-    fuzz_check(fleet_new(&config, 1000000, &f) == KW_OK);
+    fuzz_check(fleet_new(&config, 1000000, &s.fleet) == KW_OK);
+    snapshot_take(s.memory);
+    return s;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static scene scenes[2];
+    scene *here = &scenes[size % 2];
+    if (!here->fleet) {
+        *here = build(size % 2 == 0);
+    }
+    node_fleet *f = here->fleet;
     node *n = fleet_node(f, size > 0 ? data[0] % NODES : 0);
     node_session *s = node_session_new(n, "h:1", 1000000);
     buffer in;
@@ -114,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bool pushes = mentions(data, size, "multi") && mentions(data, size, "subscribe");
     bool whole = !mentions(data, size, "reply") && !mentions(data, size, "kill") && !pushes;
     if (s->flags & SESSION_FAILED) {
-        fuzz_check(refused > 0);
+        fuzz_check(snapshot_refused(here->memory) > 0);
     } else if (whole) {
         check_replies(buffer_slice(&s->out));
     }
@@ -130,5 +130,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     node_session_free(n, s);
     node_session_free(n, ear);
     fleet_free(f);
+    snapshot_restore(here->memory);
     return 0;
 }

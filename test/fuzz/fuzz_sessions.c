@@ -3,6 +3,7 @@
  * its session, a to h, or is + and lets a second pass. Whatever comes: keys are counted right, what
  * is woken is alive, and while no roles change a replica has what its primary has. */
 #include "fuzz/fuzz.h"
+#include "fuzz/support/snapshot.h"
 #include "node/node_fleet.h"
 
 #define NODES 4
@@ -20,26 +21,8 @@ typedef struct scene {
     node_fleet *fleet;
     uint64_t now_us;
     client clients[SESSIONS];
-    bool refused; /* a piece of memory that was too large */
+    snapshot *memory;
 } scene;
-
-static void *limited_resize(void *arg, void *ptr, size_t size) {
-    scene *s = arg;
-    if (size > PIECE_BYTES_MAX) {
-        s->refused = true;
-        return NULL;
-    }
-    return mem_default.resize(mem_default.arg, ptr, size);
-}
-
-static void *limited_alloc(void *arg, size_t size) {
-    return limited_resize(arg, NULL, size);
-}
-
-static void limited_release(void *arg, void *ptr) {
-    (void)arg;
-    mem_default.release(mem_default.arg, ptr);
-}
 
 static void hang_up(scene *s, client *c) {
     if (c->session) {
@@ -104,18 +87,20 @@ static bool mentions(kw_slice text, const char *word) {
     return false;
 }
 
-static void check_counts(const keyspace *ks) {
+FUZZ_PLAIN static void check_counts(const keyspace *ks) {
     size_t count = 0;
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
-        count += keyspace_slot_count(ks, slot);
+        const keyspace_slot *page = ks->pages[slot / KEYSPACE_PAGE_SLOTS];
+        count += page ? page[slot % KEYSPACE_PAGE_SLOTS].key_count : 0;
     }
     fuzz_check(count == keyspace_count(ks));
 }
 
 static void check(const scene *s, kw_slice input) {
     /* administration, a pause and what memory is too short for leave replicas behind */
-    bool follows = !s->refused && !mentions(input, "cluster") && !mentions(input, "replica") &&
-                   !mentions(input, "debug") && !mentions(input, "shutdown");
+    bool follows = snapshot_refused(s->memory) == 0 && !mentions(input, "cluster") &&
+                   !mentions(input, "replica") && !mentions(input, "debug") &&
+                   !mentions(input, "shutdown");
     for (uint16_t i = 0; i < NODES; i++) {
         const node *n = fleet_node(s->fleet, i);
         check_counts(n->keys);
@@ -125,18 +110,27 @@ static void check(const scene *s, kw_slice input) {
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+static scene build(void) {
     static const uint16_t ports[NODES] = {7000, 7001, 7002, 7003};
-    scene s = {.now_us = 1000000};
-    const mem limited = {limited_alloc, limited_resize, limited_release, &s};
+    scene s = {.now_us = 1000000, .memory = snapshot_new(PIECE_BYTES_MAX)};
     const fleet_config config = {
-        .mem = &limited,
+        .mem = snapshot_mem(s.memory),
         .primary_count = 2,
         .replica_count = 1,
         .host = "h",
         .ports = ports,
     };
     fuzz_check(fleet_new(&config, s.now_us, &s.fleet) == KW_OK);
+    snapshot_take(s.memory);
+    return s;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static scene built;
+    if (!built.fleet) {
+        built = build();
+    }
+    scene s = built;
     for (uint16_t i = 0; i < SESSIONS; i++) {
         s.clients[i].node = i % NODES;
         buffer_init(&s.clients[i].in, &mem_default, 0);
@@ -154,5 +148,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         buffer_done(&s.clients[i].in);
     }
     fleet_free(s.fleet);
+    snapshot_restore(s.memory);
     return 0;
 }
