@@ -9,6 +9,7 @@ const tool_command tool_commands[] = {
     {"exec", "runs one command, or those on standard input, and prints the replies", cmd_exec},
     {"slot", "shows the slot of each key", cmd_slot},
     {"map", "draws the cluster's slot map", cmd_map},
+    {"bench", "puts a cluster under load, measures it, and checks what it did", cmd_bench},
     {"lab", "runs a cluster in this process for any client, and makes it misbehave", cmd_lab},
     {"demo", "shows the client at work while an embedded cluster changes under it", cmd_demo},
     {NULL, NULL, NULL},

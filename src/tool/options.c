@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { ROWS_MAX = 24 };
+enum { ROWS_MAX = 32 };
 
 static size_t row_count(const option_set *set) {
     size_t count = 0;

@@ -9,7 +9,8 @@ typedef enum exit_status {
     STATUS_OK = 0,
     STATUS_SERVER_ERROR = 1, /* a server's error reply; of `demo`: a command failed or was lost */
     STATUS_USAGE = 2,
-    STATUS_NO_REPLY = 3
+    STATUS_NO_REPLY = 3,
+    STATUS_LOST_BY_FAILOVER = 4 /* of `bench --verify`: and nothing worse */
 } exit_status;
 
 typedef struct tool_command {
@@ -25,6 +26,7 @@ exit_status cmd_exec(int argc, char **argv);
 exit_status cmd_prompt(int argc, char **argv);
 exit_status cmd_slot(int argc, char **argv);
 exit_status cmd_map(int argc, char **argv);
+exit_status cmd_bench(int argc, char **argv);
 exit_status cmd_demo(int argc, char **argv);
 exit_status cmd_lab(int argc, char **argv);
 
