@@ -21,24 +21,71 @@ static size_t session_count(const node *n) {
     return count;
 }
 
+typedef struct node_field {
+    const char *name;
+    const char *text; /* NULL: it is the number */
+    uint64_t number;
+} node_field;
+
+enum { NODE_FIELDS = 10 };
+
+/* Many fields of many nodes: RESP2 would make one long list of them, so they are a line for a
+ * person there. */
+static void write_line(control_call *c, const node_field fields[NODE_FIELDS]) {
+    char line[SLOTS_TEXT_SIZE + 512]; /* all fits: a host has up to 63 bytes */
+    size_t len = 0;
+    for (size_t i = 0; i < NODE_FIELDS && len < sizeof line; i++) {
+        const node_field *f = &fields[i];
+        const char *space = i > 0 ? " " : "";
+        char number[24];
+        (void)snprintf(number, sizeof number, "%llu", (unsigned long long)f->number); /* fits */
+        const char *value = !f->text ? number : f->text[0] ? f->text : "-";
+        int more = snprintf(line + len, sizeof line - len, "%s%s=", space, f->name);
+        len += more > 0 ? (size_t)more : 0;
+        for (; *value && len + 1 < sizeof line; value++) {
+            line[len++] = *value == ' ' ? ',' : *value;
+        }
+    }
+    call_bulk(c->call, slice_of(line, len));
+}
+
+static void write_map(control_call *c, const node_field fields[NODE_FIELDS]) {
+    call_map(c->call, NODE_FIELDS);
+    for (size_t i = 0; i < NODE_FIELDS; i++) {
+        if (fields[i].text) {
+            control_text_field(c, fields[i].name, fields[i].text);
+        } else {
+            control_number_field(c, fields[i].name, fields[i].number);
+        }
+    }
+}
+
 static void write_node(control_call *c, uint16_t index) {
     const node *n = fleet_node(c->fleet, index);
     const node_view *view = n ? n->view : fleet_view(c->fleet);
     const node_peer *peer = &view->peers[index];
-    char text[SLOTS_TEXT_SIZE];
-    call_map(c->call, 10);
-    control_number_field(c, "node", index);
-    (void)snprintf(text, sizeof text, "%s:%u", peer->host, peer->port); /* fits */
-    control_text_field(c, "endpoint", text);
-    control_text_field(c, "role", peer->primary ? "primary" : "replica");
-    control_number_field(c, "primary", peer->primary_of);
-    control_text_field(c, "state", state_of(c, index));
-    control_text_field(c, "view", fleet_is_frozen(c->fleet, index) ? "frozen" : "current");
-    control_write_slots(view, index, text, sizeof text);
-    control_text_field(c, "slots", text);
-    control_number_field(c, "keys", n ? keyspace_count(n->keys) : 0);
-    control_number_field(c, "clients", n ? session_count(n) : 0);
-    control_text_field(c, "id", peer->id);
+    char endpoint[sizeof peer->host + 8];
+    char slots[SLOTS_TEXT_SIZE];
+    uint16_t port = peer->port ? peer->port : peer->tls_port;
+    (void)snprintf(endpoint, sizeof endpoint, "%s:%u", peer->host, port); /* fits */
+    control_write_slots(view, index, slots, sizeof slots);
+    const node_field fields[NODE_FIELDS] = {
+        {"node", NULL, index},
+        {"endpoint", endpoint, 0},
+        {"role", peer->primary ? "primary" : "replica", 0},
+        {"primary", NULL, peer->primary_of},
+        {"state", state_of(c, index), 0},
+        {"view", fleet_is_frozen(c->fleet, index) ? "frozen" : "current", 0},
+        {"slots", slots, 0},
+        {"keys", NULL, n ? keyspace_count(n->keys) : 0},
+        {"clients", NULL, n ? session_count(n) : 0},
+        {"id", peer->id, 0},
+    };
+    if (c->call->session->resp == 2) {
+        write_line(c, fields);
+    } else {
+        write_map(c, fields);
+    }
 }
 
 static void run_nodes(control_call *c) {

@@ -80,6 +80,10 @@ static void client_reaches_all_nodes_by_tls_only(void **state) {
     char endpoint[64];
     snprintf(endpoint, sizeof endpoint, "127.0.0.1:%u", lab_peer_node(lab, 5).tls_port);
     assert_string_equal(lab_peer_node(lab, 5).endpoint, endpoint);
+    char *nodes = NULL;
+    assert_int_equal(kw_lab_command(lab, &nodes, NULL, "NODES"), KW_OK);
+    assert_non_null(strstr(nodes, endpoint));
+    kw_lab_free_text(nodes);
     kw_client *client = open_client(lab, "");
     use_all_nodes(client);
     for (int i = 0; i < 3; i++) {

@@ -99,6 +99,36 @@ static void nodes_are_named_in_many_ways(void **state) {
     driver_stop(&d);
 }
 
+static void nodes_are_a_line_each_or_a_map_each(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    char expected[512];
+    driver_expect(&d, 0, "LAB SLOT MOVE 16383 0", "+OK\r\n");
+    driver_expect(&d, 0, "LAB KILL 4", "+OK\r\n");
+    const node_view *view = fleet_view(d.fleet);
+    (void)snprintf(expected, sizeof expected,
+                   "\r\nnode=0 endpoint=10.0.0.1:7000 role=primary primary=0 state=alive "
+                   "view=current slots=0-5460,16383 keys=0 clients=1 id=%s\r\n",
+                   view->peers[0].id);
+    assert_true(says(&d, 0, "LAB NODES", expected));
+    (void)snprintf(expected, sizeof expected,
+                   "\r\nnode=4 endpoint=10.0.0.1:7004 role=replica primary=1 state=dead "
+                   "view=current slots=- keys=0 clients=0 id=%s\r\n",
+                   view->peers[4].id);
+    assert_true(says(&d, 0, "LAB NODES", expected));
+    (void)driver_ask(&d, 0, "HELLO 3");
+    (void)snprintf(expected, sizeof expected,
+                   "%%10\r\n$4\r\nnode\r\n:0\r\n$8\r\nendpoint\r\n$13\r\n10.0.0.1:7000\r\n"
+                   "$4\r\nrole\r\n$7\r\nprimary\r\n$7\r\nprimary\r\n:0\r\n"
+                   "$5\r\nstate\r\n$5\r\nalive\r\n$4\r\nview\r\n$7\r\ncurrent\r\n"
+                   "$5\r\nslots\r\n$12\r\n0-5460 16383\r\n$4\r\nkeys\r\n:0\r\n"
+                   "$7\r\nclients\r\n:1\r\n$2\r\nid\r\n$40\r\n%s\r\n",
+                   view->peers[0].id);
+    assert_true(says(&d, 0, "LAB NODES", expected));
+    driver_stop(&d);
+}
+
 static void a_node_dies_and_comes_back_elsewhere(void **state) {
     (void)state;
     node_driver d;
@@ -633,6 +663,7 @@ int main(void) {
         cmocka_unit_test(lab_is_hidden_and_may_be_turned_off),
         cmocka_unit_test(lab_runs_before_auth),
         cmocka_unit_test(nodes_are_named_in_many_ways),
+        cmocka_unit_test(nodes_are_a_line_each_or_a_map_each),
         cmocka_unit_test(a_node_dies_and_comes_back_elsewhere),
         cmocka_unit_test(a_node_may_end_itself),
         cmocka_unit_test(stopped_node_leaves_its_data_to_its_replica_and_a_killed_one_does_not),
