@@ -215,7 +215,21 @@ static dump_result read_hash_listpack(reader *r, buffer *storage, void *object) 
 
 /* ------------------------------------------------------------------------------------ sets */
 
-static dump_result add_member(value_set *s, kw_slice member) {
+typedef dump_result add_element(void *object, kw_slice element);
+
+/* Reads so many strings, and adds each. */
+static dump_result read_each(reader *r, buffer *storage, uint64_t count, add_element *add,
+                             void *object) {
+    dump_result result = DUMP_OK;
+    for (; result == DUMP_OK && count > 0; count--) {
+        kw_slice element;
+        result = read_string(r, storage, &element);
+        result = result == DUMP_OK ? add(object, element) : result;
+    }
+    return result;
+}
+
+static dump_result add_member(void *s, kw_slice member) {
     bool added = true;
     if (!value_set_add(s, member, &added)) {
         return DUMP_NO_MEMORY;
@@ -231,13 +245,7 @@ static dump_result read_set(reader *r, buffer *storage, void *object) {
     if (count > SET_INTSET_ENTRIES_MAX && !value_set_make_table(object)) {
         return DUMP_NO_MEMORY;
     }
-    dump_result result = DUMP_OK;
-    for (; result == DUMP_OK && count > 0; count--) {
-        kw_slice member;
-        result = read_string(r, storage, &member);
-        result = result == DUMP_OK ? add_member(object, member) : result;
-    }
-    return result;
+    return read_each(r, storage, count, add_member, object);
 }
 
 static dump_result read_intset(reader *r, buffer *storage, void *object) {
@@ -314,7 +322,7 @@ static dump_result read_zset_listpack(reader *r, buffer *storage, void *object) 
 
 /* ----------------------------------------------------------------------------------- lists */
 
-static dump_result push(value_list *l, kw_slice element) {
+static dump_result push(void *l, kw_slice element) {
     return unless_short(value_list_push(l, LIST_TAIL, element));
 }
 
@@ -323,13 +331,7 @@ static dump_result read_list(reader *r, buffer *storage, void *object) {
     if (!read_count(r, &count)) {
         return DUMP_BAD_FORMAT;
     }
-    dump_result result = DUMP_OK;
-    for (; result == DUMP_OK && count > 0; count--) {
-        kw_slice element;
-        result = read_string(r, storage, &element);
-        result = result == DUMP_OK ? push(object, element) : result;
-    }
-    return result;
+    return read_each(r, storage, count, push, object);
 }
 
 static dump_result push_listpack(value_list *l, kw_slice bytes) {
