@@ -112,6 +112,17 @@ bool args_read_timeout_ms(node_call *c, size_t index, uint64_t *ret_deadline_us)
     return read_deadline(c, ms, ret_deadline_us);
 }
 
+void args_to_range(int64_t start, int64_t stop, size_t count, size_t *ret_first, size_t *ret_end) {
+    int64_t all = (int64_t)count;
+    start = start < 0 ? start + all : start;
+    stop = stop < 0 ? stop + all : stop;
+    start = start < 0 ? 0 : start;
+    stop = stop >= all ? all - 1 : stop;
+    bool empty = start > stop;
+    *ret_first = empty ? 0 : (size_t)start;
+    *ret_end = empty ? 0 : (size_t)stop + 1;
+}
+
 bool args_read_slot(node_call *c, size_t index, int *ret) {
     int64_t slot;
     if (!number_read_integer(c->argv[index], &slot) || slot < 0 || slot >= SLOT_COUNT) {

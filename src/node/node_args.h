@@ -24,6 +24,9 @@ KW_CHECKED bool args_read_timeout(node_call *c, size_t index, uint64_t *ret_dead
 /* The same in whole milliseconds: WAIT. */
 KW_CHECKED bool args_read_timeout_ms(node_call *c, size_t index, uint64_t *ret_deadline_us);
 
+/* The positions start..stop of so many as clients count them, -1 being the last: *ret_first ..
+ * *ret_end - 1. */
+void args_to_range(int64_t start, int64_t stop, size_t count, size_t *ret_first, size_t *ret_end);
 KW_CHECKED bool args_read_slot(node_call *c, size_t index, int *ret);
 /* The peer of that id; the error says `complaint` of it: "Unknown". */
 KW_CHECKED bool args_read_peer(node_call *c, size_t index, const char *complaint, uint16_t *ret);

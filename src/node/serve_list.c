@@ -141,19 +141,6 @@ void serve_lindex(node_call *c) {
     }
 }
 
-/* The elements start..stop, with the servers' ways of counting: *ret_first .. *ret_end - 1. */
-static void to_range(const value_list *l, int64_t start, int64_t stop, size_t *ret_first,
-                     size_t *ret_end) {
-    int64_t count = (int64_t)value_list_count(l);
-    start = start < 0 ? start + count : start;
-    stop = stop < 0 ? stop + count : stop;
-    start = start < 0 ? 0 : start;
-    stop = stop >= count ? count - 1 : stop;
-    bool empty = start > stop;
-    *ret_first = empty ? 0 : (size_t)start;
-    *ret_end = empty ? 0 : (size_t)stop + 1;
-}
-
 void serve_lrange(node_call *c) {
     int64_t start;
     int64_t stop;
@@ -166,7 +153,7 @@ void serve_lrange(node_call *c) {
     size_t first = 0;
     size_t end = 0;
     if (e) {
-        to_range(l, start, stop, &first, &end);
+        args_to_range(start, stop, value_list_count(l), &first, &end);
     }
     call_array(c, end - first);
     for (size_t i = first; i < end; i++) {
@@ -297,7 +284,7 @@ void serve_ltrim(node_call *c) {
     if (e) {
         size_t first;
         size_t end;
-        to_range(l, start, stop, &first, &end);
+        args_to_range(start, stop, value_list_count(l), &first, &end);
         value_list_drop(l, LIST_TAIL, value_list_count(l) - end);
         value_list_drop(l, LIST_HEAD, first);
         call_settle(c, e);

@@ -85,15 +85,13 @@ static void find_ranks(const value_zset *z, const zset_range *r, size_t *ret_fir
         value_zset_lex_ranks(z, &r->lex, r->reverse, ret_first, ret_end);
         return;
     }
-    int64_t count = (int64_t)value_zset_count(z);
-    int64_t start = r->start < 0 ? r->start + count : r->start;
-    int64_t stop = r->stop < 0 ? r->stop + count : r->stop;
-    start = start < 0 ? 0 : start;
-    stop = stop >= count ? count - 1 : stop;
-    bool empty = start > stop;
-    int64_t first = r->reverse ? count - 1 - stop : start;
-    *ret_first = empty ? 0 : (size_t)first;
-    *ret_end = empty ? 0 : (size_t)(first + stop - start + 1);
+    size_t count = value_zset_count(z);
+    size_t first;
+    size_t end;
+    args_to_range(r->start, r->stop, count, &first, &end);
+    bool turned = r->reverse && first < end;
+    *ret_first = turned ? count - end : first;
+    *ret_end = turned ? count - first : end;
 }
 
 /* Cuts the ranks down to what LIMIT leaves of them. */
@@ -118,19 +116,30 @@ static void apply_limit(const zset_range *r, size_t *first, size_t *end) {
 
 /* ------------------------------------------------------------------- counting and removing */
 
-static void count_range(node_call *c, range_by by) {
+/* The ranks of argv[1] between the bounds that argv[2] and argv[3] are. False: an error was
+ * answered. */
+static bool find_bounded(node_call *c, range_by by, keyspace_entry **ret_entry, size_t *ret_first,
+                         size_t *ret_end) {
     zset_range r = {.by = by};
-    keyspace_entry *e;
     value_zset *z;
-    if (!read_bounds(c, 2, &r) || !zset_find(c, 1, &e, &z)) {
-        return;
+    if (!read_bounds(c, 2, &r) || !zset_find(c, 1, ret_entry, &z)) {
+        return false;
     }
-    size_t first = 0;
-    size_t end = 0;
+    *ret_first = 0;
+    *ret_end = 0;
     if (z) {
-        find_ranks(z, &r, &first, &end);
+        find_ranks(z, &r, ret_first, ret_end);
     }
-    call_integer(c, (int64_t)(end - first));
+    return true;
+}
+
+static void count_range(node_call *c, range_by by) {
+    keyspace_entry *e;
+    size_t first;
+    size_t end;
+    if (find_bounded(c, by, &e, &first, &end)) {
+        call_integer(c, (int64_t)(end - first));
+    }
 }
 
 void serve_zcount(node_call *c) {
@@ -142,19 +151,14 @@ void serve_zlexcount(node_call *c) {
 }
 
 static void remove_range(node_call *c, range_by by) {
-    zset_range r = {.by = by};
     keyspace_entry *e;
-    value_zset *z;
-    if (!read_bounds(c, 2, &r) || !zset_find(c, 1, &e, &z)) {
+    size_t first;
+    size_t end;
+    if (!find_bounded(c, by, &e, &first, &end)) {
         return;
     }
-    size_t first = 0;
-    size_t end = 0;
-    if (z) {
-        find_ranks(z, &r, &first, &end);
-    }
     if (first < end) {
-        value_zset_remove_ranks(z, first, end);
+        value_zset_remove_ranks(e->object, first, end);
         call_settle(c, e);
     }
     call_integer(c, (int64_t)(end - first));
