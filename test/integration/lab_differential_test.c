@@ -2,6 +2,7 @@
  * must be the same bytes. lab_generated_test.c goes on where a person's list ends. */
 #include "integration/support/diff_side.h"
 #include "integration/support/diff_value.h"
+#include "unit/support/words.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,7 +47,7 @@ static void print_reply(const char *name, const buffer *reply) {
 static void ask_both(pair *p, int connection, const char *command) {
     char bytes[LINE_SIZE];
     kw_slice argv[DIFF_ARGUMENTS_MAX];
-    size_t argc = diff_read_command(command, argv, DIFF_ARGUMENTS_MAX, bytes);
+    size_t argc = words_read(command, argv, DIFF_ARGUMENTS_MAX, bytes);
     diff_send(&p->server, connection, argv, argc);
     diff_send(&p->lab, connection, argv, argc);
     if (!diff_receive(&p->server, connection, REPLY_TIMEOUT_MS, &p->server_reply)) {

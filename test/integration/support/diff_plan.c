@@ -1,6 +1,7 @@
 #include "integration/support/diff_plan.h"
 
 #include "integration/support/diff_value.h"
+#include "unit/support/words.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -116,7 +117,7 @@ static void add(maker *m, int connection, const char *format, ...) {
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    add_words(m, connection, argv, diff_read_command(line, argv, DIFF_ARGUMENTS_MAX, bytes));
+    add_words(m, connection, argv, words_read(line, argv, DIFF_ARGUMENTS_MAX, bytes));
 }
 
 void diff_plan_done(diff_plan *plan) {

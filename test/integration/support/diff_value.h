@@ -1,5 +1,6 @@
 /* Commands and replies of the differential tests as a person reads them: a command is a line of
- * words, those with odd bytes in quotes with \xNN; a reply is its values in their order. */
+ * words, those with odd bytes in quotes with \xNN (words_read reads it); a reply is its values in
+ * their order. */
 #ifndef INTEGRATION_SUPPORT_DIFF_VALUE_H
 #define INTEGRATION_SUPPORT_DIFF_VALUE_H
 
@@ -23,8 +24,5 @@ void diff_encode_value(buffer *b, const diff_value *v, kw_slice text);
 void diff_write_value(buffer *b, const diff_value *v);
 void diff_write_command(buffer *b, const kw_slice *argv, size_t argc);
 void diff_write_reply(buffer *b, kw_slice reply);
-
-/* Cuts a line into words, which point into bytes: at least as many as the line has. */
-size_t diff_read_command(const char *line, kw_slice *argv, size_t argv_max, char *bytes);
 
 #endif

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "core/resp.h"
+#include "unit/support/words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -81,47 +82,11 @@ void driver_hang_up(node_driver *d, uint16_t index) {
     }
 }
 
-/* One byte of a quoted word; *at moves behind it. */
-static char unescape(const char **at) {
-    if (**at != '\\') {
-        return *(*at)++;
-    }
-    ++*at;
-    char kind = *(*at)++;
-    if (kind == 'x') {
-        char digits[3] = {(*at)[0], (*at)[1], '\0'};
-        *at += 2;
-        return (char)strtol(digits, NULL, 16);
-    }
-    return kind == 'n' ? '\n' : kind == 'r' ? '\r' : kind;
-}
-
-/* Cuts a line into words, whose bytes go to `bytes`. */
-static size_t cut(const char *line, kw_slice *argv, char *bytes) {
-    size_t argc = 0;
-    const char *at = line;
-    while (*at) {
-        assert_true(argc < ARGUMENTS_MAX);
-        char *begin = bytes;
-        bool quoted = *at == '"';
-        at += quoted;
-        while (*at && *at != (quoted ? '"' : ' ')) {
-            *bytes++ = quoted ? unescape(&at) : *at++;
-        }
-        at += quoted;
-        argv[argc++] = slice_of(begin, (size_t)(bytes - begin));
-        while (*at == ' ') {
-            at++;
-        }
-    }
-    return argc;
-}
-
 const char *driver_ask_on(node_driver *d, uint16_t index, node_session *s, const char *line) {
     kw_slice argv[ARGUMENTS_MAX];
     char bytes[16384];
     assert_true(strlen(line) < sizeof bytes);
-    size_t argc = cut(line, argv, bytes);
+    size_t argc = words_read(line, argv, ARGUMENTS_MAX, bytes);
     size_t size = (size_t)resp_command_size(argv, argc);
     char *to = buffer_reserve(&d->in, size);
     assert_non_null(to);
