@@ -9,8 +9,8 @@
 #define TABLE_COUNT (sizeof commands / sizeof commands[0])
 #define BUCKET_COUNT (sizeof displacements / sizeof displacements[0])
 #define POSITION_COUNT (sizeof positions / sizeof positions[0])
-#define FNV_OFFSET 0xcbf29ce484222325ull
-#define FNV_PRIME 0x100000001b3ull
+#define HASH_PRIME 0x9e3779b97f4a7c15ull
+#define WORD_BYTES 8
 
 static_assert((BUCKET_COUNT & (BUCKET_COUNT - 1)) == 0, "buckets are picked by a mask");
 static_assert((POSITION_COUNT & (POSITION_COUNT - 1)) == 0, "positions are picked by a mask");
@@ -19,10 +19,25 @@ static uint8_t upper(char c) {
     return (uint8_t)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
 }
 
-/* FNV-1a of the upper-case bytes, going on from `hash`. */
+/* Up to eight bytes in upper case, the first one lowest. */
+static uint64_t upper_word(const char *data, size_t len) {
+    uint64_t word = 0;
+    while (len > 0) {
+        word = word << 8 | upper(data[--len]);
+    }
+    return word;
+}
+
+static uint64_t hash_word(uint64_t hash, uint64_t word) {
+    hash = (hash ^ word) * HASH_PRIME;
+    return hash ^ (hash >> 32);
+}
+
+/* As make_command_table.py's name_hash(), going on from `hash`. */
 static uint64_t hash_name(uint64_t hash, kw_slice name) {
-    for (size_t i = 0; i < name.len; i++) {
-        hash = (hash ^ upper(name.data[i])) * FNV_PRIME;
+    for (size_t at = 0; at < name.len; at += WORD_BYTES) {
+        size_t left = name.len - at;
+        hash = hash_word(hash, upper_word(name.data + at, left < WORD_BYTES ? left : WORD_BYTES));
     }
     return hash;
 }
@@ -51,8 +66,7 @@ static const command_info *table_at_hash(uint64_t hash) {
 }
 
 static const command_info *find_subcommand(uint64_t hash, kw_slice name, kw_slice subcommand) {
-    hash = hash_name(hash_name(hash, SLICE_LITERAL(" ")), subcommand);
-    const command_info *info = table_at_hash(hash);
+    const command_info *info = table_at_hash(hash_name(hash, subcommand));
     const char *rest;
     if (info && name_continues(info->name, name, &rest) && *rest == ' ' &&
         name_continues(rest + 1, subcommand, &rest) && *rest == '\0') {
@@ -61,22 +75,28 @@ static const command_info *find_subcommand(uint64_t hash, kw_slice name, kw_slic
     return NULL;
 }
 
+/* A subcommand's entry is no command's: it has a space. */
+static bool is_named(const command_info *info, kw_slice name) {
+    const char *rest;
+    return name_continues(info->name, name, &rest) && *rest == '\0' && !strchr(info->name, ' ');
+}
+
 const command_info *command_find(const kw_slice *argv, size_t argc) {
-    if (argc == 0) {
+    kw_slice name = argc > 0 ? argv[0] : slice_of("", 0);
+    if (name.len == 0 || name.data[name.len - 1] == '\0') { /* no name ends so: it fills a word */
         return NULL;
     }
-    uint64_t hash = hash_name(FNV_OFFSET, argv[0]);
+    bool is_short = name.len <= WORD_BYTES;
+    uint64_t word = is_short ? upper_word(name.data, name.len) : 0;
+    uint64_t hash = is_short ? hash_word(0, word) : hash_name(0, name);
     const command_info *info = table_at_hash(hash);
-    const char *rest;
-    /* No first argument equals a subcommand's entry: that has a space, which is refused here. */
-    if (!info || !name_continues(info->name, argv[0], &rest) || *rest != '\0' ||
-        memchr(argv[0].data, ' ', argv[0].len)) {
+    if (!info || (is_short ? info->short_name != word : !is_named(info, name))) {
         return NULL;
     }
     if ((info->flags & COMMAND_CONTAINER) == 0 || argc == 1) {
         return info;
     }
-    return find_subcommand(hash, argv[0], argv[1]);
+    return find_subcommand(hash, name, argv[1]);
 }
 
 size_t command_count(void) {

@@ -18,7 +18,10 @@ enum {
     COMMAND_CONTAINER = 1u << 6,    /* has subcommands: CLIENT, XGROUP */
     COMMAND_KEYS_UNKNOWN = 1u << 7, /* its keys cannot be found without asking a server */
     COMMAND_NO_REPLY = 1u << 8,     /* CLIENT REPLY OFF and its like: breaks the pipeline's order */
-    COMMAND_LEARNED = 1u << 9       /* not from the table */
+    COMMAND_LEARNED = 1u << 9,      /* not from the table */
+
+    /* Those that a connection may not have room for, or only at times. */
+    COMMAND_DELICATE = COMMAND_BLOCKING | COMMAND_STATEFUL | COMMAND_PUBSUB | COMMAND_NO_REPLY
 };
 
 typedef enum key_begin {
@@ -53,10 +56,12 @@ typedef struct key_spec {
 } key_spec;
 
 typedef struct command_info {
-    const char *name; /* upper case; a subcommand as "XGROUP CREATE" */
+    const char *name;    /* upper case; a subcommand as "XGROUP CREATE" */
+    uint64_t short_name; /* of the table: up to eight bytes, the first one lowest; longer: 0 */
     uint32_t flags;
     int16_t arity; /* as COMMAND gives it: negative = at least; the name counts */
     uint8_t spec_count;
+    uint8_t sole_key; /* of the table: where its only key is; 0: its specifications tell */
     const key_spec *specs;
 } command_info;
 

@@ -130,6 +130,12 @@ kw_status command_book_route(const command_book *book, const kw_slice *argv, siz
         return KW_OK;
     }
     ret->reads_only = (ret->info->flags & (COMMAND_READONLY | COMMAND_WRITE)) == COMMAND_READONLY;
+    size_t sole_key = ret->info->sole_key;
+    if (sole_key > 0 && sole_key < argc && (ret->info->flags & COMMAND_BLOCKING) == 0) {
+        ret->key = argv[sole_key];
+        ret->slot = slot_of_key(ret->key);
+        return KW_OK;
+    }
     ret->blocks = may_block(ret->info, argv, argc);
     slot_finder finder = {.argv = argv, .route = ret};
     kw_status status = command_keys(ret->info, argv, argc, add_key, &finder);
