@@ -138,7 +138,9 @@ kw_status cluster_new(const mem *m, const cluster_config *config, uint64_t seed,
         list_init(&c->keyless_waiting);
         list_init(&c->learning);
         list_init(&c->free_requests);
+        list_init(&c->free_mores);
         list_init(&c->completed);
+        list_init(&c->timed_out);
         list_init(&c->events);
         list_init(&c->effects);
         chunk_pool_init(&c->chunks, m);
@@ -160,11 +162,21 @@ kw_status cluster_new(const mem *m, const cluster_config *config, uint64_t seed,
     return KW_OK;
 }
 
+/* Those that stay in their pipeline are in a list of their own. */
+static request *next_completed(cluster *c) {
+    list *at = list_pop_front(&c->timed_out);
+    if (at) {
+        return LIST_ENTRY(at, request_more, done)->request;
+    }
+    at = list_pop_front(&c->completed);
+    return at ? REQUEST_OF(at) : NULL;
+}
+
 static void drop_requests(cluster *c, list *queue) {
     list *at;
     while ((at = list_pop_front(queue))) {
         request *r = REQUEST_OF(at);
-        r->completed = false;
+        r->fetched = true;
         request_free(c, r);
     }
 }
@@ -188,11 +200,11 @@ void cluster_free(cluster *c) {
         return;
     }
     list *at;
-    while ((at = list_pop_front(&c->completed))) {
-        request *r = LIST_ENTRY(at, request, done);
-        r->completed = false;
-        if (r->place == PLACE_NOWHERE) {
-            request_free(c, r);
+    request *done;
+    while ((done = next_completed(c))) {
+        done->fetched = true;
+        if (done->place == PLACE_NOWHERE) {
+            request_free(c, done);
         }
     }
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
@@ -215,6 +227,9 @@ void cluster_free(cluster *c) {
     while ((at = list_pop_front(&c->free_requests))) {
         mem_free(c->mem, REQUEST_OF(at));
     }
+    while ((at = list_pop_front(&c->free_mores))) {
+        mem_free(c->mem, LIST_ENTRY(at, request_more, done));
+    }
     chunk_unref(&c->chunks, c->chunk);
     chunk_unref(&c->chunks, c->blocking_chunk);
     chunk_pool_done(&c->chunks);
@@ -234,77 +249,123 @@ void cluster_free(cluster *c) {
 
 /* ---------------------------------------------------------------- requests */
 
-static request *request_blank(cluster *c) {
-    list *at = list_pop_front(&c->free_requests);
-    request *r = NULL;
-    if (at) {
-        r = REQUEST_OF(at);
-        c->free_request_count--;
+/* Free ones are linked by their first member. */
+_Static_assert(offsetof(request, node) == 0 && offsetof(request_more, done) == 0, "a list first");
+
+static void *pool_take(cluster *c, list *pool, size_t *count, size_t size) {
+    list *at = list_pop_front(pool);
+    *count -= at != NULL;
+    return at ? (void *)at : mem_alloc(c->mem, size);
+}
+
+static void pool_give(cluster *c, list *pool, size_t *count, list *at) {
+    if (*count < FREE_REQUESTS_MAX) {
+        list_push_front(pool, at);
+        ++*count;
     } else {
-        r = mem_alloc(c->mem, sizeof *r);
-        if (!r) {
-            return NULL;
-        }
+        mem_free(c->mem, at);
     }
-    memset(r, 0, sizeof *r);
-    list_init(&r->node);
-    list_init(&r->done);
-    timer_init(&r->deadline, TIMER_DEADLINE);
-    timer_init(&r->retry, TIMER_RETRY);
-    r->slot = SLOT_NONE;
-    r->seq = c->next_seq++;
-    r->submitted_us = c->now_us;
+}
+
+/* Bare: its bytes are yet to come. */
+static request *request_blank(cluster *c, size_t len) {
+    request *r = pool_take(c, &c->free_requests, &c->free_request_count, sizeof *r);
+    if (r) {
+        *r = (request){.slot = SLOT_NONE,
+                       .seq = c->next_seq++,
+                       .submitted_us = c->now_us,
+                       .len = (uint32_t)len};
+    }
     return r;
 }
 
-request *request_new(cluster *c, chunk **current, size_t len, char **ret_bytes) {
-    request *r = request_blank(c);
+bool request_widen(cluster *c, request *r, link *l) {
+    if (r->has_more) {
+        return true;
+    }
+    request_more *more = pool_take(c, &c->free_mores, &c->free_more_count, sizeof *more);
+    if (!more) {
+        return false;
+    }
+    *more = (request_more){.request = r,
+                           .chunk = r->at.chunk,
+                           .sent_us = r->submitted_us,
+                           .timeout_us = c->config.timeout_us,
+                           .link = l};
+    list_init(&more->done);
+    timer_init(&more->deadline, TIMER_DEADLINE);
+    timer_init(&more->retry, TIMER_RETRY);
+    r->at.more = more;
+    r->has_more = true;
+    if (r->kind == REQUEST_USER && !MUTANT(DEADLINE_IGNORED)) {
+        wheel_start(&c->wheel, &more->deadline, r->submitted_us + more->timeout_us);
+    }
+    return true;
+}
+
+static request *request_small(cluster *c, chunk **current, size_t len, char **ret_bytes) {
+    request *r = request_blank(c, len);
     if (!r) {
         return NULL;
     }
-    char *bytes = chunk_reserve(&c->chunks, current, len, &r->chunk);
-    if (!bytes) {
+    *ret_bytes = chunk_reserve(&c->chunks, current, len, &r->at.chunk);
+    if (!*ret_bytes) {
         request_free(c, r);
         return NULL;
     }
-    r->bytes = bytes;
-    r->len = len;
-    *ret_bytes = bytes;
+    r->offset = (uint32_t)(*ret_bytes - r->at.chunk->data);
     return r;
 }
 
-request *request_borrow(cluster *c, const char *bytes, size_t len, request_kind kind) {
-    request *r = request_blank(c);
-    if (r) {
-        r->bytes = bytes;
-        r->len = len;
-        r->kind = (uint8_t)kind;
-        r->reads_only = true;
-        r->only_reads = true;
+request *request_new(cluster *c, chunk **current, size_t len, request_kind kind, char **ret_bytes) {
+    request *r = request_small(c, current, len, ret_bytes);
+    if (!r) {
+        return NULL;
+    }
+    r->kind = kind & 15;
+    r->reads_only = true;
+    r->only_reads = true;
+    if (!request_widen(c, r, NULL)) {
+        request_free(c, r);
+        return NULL;
     }
     return r;
+}
+
+request *request_copy(cluster *c, chunk **current, const char *bytes, size_t len,
+                      request_kind kind) {
+    char *copy = NULL;
+    request *r = request_new(c, current, len, kind, &copy);
+    if (r) {
+        memcpy(copy, bytes, len);
+    }
+    return r;
+}
+
+static void more_free(cluster *c, request_more *more) {
+    wheel_stop(&c->wheel, &more->deadline);
+    wheel_stop(&c->wheel, &more->retry);
+    chunk_unref(&c->chunks, more->chunk);
+    mem_free(c->mem, more->err);
+    reply_free(more->reply);
+    mem_free(c->mem, more->blocking);
+    if (more->peer) {
+        more->peer->at.more->peer = NULL;
+    }
+    list_remove(&more->done);
+    pool_give(c, &c->free_mores, &c->free_more_count, &more->done);
 }
 
 void request_free(cluster *c, request *r) {
     assert(!r->completed || r->fetched);
-    wheel_stop(&c->wheel, &r->deadline);
-    wheel_stop(&c->wheel, &r->retry);
-    chunk_unref(&c->chunks, r->chunk);
-    if (r->blocking) {
-        blocking_done(c, r);
-    }
-    mem_free(c->mem, r->err);
-    reply_free(r->reply);
-    if (r->peer) {
-        r->peer->peer = NULL;
-    }
-    if (c->free_request_count < FREE_REQUESTS_MAX) {
-        list_init(&r->node);
-        list_push_back(&c->free_requests, &r->node);
-        c->free_request_count++;
+    if (r->has_more) {
+        more_free(c, r->at.more);
+    } else if (r->completed) {
+        reply_free(r->at.reply);
     } else {
-        mem_free(c->mem, r);
+        chunk_unref(&c->chunks, r->at.chunk);
     }
+    pool_give(c, &c->free_requests, &c->free_request_count, &r->node);
 }
 
 void request_discard(cluster *c, request *r) {
@@ -315,7 +376,7 @@ void request_discard(cluster *c, request *r) {
 }
 
 void request_waits(cluster *c, request *r, request_place place) {
-    r->place = (uint8_t)place;
+    r->place = place & 7;
     if (r->kind == REQUEST_USER) {
         c->waiting++;
         c->waiting_bytes += r->len;
@@ -338,7 +399,7 @@ void request_unqueue(cluster *c, request *r) {
     case PLACE_NOWHERE:
         return;
     case PLACE_PIPELINE:
-        link_withdraw(r->link, r);
+        link_withdraw(r->at.more->link, r);
         break;
     case PLACE_LANE:
         lane_remove(c, r);
@@ -349,7 +410,7 @@ void request_unqueue(cluster *c, request *r) {
     case PLACE_POOL:
         list_remove(&r->node);
         request_stops_waiting(c, r);
-        r->link = NULL;
+        r->at.more->link = NULL;
         break;
     }
     lane_leave(c, r);
@@ -357,18 +418,19 @@ void request_unqueue(cluster *c, request *r) {
 
 void request_refused(request *r) {
     r->was_sent = false;
-    r->was_refused = true;
-    r->probe = false;
+    r->at.more->was_refused = true;
+    r->at.more->probe = false;
 }
 
 bool request_set_asking(cluster *c, request *r, chunk **current, bool asking) {
-    if (r->asking == asking) {
+    request_more *more = r->at.more;
+    if (more->asking == asking) {
         return true;
     }
     if (!asking) {
-        r->bytes += REQUEST_ASKING_LEN;
+        r->offset += REQUEST_ASKING_LEN;
         r->len -= REQUEST_ASKING_LEN;
-        r->asking = false;
+        more->asking = false;
         return true;
     }
     chunk *home = NULL;
@@ -377,52 +439,72 @@ bool request_set_asking(cluster *c, request *r, chunk **current, bool asking) {
         return false;
     }
     memcpy(bytes, REQUEST_ASKING, REQUEST_ASKING_LEN);
-    memcpy(bytes + REQUEST_ASKING_LEN, r->bytes, r->len);
-    chunk_unref(&c->chunks, r->chunk);
-    r->chunk = home;
-    r->bytes = bytes;
+    memcpy(bytes + REQUEST_ASKING_LEN, request_bytes(r), r->len);
+    chunk_unref(&c->chunks, more->chunk);
+    more->chunk = home;
+    r->offset = (uint32_t)(bytes - home->data);
     r->len += REQUEST_ASKING_LEN;
-    r->asking = true;
+    more->asking = true;
     return true;
 }
 
 /* -------------------------------------------------------------- completing */
 
+/* Ends one that has more. */
 static void complete(cluster *c, request *r, kw_status status) {
+    request_more *more = r->at.more;
     assert(!r->completed);
-    wheel_stop(&c->wheel, &r->deadline);
-    if (r->peer) { /* what was asked for it comes too late */
-        r->peer->peer = NULL;
-        r->peer = NULL;
+    wheel_stop(&c->wheel, &more->deadline);
+    if (more->peer) { /* what was asked for it comes too late */
+        more->peer->at.more->peer = NULL;
+        more->peer = NULL;
     }
     r->completed = true;
-    r->status = status;
-    if (r->trace) {
-        r->trace->total_us = c->now_us - r->submitted_us;
-        r->trace = NULL;
+    more->status = status;
+    if (more->trace) {
+        more->trace->total_us = c->now_us - r->submitted_us;
+        more->trace = NULL;
     }
-    list_push_back(&c->completed, &r->done);
+    if (r->place == PLACE_PIPELINE) {
+        list_push_back(&c->timed_out, &more->done);
+    } else {
+        list_push_back(&c->completed, &r->node);
+    }
+}
+
+/* Ends one that is alone; reply NULL: memory was too short for more. */
+static void complete_alone(cluster *c, request *r, kw_reply *reply) {
+    assert(!r->completed && r->place == PLACE_NOWHERE);
+    chunk_unref(&c->chunks, r->at.chunk);
+    r->at.reply = reply;
+    r->completed = true;
+    list_push_back(&c->completed, &r->node);
 }
 
 void request_reply(cluster *c, request *r, const link_frame *frame) {
-    r->reply =
+    kw_reply *reply =
         reply_pool_build(&c->replies, frame->data, frame->len, frame->node_count, frame->text);
-    if (!r->reply) {
+    if (!reply) {
         request_fail(c, r, KW_ERR_NOMEM, NULL, "out of memory for the reply");
         return;
     }
     c->counters[KW_COUNT_REPLIES]++;
-    complete(c, r, KW_OK);
+    if (r->has_more) {
+        r->at.more->reply = reply;
+        complete(c, r, KW_OK);
+    } else {
+        complete_alone(c, r, reply);
+    }
 }
 
 static kw_outcome outcome_of(const request *r) {
     if (MUTANT(MAYBE_IS_NOT_SENT)) {
         return KW_NOT_SENT;
     }
-    if (r->was_sent || r->lost) {
+    if (r->was_sent || (r->has_more && r->at.more->lost)) {
         return r->only_reads ? KW_NO_EFFECT : KW_MAYBE_EXECUTED;
     }
-    return r->was_refused ? KW_REJECTED : KW_NOT_SENT;
+    return r->has_more && r->at.more->was_refused ? KW_REJECTED : KW_NOT_SENT;
 }
 
 static void fail_internal(cluster *c, request *r, kw_status status, const char *message) {
@@ -457,16 +539,21 @@ void request_fail(cluster *c, request *r, kw_status status, const node *at, cons
         fail_internal(c, r, status, message);
         return;
     }
-    r->err = mem_alloc(c->mem, sizeof *r->err);
-    if (r->err) {
-        *r->err = (kw_error){.status = status, .outcome = outcome_of(r), .slot = r->slot};
-        memcpy(r->err->message, message, sizeof message);
-        char text[ENDPOINT_TEXT_BYTES];
-        slice_copy(r->err->node, sizeof r->err->node, slice_text(at ? node_text(at, text) : ""));
-    }
     watch_event(c, KW_EVENT_FAILED, r->slot, at, NULL, "a command failed: %s", message);
     c->counters[KW_COUNT_FAILURES]++;
     c->counters[KW_COUNT_TIMEOUTS] += status == KW_ERR_TIMEOUT;
+    if (!request_widen(c, r, NULL)) {
+        complete_alone(c, r, NULL);
+        return;
+    }
+    kw_error *err = mem_alloc(c->mem, sizeof *err);
+    if (err) {
+        *err = (kw_error){.status = status, .outcome = outcome_of(r), .slot = r->slot};
+        memcpy(err->message, message, sizeof message);
+        char text[ENDPOINT_TEXT_BYTES];
+        slice_copy(err->node, sizeof err->node, slice_text(at ? node_text(at, text) : ""));
+    }
+    r->at.more->err = err;
     complete(c, r, status);
 }
 
@@ -474,25 +561,35 @@ reply_pool *cluster_replies(cluster *c) {
     return &c->replies;
 }
 
+static void explain_failure(const request *r, kw_status status, kw_error *ret) {
+    const kw_error *err = r->has_more ? r->at.more->err : NULL;
+    if (err) {
+        *ret = *err;
+        return;
+    }
+    *ret = (kw_error){.status = status, .outcome = outcome_of(r), .slot = r->slot};
+    snprintf(ret->message, sizeof ret->message, "%s",
+             "the command failed, and memory was too short to say why");
+}
+
+static kw_reply *take_reply(request *r) {
+    kw_reply **at = r->has_more ? &r->at.more->reply : &r->at.reply;
+    kw_reply *reply = *at;
+    *at = NULL;
+    return reply;
+}
+
 bool cluster_next_completion(cluster *c, cluster_completion *ret) {
-    list *at = list_pop_front(&c->completed);
-    if (!at) {
+    request *r = next_completed(c);
+    if (!r) {
         return false;
     }
-    request *r = LIST_ENTRY(at, request, done);
     ret->user = r->user;
     ret->user2 = r->user2;
-    ret->reply = r->reply;
-    ret->err.status = r->status; /* the rest of it only when it failed */
-    r->reply = NULL;
-    if (r->status != KW_OK) {
-        ret->err = (kw_error){.status = r->status, .outcome = outcome_of(r), .slot = r->slot};
-        if (r->err) {
-            ret->err = *r->err;
-        } else {
-            snprintf(ret->err.message, sizeof ret->err.message, "%s",
-                     "the command failed, and memory was too short to say why");
-        }
+    ret->reply = take_reply(r);
+    ret->err.status = KW_OK; /* the rest of it only when it failed */
+    if (!ret->reply) {
+        explain_failure(r, r->has_more ? r->at.more->status : KW_ERR_NOMEM, &ret->err);
     }
     r->fetched = true;
     c->pending--;
@@ -612,13 +709,65 @@ static chunk **likely_chunk(cluster *c, int slot) {
 }
 
 static void start_trace(cluster *c, request *r, kw_trace *trace) {
-    r->trace = trace;
+    r->at.more->trace = trace;
     if (trace) {
         memset(trace, 0, sizeof *trace);
         trace->slot = r->slot;
         trace->generation = c->slots.generation;
         trace->submitted_us = r->submitted_us;
     }
+}
+
+static bool must_learn(const cluster_submit_options *options, const command_route *way) {
+    return options->slot == SLOT_NONE && (!way->info || way->info->flags & COMMAND_KEYS_UNKNOWN);
+}
+
+/* A command with nothing to it but its key. */
+static bool is_plain(const cluster_submit_options *options, const command_route *way) {
+    return options->slot == SLOT_NONE && options->timeout_us == 0 && !options->trace &&
+           !way->blocks && !must_learn(options, way);
+}
+
+/* Encodes it where it will be written from; NULL: no memory. */
+static request *encode(cluster *c, chunk **home, const kw_slice *argv, size_t argc, size_t size) {
+    char *bytes = NULL;
+    request *r = request_small(c, home, size, &bytes);
+    if (r) {
+        resp_command_encode(bytes, argv, argc);
+    }
+    return r;
+}
+
+static void note_caller(request *r, const cluster_submit_options *options,
+                        const command_route *way) {
+    r->only_reads = way->reads_only;
+    r->reads_only = way->reads_only || options->idempotent;
+    r->keys_known = !must_learn(options, way);
+    r->user = options->user;
+    r->user2 = options->user2;
+    if (options->submitted_us > 0) {
+        r->submitted_us = options->submitted_us;
+    }
+}
+
+/* What only some commands need; false if memory is short. */
+static bool note_options(cluster *c, request *r, const cluster_submit_options *options,
+                         const command_route *way, const kw_slice *argv, size_t argc) {
+    if (!request_widen(c, r, NULL)) {
+        return false;
+    }
+    request_more *more = r->at.more;
+    bool timed = options->timeout_us > 0;
+    more->timeout_us = timed ? options->timeout_us : c->config.timeout_us;
+    if (way->blocks && !blocking_init(c, r, way->info->name, argv, argc, timed)) {
+        return false;
+    }
+    if (!MUTANT(DEADLINE_IGNORED)) {
+        wheel_start(&c->wheel, &more->deadline, r->submitted_us + more->timeout_us);
+    }
+    more->forced = r->slot != way->slot;
+    start_trace(c, r, options->trace);
+    return true;
 }
 
 kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
@@ -637,45 +786,27 @@ kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
         return refuse(err, KW_ERR_INVALID, SLOT_NONE, "slot %d: slots go from 0 to %d",
                       options->slot, SLOT_COUNT - 1);
     }
-    bool forced = options->slot != SLOT_NONE && options->slot != way.slot;
-    if (forced) {
-        way.slot = options->slot;
-    }
-    char *bytes = NULL;
-    chunk **home = way.blocks ? &c->blocking_chunk : likely_chunk(c, way.slot);
-    request *r = request_new(c, home, (size_t)len, &bytes);
+    int slot = options->slot != SLOT_NONE ? options->slot : way.slot;
+    link *l = is_plain(options, &way) ? route_open_link(c, way.slot) : NULL;
+    chunk **home = way.blocks ? &c->blocking_chunk : l ? &l->chunk : likely_chunk(c, slot);
+    request *r = encode(c, home, argv, argc, (size_t)len);
     if (!r) {
-        return refuse(err, KW_ERR_NOMEM, way.slot, "out of memory");
+        return refuse(err, KW_ERR_NOMEM, slot, "out of memory");
     }
-    resp_command_encode(bytes, argv, argc);
-    r->slot = (int16_t)way.slot;
-    r->forced = forced;
-    r->only_reads = way.reads_only;
-    r->reads_only = way.reads_only || options->idempotent;
-    if (options->submitted_us > 0) {
-        r->submitted_us = options->submitted_us;
-    }
-    r->user = options->user;
-    r->user2 = options->user2;
-    bool timed = options->timeout_us > 0;
-    r->timeout_us = timed ? options->timeout_us : c->config.timeout_us;
-    if (way.blocks && !blocking_init(c, r, way.info->name, argv, argc, timed)) {
+    r->slot = (int16_t)slot;
+    note_caller(r, options, &way);
+    if (!l && !note_options(c, r, options, &way, argv, argc)) {
         request_free(c, r);
-        return refuse(err, KW_ERR_NOMEM, way.slot, "out of memory");
+        return refuse(err, KW_ERR_NOMEM, slot, "out of memory");
     }
-    if (!MUTANT(DEADLINE_IGNORED)) {
-        wheel_start(&c->wheel, &r->deadline, r->submitted_us + r->timeout_us);
-    }
-    start_trace(c, r, options->trace);
     c->pending++;
     c->counters[KW_COUNT_COMMANDS]++;
-    bool learn =
-        options->slot == SLOT_NONE && (!way.info || way.info->flags & COMMAND_KEYS_UNKNOWN);
-    r->keys_known = !learn;
-    if (learn) {
-        learn_command(c, r);
-    } else {
+    if (l) {
+        route_at_once(c, r, l);
+    } else if (r->keys_known) {
         route(c, r);
+    } else {
+        learn_command(c, r);
     }
     return KW_OK;
 }
@@ -686,7 +817,7 @@ kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
 static void explain_timeout(const cluster *c, const request *r, char *dst, size_t size) {
     char text[ENDPOINT_TEXT_BYTES];
     const char *last = c->refresh.error.message[0] ? c->refresh.error.message : "no answer";
-    unsigned long long ms = r->timeout_us / 1000;
+    unsigned long long ms = r->at.more->timeout_us / 1000;
     switch ((request_place)r->place) {
     case PLACE_MAP:
         snprintf(dst, size, "no slot map could be had within %llu ms: %.*s", ms, (int)size - 64,
@@ -702,7 +833,7 @@ static void explain_timeout(const cluster *c, const request *r, char *dst, size_
         break;
     case PLACE_LINK:
         snprintf(dst, size, "%.*s could not be reached, or was behind, within %llu ms",
-                 (int)size - 80, node_text(r->link->node, text), ms);
+                 (int)size - 80, node_text(r->at.more->link->node, text), ms);
         break;
     case PLACE_POOL:
         snprintf(dst, size,
@@ -712,7 +843,7 @@ static void explain_timeout(const cluster *c, const request *r, char *dst, size_
     case PLACE_PIPELINE:
     case PLACE_NOWHERE:
         snprintf(dst, size, "%.*s did not answer within %llu ms", (int)size - 64,
-                 node_text(r->link->node, text), ms);
+                 node_text(r->at.more->link->node, text), ms);
         break;
     }
 }
@@ -724,7 +855,7 @@ static void on_deadline(cluster *c, request *r) {
     }
     char why[KW_ERROR_MESSAGE_SIZE];
     explain_timeout(c, r, why, sizeof why);
-    link *l = r->link;
+    link *l = r->at.more->link;
     node *n = l ? l->node : NULL;
     watch_answer(c, r, "timeout");
     if (n) {
@@ -749,7 +880,7 @@ static void on_deadline(cluster *c, request *r) {
     assert(n);
     lane_leave(c, r);
     request_fail(c, r, KW_ERR_TIMEOUT, n, "%s", why);
-    if (r->blocking) { /* only the end of its connection takes it back from the server */
+    if (r->at.more->blocking) { /* only the end of its connection takes it back from the server */
         if (!MUTANT(BLOCKING_KEPT)) {
             blocking_close(c, l);
         }
@@ -763,10 +894,13 @@ static void on_deadline(cluster *c, request *r) {
 static void on_timer(cluster *c, wheel_timer *t) {
     switch ((timer_tag)t->tag) {
     case TIMER_DEADLINE:
-        on_deadline(c, LIST_ENTRY(t, request, deadline));
+        on_deadline(c, LIST_ENTRY(t, request_more, deadline)->request);
         break;
     case TIMER_RETRY:
-        lane_on_timer(c, LIST_ENTRY(t, request, retry));
+        lane_on_timer(c, LIST_ENTRY(t, request_more, retry)->request);
+        break;
+    case TIMER_EXPIRY:
+        link_on_expiry(c, LIST_ENTRY(t, link, expiry));
         break;
     case TIMER_LINK:
         link_on_timer(c, LIST_ENTRY(t, link, timer));
@@ -831,6 +965,7 @@ void cluster_shutdown(cluster *c, kw_status status, uint64_t now_us) {
         link *l = c->links[i];
         if (l) {
             wheel_stop(&c->wheel, &l->timer);
+            wheel_stop(&c->wheel, &l->expiry);
             fail_pipeline(c, l, status, message);
             fail_queue(c, &l->waiting, status, message);
             link_disconnect(c, l);

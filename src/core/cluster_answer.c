@@ -22,13 +22,14 @@ static void retry_later(reception *x, const char *reason) {
     cluster *c = x->c;
     request *r = x->r;
     watch_event(c, KW_EVENT_HELD_BACK, r->slot, x->n, NULL, "a command is held back: %s", reason);
-    uint64_t delay_us =
-        retry_full_jitter_us(&c->prng, c->config.retry_min_us, c->config.retry_max_us, r->attempts);
-    if (r->attempts < UINT8_MAX) {
-        r->attempts++;
+    uint64_t delay_us = retry_full_jitter_us(&c->prng, c->config.retry_min_us,
+                                             c->config.retry_max_us, r->at.more->attempts);
+    if (r->at.more->attempts < UINT8_MAX) {
+        r->at.more->attempts++;
     }
-    r->yields = true;
-    r->redirects = 0; /* the limit is for loops without a pause; ASK may precede each TRYAGAIN */
+    r->at.more->yields = true;
+    r->at.more->redirects =
+        0; /* the limit is for loops without a pause; ASK may precede each TRYAGAIN */
     route_later(c, r, delay_us, reason);
 }
 
@@ -106,8 +107,8 @@ static void learn_owner(reception *x, int slot, node *owner) {
 
 /* Whether it is the command's own reply or an error of it: the caller's. */
 static void count_reply(cluster *c, node *n, const request *r) {
-    if (!r->blocking) { /* whose time says nothing of the node's */
-        histogram_add(&n->latency, c->now_us - r->sent_us);
+    if (!request_blocks(r)) { /* whose time says nothing of the node's */
+        histogram_add(&n->latency, c->now_us - request_sent_us(r));
         histogram_add(&c->latency, c->now_us - r->submitted_us);
     }
     n->counters[KW_COUNT_REPLIES]++;
@@ -123,10 +124,12 @@ static void on_error(reception *x) {
 static void note_served(reception *x) {
     cluster *c = x->c;
     request *r = x->r;
-    if (x->n->says_down && (!r->only_reads || r->attempts > 0)) {
+    bool was_refused = r->has_more && r->at.more->attempts > 0;
+    if (x->n->says_down && (!r->only_reads || was_refused)) {
         node_recovered(c, x->n); /* reads alone may be served by a cluster that is down */
     }
-    if (r->probe && x->n->in_map) { /* else a view removed it meanwhile, and knows more */
+    if (r->has_more && r->at.more->probe &&
+        x->n->in_map) { /* else a view removed it meanwhile, and knows more */
         learn_owner(x, r->slot, x->n);
     }
 }
@@ -136,7 +139,9 @@ static void on_reply(reception *x) {
     request *r = x->r;
     count_reply(c, x->n, r);
     watch_answer(c, r, "reply");
-    if ((x->n->says_down || r->probe) && r->slot != SLOT_NONE && !r->forced) {
+    const request_more *more = r->has_more ? r->at.more : NULL;
+    bool tells = x->n->says_down || (more && more->probe);
+    if (tells && r->slot != SLOT_NONE && !(more && more->forced)) {
         note_served(x);
     }
     request_reply(c, r, x->frame);
@@ -145,7 +150,7 @@ static void on_reply(reception *x) {
 /* ---------------------------------------------------------------- redirects */
 
 static bool bounces(const request *r, const node *from, const node *to) {
-    return r->hop_from == to->uid && r->hop_to == from->uid;
+    return r->at.more->hop_from == to->uid && r->at.more->hop_to == from->uid;
 }
 
 /* True if the command may follow one more redirect; else it has been seen to. */
@@ -153,20 +158,22 @@ static bool may_follow(reception *x, node *target) {
     cluster *c = x->c;
     request *r = x->r;
     bool bounce = bounces(r, x->n, target);
-    bool same = r->hop_from == x->n->uid && r->hop_to == target->uid; /* it did not get there */
-    bool to_itself = target == x->n && r->hop_to == target->uid && r->hop_from == target->uid;
-    r->hop_from = x->n->uid;
-    r->hop_to = target->uid;
+    bool same = r->at.more->hop_from == x->n->uid &&
+                r->at.more->hop_to == target->uid; /* it did not get there */
+    bool to_itself =
+        target == x->n && r->at.more->hop_to == target->uid && r->at.more->hop_from == target->uid;
+    r->at.more->hop_from = x->n->uid;
+    r->at.more->hop_to = target->uid;
     if (!same || target == x->n) {
-        r->redirects++;
+        r->at.more->redirects++;
     }
-    if (r->redirects > LIMIT_REDIRECTS) {
+    if (r->at.more->redirects > LIMIT_REDIRECTS) {
         request_fail(c, r, KW_ERR_REDIRECTS, x->n,
                      "redirected more than %d times: the nodes disagree about slot %d",
                      LIMIT_REDIRECTS, x->answer->slot);
         return false;
     }
-    if (to_itself || (bounce && r->bounces++ > 0)) {
+    if (to_itself || (bounce && r->at.more->bounces++ > 0)) {
         route_later(c, r, prng_range(&c->prng, BOUNCE_MIN_US, BOUNCE_MAX_US), "bounce");
         return false;
     }
@@ -230,7 +237,7 @@ static void reconnect_elsewhere(reception *x) {
 static void on_moved(reception *x) {
     cluster *c = x->c;
     request *r = x->r;
-    bool was_probe = r->probe;
+    bool was_probe = r->at.more->probe;
     request_refused(r);
     (void)request_set_asking(c, r, NULL, false); /* taking away needs no memory */
     watch_count(c, x->n, KW_COUNT_MOVED);
@@ -322,14 +329,14 @@ static void on_readonly(reception *x) {
     if (r->slot != SLOT_NONE) {
         slotmap_set_suspect(&c->slots, r->slot, true);
     }
-    r->avoid = x->n->uid;
+    r->at.more->avoid = x->n->uid;
     refresh_arm(c, REFRESH_URGENT, x->n);
     retry_later(x, "readonly");
 }
 
 /* The node is a replica by now, and will close this connection, which had waited. */
 static void on_unblocked(reception *x) {
-    if (!x->r->blocking) {
+    if (!request_blocks(x->r)) {
         on_error(x);
         return;
     }
@@ -398,6 +405,10 @@ static void on_error_frame(reception *x) {
     }
     x->answer = &a;
     take_out(x->c, x->l, x->r);
+    if (a.kind != ANSWER_ERROR && !request_widen(x->c, x->r, NULL)) {
+        request_fail(x->c, x->r, KW_ERR_NOMEM, x->n, "out of memory");
+        return;
+    }
     on_answer[a.kind](x);
 }
 

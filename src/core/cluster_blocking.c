@@ -26,43 +26,39 @@ bool blocking_init(cluster *c, request *r, const char *name, const kw_slice *arg
     }
     block_time_read(name, argv, argc, &b->time);
     b->endless = b->time.forever && !given;
-    r->timeout_us += b->time.us;
-    r->blocking = b;
+    r->at.more->timeout_us += b->time.us;
+    r->at.more->blocking = b;
     return true;
 }
 
-void blocking_done(cluster *c, request *r) {
-    mem_free(c->mem, r->blocking);
-    r->blocking = NULL;
-}
-
 void blocking_under_way(cluster *c, request *r) {
-    if (r->blocking->endless && !wheel_running(&r->deadline) && !MUTANT(DEADLINE_IGNORED)) {
-        wheel_start(&c->wheel, &r->deadline, c->now_us + r->timeout_us);
+    if (r->at.more->blocking->endless && !wheel_running(&r->at.more->deadline) &&
+        !MUTANT(DEADLINE_IGNORED)) {
+        wheel_start(&c->wheel, &r->at.more->deadline, c->now_us + r->at.more->timeout_us);
     }
 }
 
 /* Its bytes once more, with the time that is left. */
 static bool encode_again(cluster *c, request *r, uint64_t left_us) {
-    size_t prefix = r->asking ? REQUEST_ASKING_LEN : 0;
+    size_t prefix = r->at.more->asking ? REQUEST_ASKING_LEN : 0;
     size_t argc = 0;
-    kw_slice *argv = request_arguments(c, r->bytes + prefix, r->len - prefix, &argc);
+    kw_slice *argv = request_arguments(c, request_bytes(r) + prefix, r->len - prefix, &argc);
     if (!argv) {
         return false;
     }
     char text[BLOCK_TEXT_BYTES];
-    argv[r->blocking->time.argument] =
-        slice_of(text, block_time_format(&r->blocking->time, left_us, text));
+    argv[r->at.more->blocking->time.argument] =
+        slice_of(text, block_time_format(&r->at.more->blocking->time, left_us, text));
     size_t len = prefix + (size_t)resp_command_size(argv, argc);
     chunk *home = NULL;
     char *bytes = chunk_reserve(&c->chunks, &c->blocking_chunk, len, &home);
     if (bytes) {
-        memcpy(bytes, r->bytes, prefix);
+        memcpy(bytes, request_bytes(r), prefix);
         resp_command_encode(bytes + prefix, argv, argc);
-        chunk_unref(&c->chunks, r->chunk);
-        r->chunk = home;
-        r->bytes = bytes;
-        r->len = len;
+        chunk_unref(&c->chunks, r->at.more->chunk);
+        r->at.more->chunk = home;
+        r->offset = (uint32_t)(bytes - home->data);
+        r->len = (uint32_t)len;
     }
     mem_free(c->mem, argv);
     return bytes != NULL;
@@ -70,7 +66,7 @@ static bool encode_again(cluster *c, request *r, uint64_t left_us) {
 
 /* Its own time runs from when a server got it first. */
 static bool set_time_left(cluster *c, request *r) {
-    blocking *b = r->blocking;
+    blocking *b = r->at.more->blocking;
     if (b->started_us == 0) {
         b->started_us = c->now_us;
         return true;
@@ -100,8 +96,8 @@ static void start(cluster *c, link *l, request *r) {
         blocking_pump(c, l);
         return;
     }
-    if (r->blocking->endless) {
-        wheel_stop(&c->wheel, &r->deadline);
+    if (r->at.more->blocking->endless) {
+        wheel_stop(&c->wheel, &r->at.more->deadline);
     }
     link_give(c, l, r);
     wheel_start(&c->wheel, &l->timer, c->now_us + LOOK_US);
@@ -110,7 +106,7 @@ static void start(cluster *c, link *l, request *r) {
 static void stop_waiting(cluster *c, request *r) {
     list_remove(&r->node);
     request_stops_waiting(c, r);
-    r->link = NULL;
+    r->at.more->link = NULL;
 }
 
 void blocking_pump(cluster *c, link *l) {
@@ -157,7 +153,7 @@ void blocking_give(cluster *c, link *shared, request *r) {
     }
     l->own = true;
     request_waits(c, r, PLACE_LINK);
-    r->link = l;
+    r->at.more->link = l;
     list_push_back(&l->waiting, &r->node);
     link_connect_like(c, l, shared);
 }
@@ -178,10 +174,10 @@ void blocking_reroute(cluster *c, node *n) {
 
 /* It could not be connected, though the shared one is: too many clients perhaps. */
 static void try_later(cluster *c, request *r) {
-    uint64_t delay_us =
-        retry_full_jitter_us(&c->prng, c->config.retry_min_us, c->config.retry_max_us, r->attempts);
-    if (r->attempts < UINT8_MAX) {
-        r->attempts++;
+    uint64_t delay_us = retry_full_jitter_us(&c->prng, c->config.retry_min_us,
+                                             c->config.retry_max_us, r->at.more->attempts);
+    if (r->at.more->attempts < UINT8_MAX) {
+        r->at.more->attempts++;
     }
     route_later(c, r, delay_us, "retry");
 }
@@ -227,7 +223,7 @@ void blocking_close(cluster *c, link *l) {
 static bool is_served_elsewhere(const cluster *c, const node *n, const request *r) {
     uint16_t owner = r->slot == SLOT_NONE ? SLOTMAP_NONE : slotmap_owner(&c->slots, r->slot);
     return owner != SLOTMAP_NONE && c->nodes[owner] != n && node_is_healthy(c->nodes[owner]) &&
-           !r->asking;
+           !r->at.more->asking;
 }
 
 /* A node that is there says itself that a slot has left it. One that is not says nothing, and the

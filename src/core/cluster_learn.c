@@ -7,8 +7,9 @@
 
 /* The command's name, read back from its encoded form: *N, $len, name. */
 static kw_slice name_of(const request *r) {
-    const char *end = r->bytes + r->len;
-    const char *len_line = memchr(r->bytes, '$', r->len);
+    const char *bytes = request_bytes(r);
+    const char *end = bytes + r->len;
+    const char *len_line = memchr(bytes, '$', r->len);
     const char *cr = len_line ? memchr(len_line, '\r', (size_t)(end - len_line)) : NULL;
     uint64_t len = 0;
     if (!cr || !slice_to_u64(slice_of(len_line + 1, (size_t)(cr - len_line - 1)), &len)) {
@@ -38,13 +39,10 @@ kw_slice *request_arguments(const cluster *c, const char *bytes, size_t len, siz
 static request *question(cluster *c, link *l, const kw_slice *argv, size_t argc,
                          request_kind kind) {
     char *bytes = NULL;
-    request *q = request_new(c, &l->chunk, (size_t)resp_command_size(argv, argc), &bytes);
+    request *q = request_new(c, &l->chunk, (size_t)resp_command_size(argv, argc), kind, &bytes);
     if (q) {
         resp_command_encode(bytes, argv, argc);
-        q->kind = (uint8_t)kind;
-        q->reads_only = true;
-        q->only_reads = true;
-        wheel_start(&c->wheel, &q->deadline, c->now_us + c->config.refresh_timeout_us);
+        wheel_start(&c->wheel, &q->at.more->deadline, c->now_us + c->config.refresh_timeout_us);
     }
     return q;
 }
@@ -77,7 +75,7 @@ static bool ask_info(cluster *c, const request *r, uint64_t avoid) {
 static bool ask_getkeys(cluster *c, request *r, uint64_t avoid) {
     link *l = any_link(c, avoid);
     size_t argc = 0;
-    kw_slice *old = l ? request_arguments(c, r->bytes, r->len, &argc) : NULL;
+    kw_slice *old = l ? request_arguments(c, request_bytes(r), r->len, &argc) : NULL;
     kw_slice *argv = old ? mem_calloc(c->mem, argc + 2, sizeof *argv) : NULL;
     request *q = NULL;
     if (argv) {
@@ -91,8 +89,8 @@ static bool ask_getkeys(cluster *c, request *r, uint64_t avoid) {
     if (!q) {
         return false;
     }
-    q->peer = r;
-    r->peer = q;
+    q->at.more->peer = r;
+    r->at.more->peer = q;
     link_give_first(c, l, q);
     return true;
 }
@@ -107,8 +105,8 @@ static void apply(cluster *c, request *r, const command_route *way) {
     r->slot = (int16_t)way->slot;
     r->only_reads = way->reads_only;
     r->reads_only = r->reads_only || way->reads_only;
-    if (r->trace) {
-        r->trace->slot = way->slot;
+    if (r->at.more->trace) {
+        r->at.more->trace->slot = way->slot;
     }
     give_up_learning(c, r); /* nothing left to learn */
 }
@@ -124,12 +122,12 @@ void learn_command(cluster *c, request *r) {
         return;
     }
     size_t argc = 0;
-    kw_slice *argv = request_arguments(c, r->bytes, r->len, &argc);
+    kw_slice *argv = request_arguments(c, request_bytes(r), r->len, &argc);
     command_route way = {.slot = SLOT_NONE};
     kw_status status = argv ? command_book_route(&c->book, argv, argc, &way) : KW_ERR_NOMEM;
     const char *why = status == KW_OK && way.info ? request_disturbs(&way, argv[0]) : NULL;
     mem_free(c->mem, argv);
-    if (status == KW_OK && !why && way.blocks && !r->blocking &&
+    if (status == KW_OK && !why && way.blocks && !r->at.more->blocking &&
         !blocking_init(c, r, way.info->name, NULL, 0, true)) {
         status = KW_ERR_NOMEM;
     }
@@ -157,12 +155,12 @@ void learn_command(cluster *c, request *r) {
 /* ----------------------------------------------------------------- answers */
 
 static void on_getkeys(cluster *c, request *asked, const kw_reply *reply) {
-    request *r = asked->peer;
+    request *r = asked->at.more->peer;
     if (!r) {
         return; /* the command's deadline passed */
     }
-    r->peer = NULL;
-    asked->peer = NULL;
+    r->at.more->peer = NULL;
+    asked->at.more->peer = NULL;
     request_unqueue(c, r);
     command_route way = {.slot = SLOT_NONE, .reads_only = r->only_reads};
     kw_status status = reply ? command_route_keys(reply, &way) : KW_OK;
@@ -179,17 +177,17 @@ static void on_info(cluster *c, const request *asked, const kw_reply *reply) {
     const char *why = NULL;
     kw_slice argv[3];
     c->learning_out = false;
-    bool learned =
-        reply && !kw_reply_is_error(reply) &&
-        resp_read_command(asked->bytes, asked->len, argv, 3, &argc, &len, &why) == RESP_DONE &&
-        command_book_learn(&c->book, argv[2], reply) == KW_OK;
+    bool learned = reply && !kw_reply_is_error(reply) &&
+                   resp_read_command(request_bytes(asked), asked->len, argv, 3, &argc, &len,
+                                     &why) == RESP_DONE &&
+                   command_book_learn(&c->book, argv[2], reply) == KW_OK;
     list queue;
     list_init(&queue);
     list_append_all(&queue, &c->learning);
     list *at;
     while ((at = list_pop_front(&queue))) {
         request *r = REQUEST_OF(at);
-        if (r->peer) { /* asks for its own keys */
+        if (r->at.more->peer) { /* asks for its own keys */
             list_push_back(&c->learning, &r->node);
             continue;
         }
@@ -227,12 +225,12 @@ static void withdraw(cluster *c, request *asked) {
 }
 
 void learn_on_timeout(cluster *c, request *asked) {
-    uint64_t avoid = asked->link ? asked->link->node->uid : 0;
-    request *r = asked->peer;
+    uint64_t avoid = asked->at.more->link ? asked->at.more->link->node->uid : 0;
+    request *r = asked->at.more->peer;
     bool getkeys = asked->kind == REQUEST_GETKEYS;
     if (r) {
-        r->peer = NULL;
-        asked->peer = NULL;
+        r->at.more->peer = NULL;
+        asked->at.more->peer = NULL;
     }
     withdraw(c, asked);
     if (getkeys) {
@@ -245,7 +243,7 @@ void learn_on_timeout(cluster *c, request *asked) {
     c->learning_out = false;
     for (list *at = c->learning.next; at != &c->learning; at = at->next) {
         r = REQUEST_OF(at);
-        if (!r->peer) {
+        if (!r->at.more->peer) {
             (void)ask_info(c, r, avoid); /* in need of memory: the commands' own deadlines remain */
             return;
         }

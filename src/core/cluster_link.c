@@ -40,6 +40,7 @@ link *link_new(cluster *c, node *n) {
         return NULL;
     }
     link_init(l, c->mem, (uint32_t)index, c->config.reply_bytes_max);
+    timer_init(&l->expiry, TIMER_EXPIRY);
     timer_init(&l->timer, TIMER_LINK);
     l->node = n;
     list_push_back(&n->all_links, &l->in_node);
@@ -55,6 +56,7 @@ static void link_reclaim(cluster *c, link *l) {
 
 void link_free(cluster *c, link *l) {
     node *n = l->node;
+    wheel_stop(&c->wheel, &l->expiry);
     wheel_stop(&c->wheel, &l->timer);
     chunk_unref(&c->chunks, l->chunk);
     l->chunk = NULL;
@@ -250,11 +252,11 @@ void cluster_resolved(cluster *c, uint64_t id, const net_address *addresses, siz
 /* --------------------------------------------------------------- handshake */
 
 static bool push_internal(cluster *c, link *l, const char *bytes, size_t len, request_kind kind) {
-    request *r = bytes ? request_borrow(c, bytes, len, kind) : NULL;
+    request *r = bytes ? request_copy(c, &l->chunk, bytes, len, kind) : NULL;
     if (!r) {
         return bytes == NULL;
     }
-    r->sent_us = c->now_us;
+    r->at.more->sent_us = c->now_us;
     link_push(l, r);
     return true;
 }
@@ -352,21 +354,38 @@ void link_on_handshake(cluster *c, link *l, request *r, const link_frame *frame)
 
 /* ------------------------------------------------------------------ giving */
 
-static bool has_room(const cluster *c, const link *l) {
+bool link_has_room(const cluster *c, const link *l) {
     return l->count == 0 ||
            (l->count < c->config.in_flight_max && l->bytes < c->config.in_flight_bytes_max);
 }
 
-static void dispatch(cluster *c, link *l, request *r) {
+/* Requests with a timer of their own are not in line for this one: so the deadlines of the others
+ * follow each other as they do in the pipeline. */
+static void note_deadline(cluster *c, link *l, request *r) {
+    if (r->submitted_us >= l->submitted_us) {
+        l->submitted_us = r->submitted_us;
+    } else if (request_widen(c, r, l)) { /* another thread's, whose turn came late */
+        return;
+    }
+    if (!wheel_running(&l->expiry) && !MUTANT(DEADLINE_IGNORED)) {
+        wheel_start(&c->wheel, &l->expiry, r->submitted_us + c->config.timeout_us);
+    }
+}
+
+void link_dispatch(cluster *c, link *l, request *r) {
     node *n = l->node;
     if (list_empty(&l->pipeline) && l->timer.at_us > c->now_us + SILENCE_US) {
         wheel_start(&c->wheel, &l->timer, c->now_us + SILENCE_US);
     }
-    r->sent_us = c->now_us;
     if (r->kind == REQUEST_USER) {
         n->counters[KW_COUNT_COMMANDS]++;
         retry_budget_earn(&n->budget, c->config.retry_percent);
+    }
+    if (r->has_more) {
+        r->at.more->sent_us = c->now_us;
         watch_hop(c, r, n);
+    } else {
+        note_deadline(c, l, r);
     }
     link_push(l, r);
     want_write(c, l);
@@ -383,13 +402,13 @@ static list *place_at_link(cluster *c, link *l, const request *r) {
         return position;
     }
     const request *hint = c->inserted;
-    bool same_queue = hint && hint->place == PLACE_LINK && hint->link == l;
+    bool same_queue = hint && hint->place == PLACE_LINK && hint->at.more->link == l;
     return route_sorted_place(c, position, &l->waiting, r, same_queue);
 }
 
 static void wait_at_link(cluster *c, link *l, request *r) {
     request_waits(c, r, PLACE_LINK);
-    r->link = l;
+    r->at.more->link = l;
     list_insert_before(place_at_link(c, l, r), &r->node);
     c->inserted = r->kind == REQUEST_USER ? r : c->inserted;
     node *n = l->node;
@@ -402,8 +421,8 @@ static void wait_at_link(cluster *c, link *l, request *r) {
 }
 
 void link_give(cluster *c, link *l, request *r) {
-    if (l->state == LINK_READY && list_empty(&l->waiting) && has_room(c, l)) {
-        dispatch(c, l, r);
+    if (l->state == LINK_READY && list_empty(&l->waiting) && link_has_room(c, l)) {
+        link_dispatch(c, l, r);
     } else {
         wait_at_link(c, l, r);
     }
@@ -411,10 +430,9 @@ void link_give(cluster *c, link *l, request *r) {
 
 void link_give_first(cluster *c, link *l, request *r) {
     if (l->state == LINK_READY) {
-        dispatch(c, l, r);
+        link_dispatch(c, l, r);
         return;
     }
-    r->seq = 0; /* before all others */
     wait_at_link(c, l, r);
 }
 
@@ -423,11 +441,11 @@ void link_pump(cluster *c, link *l) {
         blocking_pump(c, l);
         return;
     }
-    while (l->state == LINK_READY && !list_empty(&l->waiting) && has_room(c, l)) {
+    while (l->state == LINK_READY && !list_empty(&l->waiting) && link_has_room(c, l)) {
         request *r = REQUEST_OF(list_pop_front(&l->waiting));
         request_stops_waiting(c, r);
-        r->link = NULL;
-        if (r->blocking && !MUTANT(BLOCKING_SHARES)) {
+        r->at.more->link = NULL;
+        if (r->at.more->blocking && !MUTANT(BLOCKING_SHARES)) {
             blocking_give(c, l, r);
             continue;
         }
@@ -436,7 +454,7 @@ void link_pump(cluster *c, link *l) {
             route(c, r);
             continue;
         }
-        dispatch(c, l, r);
+        link_dispatch(c, l, r);
     }
 }
 
@@ -492,8 +510,8 @@ static void on_frame(cluster *c, link *l, const link_frame *frame) {
         return;
     }
     request *r = REQUEST_OF(l->pipeline.next);
-    if (r->asking && r->on_wire && !r->asking_answered) {
-        r->asking_answered = true;
+    if (r->has_more && r->at.more->asking && r->on_wire && !r->at.more->asking_answered) {
+        r->at.more->asking_answered = true;
         return;
     }
     if (!r->on_wire || l->unsent == &r->node) { /* the rest of it must not follow */
@@ -567,11 +585,15 @@ void cluster_link_received(cluster *c, uint32_t index, size_t len, uint64_t now_
 static bool survives(cluster *c, link *l, request *r, kw_status status, const char *message) {
     node *n = l->node;
     lane_leave(c, r);
-    watch_answer(c, r, "lost");
     if (r->completed) {
         request_discard(c, r);
         return false;
     }
+    if (!request_widen(c, r, NULL)) {
+        request_fail(c, r, KW_ERR_NOMEM, n, "out of memory");
+        return false;
+    }
+    watch_answer(c, r, "lost");
     if (r->kind != REQUEST_USER) {
         request_fail(c, r, status, n, "%s", message);
         return false;
@@ -584,7 +606,7 @@ static bool survives(cluster *c, link *l, request *r, kw_status status, const ch
                      message);
         return false;
     }
-    r->lost = true;
+    r->at.more->lost = true;
     if (!retry_budget_spend(&n->budget)) {
         request_fail(c, r, KW_ERR_CONNECTION, n,
                      "the connection was lost, and too many commands were sent again lately: %s",
@@ -617,7 +639,7 @@ static void take_waiting(cluster *c, link *l, list *queue, kw_status status, con
     while ((at = list_pop_front(&l->waiting))) {
         request *r = REQUEST_OF(at);
         request_stops_waiting(c, r);
-        r->link = NULL;
+        r->at.more->link = NULL;
         lane_leave(c, r);
         if (r->kind == REQUEST_USER) {
             list_push_back(queue, &r->node);
@@ -695,6 +717,7 @@ void link_fail(cluster *c, link *l, kw_status status, const char *message) {
     list queue;
     list_init(&queue);
     link_take_requests(c, l, &queue, status, message);
+    wheel_stop(&c->wheel, &l->expiry);
     link_reset(l);
     resend(c, l, &queue, status, message);
     n->holds--;
@@ -800,13 +823,15 @@ static bool node_was_replaced(const node *n) {
 
 static void check_silence(cluster *c, link *l) {
     const request *oldest = REQUEST_OF(l->pipeline.next);
-    uint64_t since_us = oldest->sent_us > l->received_us ? oldest->sent_us : l->received_us;
+    uint64_t sent_us = request_sent_us(oldest);
+    uint64_t since_us = sent_us > l->received_us ? sent_us : l->received_us;
+    uint64_t timeout_us = oldest->has_more ? oldest->at.more->timeout_us : c->config.timeout_us;
     uint64_t silent_us = c->now_us - since_us;
     uint64_t most_us = c->config.idle_ping_us > 0 ? c->config.idle_ping_us : UINT64_MAX;
     if (oldest->kind == REQUEST_PING) {
         most_us = c->config.timeout_us;
-    } else if (oldest->timeout_us > most_us) {
-        most_us = oldest->timeout_us;
+    } else if (timeout_us > most_us) {
+        most_us = timeout_us;
     }
     if (silent_us >= SILENCE_US && !l->silent) {
         l->silent = true;
@@ -828,6 +853,24 @@ static void check_silence(cluster *c, link *l) {
         next_us = PARTING_US;
     }
     wheel_start(&c->wheel, &l->timer, c->now_us + next_us);
+}
+
+void link_on_expiry(cluster *c, link *l) {
+    LIST_FOR_EACH(at, after, &l->pipeline) {
+        request *r = REQUEST_OF(at);
+        uint64_t deadline_us = r->submitted_us + c->config.timeout_us;
+        if (r->has_more) {
+            continue;
+        }
+        if (deadline_us > c->now_us) {
+            wheel_start(&c->wheel, &l->expiry, deadline_us);
+            return;
+        }
+        if (!request_widen(c, r, l)) { /* its own timer fires at once; without memory, later */
+            wheel_start(&c->wheel, &l->expiry, c->now_us + WHEEL_TICK_US);
+            return;
+        }
+    }
 }
 
 void link_on_timer(cluster *c, link *l) {

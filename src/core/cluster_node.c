@@ -219,7 +219,8 @@ static request *first_waiting(const cluster *c, const node *n, bool *ret_any) {
         for (list *w = l->waiting.next; w != &l->waiting; w = w->next) {
             request *r = REQUEST_OF(w);
             /* a blocking one would not tell that it was let in */
-            if (r->kind != REQUEST_USER || r->slot == SLOT_NONE || r->forced || r->blocking) {
+            if (r->kind != REQUEST_USER || r->slot == SLOT_NONE || r->at.more->forced ||
+                r->at.more->blocking) {
                 continue;
             }
             *ret_any = true;
@@ -249,7 +250,7 @@ static void probe_replica(cluster *c, node *n, request *r) {
         return;
     }
     request_unqueue(c, r);
-    r->probe = true;
+    r->at.more->probe = true;
     route_to(c, r, at, "failover");
 }
 

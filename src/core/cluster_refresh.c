@@ -208,7 +208,8 @@ static bool ask_node(cluster *c, node *n) {
     link *l = ask ? link_for(c, n, SLOT_NONE) : NULL;
     bool made = l != NULL;
     for (unsigned i = 0; i < QUESTION_COUNT && made; i++) {
-        requests[i] = request_borrow(c, questions[i].bytes, questions[i].len, questions[i].kind);
+        requests[i] =
+            request_copy(c, &l->chunk, questions[i].bytes, questions[i].len, questions[i].kind);
         made = requests[i] != NULL;
     }
     if (!made) {
@@ -228,7 +229,7 @@ static bool ask_node(cluster *c, node *n) {
     f->asked[f->asked_total++] = n->uid;
     wheel_start(&c->wheel, &ask->timer, c->now_us + c->config.refresh_timeout_us);
     for (unsigned i = 0; i < QUESTION_COUNT; i++) {
-        requests[i]->ask = ask->serial;
+        requests[i]->at.more->ask = ask->serial;
         link_give_first(c, l, requests[i]);
     }
     return true;
@@ -314,8 +315,8 @@ static void fail_map_waiting(cluster *c) {
         request *r = REQUEST_OF(c->map_waiting.next);
         request_unqueue(c, r);
         request_fail(c, r, e->status, NULL, "%s", e->message);
-        if (r->err) {
-            memcpy(r->err->node, e->node, sizeof e->node);
+        if (r->has_more && r->at.more->err) {
+            memcpy(r->at.more->err->node, e->node, sizeof e->node);
         }
     }
 }
@@ -473,7 +474,7 @@ static void note_cost(refresh *f, uint64_t fetch_us, uint64_t ping_us) {
 void refresh_on_answer(cluster *c, request *r, const link_frame *frame, kw_status status,
                        const char *message) {
     refresh *f = &c->refresh;
-    refresh_ask *ask = c->closed ? NULL : ask_of(f, r->ask);
+    refresh_ask *ask = c->closed ? NULL : ask_of(f, r->at.more->ask);
     node *n = ask ? node_by_uid(c, ask->node) : NULL;
     if (!n) {
         return; /* too late to matter */
@@ -483,7 +484,7 @@ void refresh_on_answer(cluster *c, request *r, const link_frame *frame, kw_statu
         return;
     }
     if (r->kind == REQUEST_VIEW_PING) {
-        ask->ping_us = c->now_us - r->sent_us;
+        ask->ping_us = c->now_us - r->at.more->sent_us;
         return;
     }
     kw_reply *reply = reply_build(c->mem, frame->data, frame->len, frame->node_count);
@@ -495,7 +496,7 @@ void refresh_on_answer(cluster *c, request *r, const link_frame *frame, kw_statu
         if (reply) {
             view_read_info(v, reply);
         }
-        note_cost(f, c->now_us - r->sent_us, ask->ping_us);
+        note_cost(f, c->now_us - r->at.more->sent_us, ask->ping_us);
         uint32_t requested_at = ask->requested_at;
         n->holds++; /* the judge still needs it */
         end_ask(c, ask);

@@ -12,7 +12,7 @@
 /* ------------------------------------------------------------------- lanes */
 
 static bool has_lane(const request *r) {
-    return r->slot != SLOT_NONE && !(r->blocking && !MUTANT(BLOCKING_IN_LANE));
+    return r->slot != SLOT_NONE && !(request_blocks(r) && !MUTANT(BLOCKING_IN_LANE));
 }
 
 static lane *lane_of(cluster *c, const request *r) {
@@ -22,17 +22,17 @@ static lane *lane_of(cluster *c, const request *r) {
 /* Where a request belongs in a queue sorted by submission: before the node returned. New ones
  * belong at the end; those that return come in runs, each right after the one before it. */
 list *route_sorted_place(cluster *c, list *first, list *end, const request *r, bool same_queue) {
-    if (REQUEST_OF(first)->seq > r->seq) {
+    if (request_before(r, REQUEST_OF(first))) {
         return first;
     }
     list *at = end;
-    if (REQUEST_OF(end->prev)->seq > r->seq) {
-        at = same_queue && c->inserted->seq < r->seq ? c->inserted->node.next : end;
-        while (at != end && REQUEST_OF(at)->seq < r->seq) {
+    if (request_before(r, REQUEST_OF(end->prev))) {
+        at = same_queue && request_before(c->inserted, r) ? c->inserted->node.next : end;
+        while (at != end && request_before(REQUEST_OF(at), r)) {
             at = at->next;
         }
     }
-    while (at->prev != first && REQUEST_OF(at->prev)->seq > r->seq) {
+    while (at->prev != first && request_before(r, REQUEST_OF(at->prev))) {
         at = at->prev;
     }
     return at;
@@ -45,7 +45,7 @@ static void ring_insert(cluster *c, lane *a, request *r) {
     if (!a->waiting) {
         a->waiting = &r->node;
     } else {
-        bool first = REQUEST_OF(a->waiting)->seq > r->seq;
+        bool first = request_before(r, REQUEST_OF(a->waiting));
         bool same_queue = hint && hint->place == PLACE_LANE && hint->slot == r->slot;
         list_insert_before(route_sorted_place(c, a->waiting, a->waiting, r, same_queue), &r->node);
         if (first) {
@@ -65,18 +65,18 @@ static void ring_remove(lane *a, request *r) {
 
 /* The first in a lane carries the lane's timer. */
 static void hand_timer(cluster *c, request *from, request *to) {
-    uint64_t at_us = from->retry.at_us;
-    wheel_stop(&c->wheel, &from->retry);
+    uint64_t at_us = from->at.more->retry.at_us;
+    wheel_stop(&c->wheel, &from->at.more->retry);
     if (at_us != WHEEL_NEVER) {
-        wheel_start(&c->wheel, &to->retry, at_us);
+        wheel_start(&c->wheel, &to->at.more->retry, at_us);
     }
 }
 
 static void lane_wake(cluster *c, lane *a) {
     if (a->waiting && a->assigned == 0) {
         request *first = REQUEST_OF(a->waiting);
-        if (!wheel_running(&first->retry)) {
-            timer_start_now(c, &first->retry);
+        if (!wheel_running(&first->at.more->retry)) {
+            timer_start_now(c, &first->at.more->retry);
         }
     }
 }
@@ -96,7 +96,7 @@ void lane_remove(cluster *c, request *r) {
     if (!has_lane(r)) {
         list_remove(&r->node);
         request_stops_waiting(c, r);
-        wheel_stop(&c->wheel, &r->retry);
+        wheel_stop(&c->wheel, &r->at.more->retry);
         return;
     }
     lane *a = lane_of(c, r);
@@ -107,12 +107,12 @@ void lane_remove(cluster *c, request *r) {
         hand_timer(c, r, REQUEST_OF(a->waiting));
         lane_wake(c, a);
     }
-    wheel_stop(&c->wheel, &r->retry);
+    wheel_stop(&c->wheel, &r->at.more->retry);
 }
 
 void route_wake_slot(cluster *c, int slot) {
     if (c->lanes[slot].waiting) {
-        timer_start_now(c, &REQUEST_OF(c->lanes[slot].waiting)->retry);
+        timer_start_now(c, &REQUEST_OF(c->lanes[slot].waiting)->at.more->retry);
     }
 }
 
@@ -142,14 +142,14 @@ static bool lane_is_elsewhere(const lane *a, const link *l) {
 }
 
 static bool earlier_one_waits(const lane *a, const request *r) {
-    return a->waiting && REQUEST_OF(a->waiting)->seq < r->seq;
+    return a->waiting && request_before(REQUEST_OF(a->waiting), r);
 }
 
 /* ... which may not be overtaken by those that were behind it in a pipeline. */
 static bool earlier_one_insists(const lane *a, const request *r) {
     const list *at = a->waiting;
-    while (at && REQUEST_OF(at)->seq < r->seq) {
-        if (!REQUEST_OF(at)->yields) {
+    while (at && request_before(REQUEST_OF(at), r)) {
+        if (!REQUEST_OF(at)->at.more->yields) {
             return true;
         }
         at = at->next == a->waiting ? NULL : at->next;
@@ -160,7 +160,7 @@ static bool earlier_one_insists(const lane *a, const request *r) {
 static bool earlier_one_is_in(const list *queue, const request *r) {
     for (const list *at = queue->next; at != queue; at = at->next) {
         const request *other = REQUEST_OF(at);
-        if (other->in_lane && other->slot == r->slot && other->seq < r->seq) {
+        if (other->in_lane && other->slot == r->slot && request_before(other, r)) {
             return true;
         }
     }
@@ -180,27 +180,30 @@ bool lane_is_behind(const cluster *c, const request *r, const link *l) {
         return false;
     }
     const lane *a = &c->lanes[r->slot];
-    bool behind = r->was_refused ? earlier_one_insists(a, r) : earlier_one_waits(a, r);
+    bool behind = r->at.more->was_refused ? earlier_one_insists(a, r) : earlier_one_waits(a, r);
     return behind || a->link != l->index;
 }
 
+static void enter_lane(lane *a, request *r, const link *l) {
+    if (a->assigned > 0 && a->link != l->index) {
+        a->split = 1;
+    }
+    a->assigned++;
+    a->link = l->index & 0x7fffffff;
+    r->in_lane = true;
+}
+
 static void assign(cluster *c, request *r, link *l, const char *reason) {
-    r->reason = reason;
-    if (r->probe) {
+    r->at.more->reason = reason;
+    if (r->at.more->probe) {
         watch_count(c, l->node, KW_COUNT_PROBES);
         watch_event(c, KW_EVENT_PROBED, r->slot, l->node, NULL, "slot %d has no owner to ask",
                     r->slot);
     }
     if (has_lane(r)) {
-        lane *a = lane_of(c, r);
-        if (a->assigned > 0 && a->link != l->index) {
-            a->split = 1;
-        }
-        a->assigned++;
-        a->link = l->index & 0x7fffffff;
-        r->in_lane = true;
+        enter_lane(lane_of(c, r), r, l);
     }
-    if (r->blocking && l->state == LINK_READY && !MUTANT(BLOCKING_SHARES)) {
+    if (r->at.more->blocking && l->state == LINK_READY && !MUTANT(BLOCKING_SHARES)) {
         blocking_give(c, l, r);
         return;
     }
@@ -237,25 +240,26 @@ node *route_random_primary(cluster *c, uint64_t avoid) {
 
 /* Where the map sends the request; marks it as a probe if the map does not know. */
 static node *target_of(cluster *c, request *r, const char **ret_reason) {
-    r->probe = false;
+    r->at.more->probe = false;
     *ret_reason = "any";
     if (r->slot == SLOT_NONE) {
-        return route_random_primary(c, r->avoid);
+        return route_random_primary(c, r->at.more->avoid);
     }
     uint16_t owner = slotmap_owner(&c->slots, r->slot);
-    if (owner != SLOTMAP_NONE && (r->forced || c->nodes[owner]->uid != r->avoid)) {
+    if (owner != SLOTMAP_NONE &&
+        (r->at.more->forced || c->nodes[owner]->uid != r->at.more->avoid)) {
         *ret_reason = slotmap_in_overlay(&c->slots, r->slot) ? "overlay" : "map";
         return c->nodes[owner];
     }
     if (owner == SLOTMAP_NONE) {
         refresh_arm(c, REFRESH_URGENT, NULL);
     }
-    if (r->forced || MUTANT(NO_PROBE)) {
+    if (r->at.more->forced || MUTANT(NO_PROBE)) {
         return NULL; /* any other node would execute it */
     }
-    r->probe = true;
+    r->at.more->probe = true;
     *ret_reason = "probe";
-    return route_random_primary(c, r->avoid);
+    return route_random_primary(c, r->at.more->avoid);
 }
 
 /* ----------------------------------------------------------------- routing */
@@ -294,7 +298,7 @@ static void wait_for_better_map(cluster *c, request *r) {
 
 void route(cluster *c, request *r) {
     assert(r->place == PLACE_NOWHERE && !r->in_lane);
-    if (r->blocking) {
+    if (r->at.more->blocking) {
         blocking_under_way(c, r);
     }
     if (!map_is_usable(c)) {
@@ -321,8 +325,26 @@ void route(cluster *c, request *r) {
         lane_insert(c, r);
         return;
     }
-    r->avoid = 0;
-    assign(c, r, l, r->lost ? "retry" : reason);
+    r->at.more->avoid = 0;
+    assign(c, r, l, r->at.more->lost ? "retry" : reason);
+}
+
+link *route_open_link(cluster *c, int slot) {
+    uint16_t owner = slot == SLOT_NONE ? SLOTMAP_NONE : slotmap_owner(&c->slots, slot);
+    if (owner == SLOTMAP_NONE || !map_is_usable(c)) {
+        return NULL;
+    }
+    const lane *a = &c->lanes[slot];
+    unsigned count = c->config.connections_per_node;
+    link *l = c->nodes[owner]->links[count == 1 ? 0 : (unsigned)slot % count];
+    bool open = l && l->state == LINK_READY && list_empty(&l->waiting) && link_has_room(c, l) &&
+                !a->waiting && !lane_is_elsewhere(a, l);
+    return open ? l : NULL;
+}
+
+void route_at_once(cluster *c, request *r, link *l) {
+    enter_lane(lane_of(c, r), r, l);
+    link_dispatch(c, l, r);
 }
 
 static bool comes_too_early(cluster *c, const lane *a, const request *r, const link *l) {
@@ -331,7 +353,7 @@ static bool comes_too_early(cluster *c, const lane *a, const request *r, const l
 
 void route_to(cluster *c, request *r, node *n, const char *reason) {
     assert(r->place == PLACE_NOWHERE && !r->in_lane);
-    if (r->blocking) {
+    if (r->at.more->blocking) {
         blocking_under_way(c, r);
     }
     link *l = link_for(c, n, r->slot);
@@ -347,21 +369,21 @@ void route_to(cluster *c, request *r, node *n, const char *reason) {
 }
 
 void route_later(cluster *c, request *r, uint64_t delay_us, const char *reason) {
-    r->reason = reason;
-    if (r->blocking) {
+    r->at.more->reason = reason;
+    if (r->at.more->blocking) {
         blocking_under_way(c, r);
     }
     if (!has_lane(r)) {
         request_waits(c, r, PLACE_LANE);
         list_push_back(&c->keyless_waiting, &r->node);
-        wheel_start(&c->wheel, &r->retry, c->now_us + delay_us);
+        wheel_start(&c->wheel, &r->at.more->retry, c->now_us + delay_us);
         return;
     }
     lane *a = lane_of(c, r);
-    bool timed = a->waiting && wheel_running(&REQUEST_OF(a->waiting)->retry);
+    bool timed = a->waiting && wheel_running(&REQUEST_OF(a->waiting)->at.more->retry);
     lane_insert(c, r);
     if (!timed && a->waiting == &r->node) {
-        wheel_start(&c->wheel, &r->retry, c->now_us + delay_us);
+        wheel_start(&c->wheel, &r->at.more->retry, c->now_us + delay_us);
     }
 }
 
@@ -379,7 +401,7 @@ void lane_on_timer(cluster *c, request *r) {
         node *n = map_is_usable(c) ? target_of(c, first, &reason) : NULL;
         link *l = n ? link_for(c, n, first->slot) : NULL;
         if (!n) { /* an accepted view wakes it earlier */
-            wheel_start(&c->wheel, &first->retry, c->now_us + BETTER_MAP_US);
+            wheel_start(&c->wheel, &first->at.more->retry, c->now_us + BETTER_MAP_US);
             refresh_arm(c, REFRESH_URGENT, NULL);
             return;
         }
@@ -387,14 +409,15 @@ void lane_on_timer(cluster *c, request *r) {
             return; /* lane_leave wakes it */
         }
         ring_remove(a, first);
-        wheel_stop(&c->wheel, &first->retry);
+        wheel_stop(&c->wheel, &first->at.more->retry);
         request_stops_waiting(c, first);
         if (!l || !request_set_asking(c, first, &l->chunk, false)) {
             request_fail(c, first, KW_ERR_NOMEM, n, "out of memory");
         } else {
-            first->avoid = 0;
-            first->yields = false;
-            assign(c, first, l, first->lost || first->was_refused ? "retry" : reason);
+            first->at.more->avoid = 0;
+            first->at.more->yields = false;
+            assign(c, first, l,
+                   first->at.more->lost || first->at.more->was_refused ? "retry" : reason);
         }
     }
 }
@@ -423,7 +446,7 @@ void route_link_waiting(cluster *c, link *l) {
     while ((at = list_pop_front(&queue))) {
         request *r = REQUEST_OF(at);
         request_stops_waiting(c, r);
-        r->link = NULL;
+        r->at.more->link = NULL;
         lane_leave(c, r);
         if (r->kind == REQUEST_USER) {
             route(c, r);

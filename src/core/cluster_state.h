@@ -147,7 +147,7 @@ struct cluster {
     wheel wheel;
     uint64_t now_us;
     uint64_t next_uid;
-    uint64_t next_seq;
+    uint32_t next_seq;
     uint64_t next_resolve;
     bool closed;
     kw_status closed_status;
@@ -171,6 +171,8 @@ struct cluster {
     chunk *blocking_chunk; /* for those that may stay long, and hold their neighbours' memory */
     list free_requests;
     size_t free_request_count;
+    list free_mores;
+    size_t free_more_count;
     char *hello; /* the parts of a handshake, encoded once */
     size_t hello_len;
     char *setinfo[2];
@@ -182,6 +184,7 @@ struct cluster {
 
     reply_pool replies;
     list completed;
+    list timed_out;   /* completed, but still in a pipeline */
     size_t pending;   /* user requests not fetched */
     uint32_t waiting; /* user requests in MAP, LEARNING, LANE, LINK */
     uint64_t waiting_bytes;
@@ -200,10 +203,13 @@ struct cluster {
 
 /* ------------------------------------------------------------------- cluster.c */
 
-/* A request with its own copy of `len` bytes to be (`*ret_bytes`), encoded at *current. */
-request *request_new(cluster *c, chunk **current, size_t len, char **ret_bytes);
-/* A request that points at bytes that outlive it. */
-request *request_borrow(cluster *c, const char *bytes, size_t len, request_kind kind);
+/* A request of our own, with `len` bytes to be filled in (*ret_bytes), encoded at *current. */
+request *request_new(cluster *c, chunk **current, size_t len, request_kind kind, char **ret_bytes);
+/* The same, with these bytes. */
+request *request_copy(cluster *c, chunk **current, const char *bytes, size_t len,
+                      request_kind kind);
+/* Gives it a request_more if it has none, `l` being its link or NULL; false if memory is short. */
+KW_CHECKED bool request_widen(cluster *c, request *r, link *l);
 void request_free(cluster *c, request *r);
 /* A user's request is in one of the waiting places, or leaves it. */
 void request_waits(cluster *c, request *r, request_place place);
@@ -227,7 +233,7 @@ void request_refused(request *r);
 /* Puts ASKING before its bytes, or takes it away; false if memory is short. */
 bool request_set_asking(cluster *c, request *r, chunk **current, bool asking);
 #define REQUEST_ASKING "*1\r\n$6\r\nASKING\r\n"
-#define REQUEST_ASKING_LEN (sizeof REQUEST_ASKING - 1)
+#define REQUEST_ASKING_LEN ((uint32_t)sizeof REQUEST_ASKING - 1)
 
 /* Runs what was put off to the end of the input (timer_start_now), no other timer: what came in the
  * same batch as a deadline is to be seen before it. */
@@ -237,6 +243,10 @@ void cluster_settle(cluster *c);
 
 /* Sends a request that is in no queue on its way by the map, or lets it wait. */
 void route(cluster *c, request *r);
+/* The link that can take a new command of this slot at once: the map knows its owner, and nothing
+ * is to be waited for. NULL: the command has to take `route`. */
+link *route_open_link(cluster *c, int slot);
+void route_at_once(cluster *c, request *r, link *l);
 /* Sends it to this node now, past the lane's order: it was redirected there. */
 void route_to(cluster *c, request *r, node *n, const char *reason);
 /* Lets it wait in its lane for delay_us; then it is routed again. */
@@ -311,6 +321,11 @@ void link_close_if_drained(cluster *c, link *l);
 /* Closes the connection as lost. */
 void link_fail(cluster *c, link *l, kw_status status, const char *message);
 void link_on_timer(cluster *c, link *l);
+/* Time is up for the oldest of those that have no timer of their own. */
+void link_on_expiry(cluster *c, link *l);
+/* Into the pipeline of a link that is ready. */
+void link_dispatch(cluster *c, link *l, request *r);
+bool link_has_room(const cluster *c, const link *l);
 void link_on_handshake(cluster *c, link *l, request *r, const link_frame *frame);
 
 /* A new one of the node's, in no place yet; NULL: no memory. */
@@ -340,7 +355,6 @@ typedef struct blocking {
  * the time for which it blocks; `given` by the caller, for this command. False: no memory. */
 bool blocking_init(cluster *c, request *r, const char *name, const kw_slice *argv, size_t argc,
                    bool given);
-void blocking_done(cluster *c, request *r);
 /* It is at no server any more, or not yet: its deadline holds. */
 void blocking_under_way(cluster *c, request *r);
 /* The node is up, as its shared link tells: the request goes over a link of its own there. */
@@ -408,8 +422,9 @@ static inline void watch_count(cluster *c, node *n, kw_counter counter) {
 
 /* Every timer belongs to one of these: the tag of its wheel_timer. */
 typedef enum timer_tag {
-    TIMER_DEADLINE, /* request.deadline */
-    TIMER_RETRY,    /* request.retry: of the first in a lane */
+    TIMER_DEADLINE, /* request_more.deadline */
+    TIMER_RETRY,    /* request_more.retry: of the first in a lane */
+    TIMER_EXPIRY,   /* link.expiry */
     TIMER_LINK,     /* link.timer */
     TIMER_PROBE,    /* node.probe */
     TIMER_REFRESH,  /* refresh.timer, hedge, periodic */

@@ -13,20 +13,20 @@ typedef struct event_entry {
 /* ------------------------------------------------------------------ traces */
 
 void watch_hop(cluster *c, request *r, const node *n) {
-    kw_trace *t = r->trace;
+    kw_trace *t = r->at.more->trace;
     if (!t) {
         return;
     }
     trace_hop *hop = &t->hops[t->hop_count++ % LIMIT_TRACE_HOPS];
     endpoint_format(&n->endpoint, hop->node);
-    hop->reason = r->reason ? r->reason : "map";
+    hop->reason = r->at.more->reason ? r->at.more->reason : "map";
     hop->answer = NULL;
     hop->start_us = c->now_us - r->submitted_us;
     hop->end_us = 0;
 }
 
 void watch_answer(cluster *c, request *r, const char *what) {
-    kw_trace *t = r->trace;
+    kw_trace *t = r->has_more ? r->at.more->trace : NULL;
     if (!t || t->hop_count == 0) {
         return;
     }

@@ -18,6 +18,7 @@ void link_init(link *l, const mem *m, uint32_t index, uint64_t reply_bytes_max) 
     l->limits.value_bytes = reply_bytes_max;
     buffer_init(&l->input, m, (size_t)reply_bytes_max + LINK_INPUT_BYTES);
     resp_scanner_init(&l->scanner, &l->limits);
+    wheel_timer_init(&l->expiry);
     wheel_timer_init(&l->timer);
 }
 
@@ -49,8 +50,10 @@ void link_push(link *l, request *r) {
     l->bytes += r->len;
     r->place = PLACE_PIPELINE;
     r->on_wire = false;
-    r->asking_answered = false;
-    r->link = l;
+    if (r->has_more) {
+        r->at.more->asking_answered = false;
+        r->at.more->link = l;
+    }
 }
 
 static void take_out(link *l, request *r) {
@@ -62,7 +65,9 @@ static void take_out(link *l, request *r) {
     l->count--;
     l->bytes -= r->len;
     r->place = PLACE_NOWHERE;
-    r->link = NULL;
+    if (r->has_more) {
+        r->at.more->link = NULL;
+    }
 }
 
 void link_withdraw(link *l, request *r) {
@@ -84,7 +89,7 @@ size_t link_output(const link *l, kw_slice *slices, size_t max) {
     size_t skip = l->unsent_offset;
     for (const list *n = l->unsent; n != &l->pipeline; n = n->next) {
         const request *r = REQUEST_OF(n);
-        const char *data = r->bytes + skip;
+        const char *data = request_bytes(r) + skip;
         size_t len = r->len - skip;
         skip = 0;
         if (count > 0 && slices[count - 1].data + slices[count - 1].len == data) {

@@ -51,8 +51,10 @@ struct link {
     buffer input;
     resp_limits limits;
     resp_scanner scanner;
-    wheel_timer timer;   /* connecting, backoff, idle check: by state */
-    net_address address; /* EFFECT_OPEN */
+    uint64_t submitted_us; /* of the last request that has no timer of its own */
+    wheel_timer expiry;    /* the deadline of the oldest request that has no timer of its own */
+    wheel_timer timer;     /* connecting, backoff, idle check: by state */
+    net_address address;   /* EFFECT_OPEN */
     uint64_t resolve_id;
     uint64_t cancel_id; /* EFFECT_CANCEL */
     uint64_t connected_us;

@@ -1,5 +1,9 @@
 /* One command on its way: its bytes, its place in a queue, and what is known of its fate. Lives in
- * exactly one queue at a time; core/cluster owns it. */
+ * exactly one queue at a time; core/cluster owns it.
+ *
+ * Most commands are sent at once and answered: for these the request is all there is, and small,
+ * since thousands are in flight. What waits, is sent again, timed or traced by itself, or is our
+ * own has a request_more besides. */
 #ifndef CORE_REQUEST_H
 #define CORE_REQUEST_H
 
@@ -36,20 +40,44 @@ typedef enum request_place {
 } request_place;
 
 typedef struct request {
-    list node; /* in the queue of its place */
-    list done; /* among the completed */
+    list node; /* in the queue of its place; then among the completed */
+    void *user;
+    void *user2;
+    uint64_t submitted_us;
+    union {
+        chunk *chunk;              /* of its bytes, while it is alone */
+        struct kw_reply *reply;    /* completed, alone; NULL: memory was too short to say why */
+        struct request_more *more; /* has_more */
+    } at;
+    uint32_t offset; /* of its bytes in their chunk */
+    uint32_t len;
+    uint32_t seq;       /* order of submission: compare with request_before */
+    int16_t slot;       /* SLOT_NONE: no key */
+    unsigned kind : 4;  /* request_kind */
+    unsigned place : 3; /* request_place */
+    bool has_more : 1;
+    bool reads_only : 1; /* sending it again does no harm */
+    bool only_reads : 1; /* ... because it changes nothing */
+    bool on_wire : 1;    /* bytes of it were written on this link */
+    bool was_sent : 1;   /* bytes of it were written once, and no refusal came since */
+    bool in_lane : 1;    /* counted in its slot's lane */
+    bool completed : 1;  /* its fate is known; still in a pipeline: its reply is thrown away */
+    bool fetched : 1;    /* ... and was fetched */
+    bool keys_known : 1; /* COMMAND GETKEYS has answered */
+} request;
+
+_Static_assert(sizeof(void *) != 8 || sizeof(request) == 64,
+               "100000 in flight: docs/performance.md");
+
+typedef struct request_more {
+    list done; /* completed while it stays in a pipeline: among these */
+    request *request;
     wheel_timer deadline;
     wheel_timer retry; /* when a waiting request goes on */
-    uint64_t seq;      /* order of submission */
-    uint64_t submitted_us;
     uint64_t timeout_us;
     uint64_t sent_us; /* given to the pipeline */
     chunk *chunk;
-    const char *bytes;
-    size_t len;
     link *link; /* PLACE_LINK, PLACE_PIPELINE */
-    void *user;
-    void *user2;
     kw_trace *trace;
     const char *reason;        /* why it goes where it goes, for the trace */
     struct request *peer;      /* REQUEST_GETKEYS and the command that it asks for */
@@ -60,30 +88,40 @@ typedef struct request {
     uint64_t avoid;            /* node (uid) that just refused it; 0: none */
     uint64_t hop_from;         /* nodes (uid) of the last redirect */
     uint64_t hop_to;
-    uint32_t ask;  /* REQUEST_VIEW_*: which question of the refresh it belongs to */
-    int16_t slot;  /* SLOT_NONE: no key */
-    uint8_t kind;  /* request_kind */
-    uint8_t place; /* request_place */
+    uint32_t ask; /* REQUEST_VIEW_*: which question of the refresh it belongs to */
     uint8_t redirects;
     uint8_t attempts; /* backoffs so far */
     uint8_t bounces;
-    bool reads_only; /* sending it again does no harm */
-    bool only_reads; /* ... because it changes nothing */
-    bool asking;     /* its bytes begin with an ASKING: two replies are due */
+    bool asking; /* its bytes begin with an ASKING: two replies are due */
     bool asking_answered;
-    bool on_wire;     /* bytes of it were written on this link */
     bool yields;      /* refused for a while: those behind it in its pipeline go first */
     bool probe;       /* goes to some node to find the owner */
     bool forced;      /* its slot is the caller's word: only the owner may get it */
-    bool in_lane;     /* counted in its slot's lane */
-    bool was_sent;    /* bytes of it were written once, and no refusal came since */
     bool was_refused; /* a node refused it: not executed then */
     bool lost;        /* a connection was lost after bytes of it were written */
-    bool completed;   /* its fate is known; still in a pipeline: its reply is thrown away */
-    bool fetched;     /* ... and was fetched */
-    bool keys_known;  /* COMMAND GETKEYS has answered */
-} request;
+} request_more;
 
 #define REQUEST_OF(list_node) LIST_ENTRY(list_node, request, node)
+
+/* Submitted earlier; the numbers wrap around. */
+static inline bool request_before(const request *a, const request *b) {
+    return (int32_t)(a->seq - b->seq) < 0;
+}
+
+static inline bool request_blocks(const request *r) {
+    return r->has_more && r->at.more->blocking;
+}
+
+static inline chunk *request_chunk(const request *r) {
+    return r->has_more ? r->at.more->chunk : r->at.chunk;
+}
+
+static inline const char *request_bytes(const request *r) {
+    return request_chunk(r)->data + r->offset;
+}
+
+static inline uint64_t request_sent_us(const request *r) {
+    return r->has_more ? r->at.more->sent_us : r->submitted_us;
+}
 
 #endif

@@ -6,19 +6,26 @@
 static failing_mem memory;
 static link l;
 static request requests[4];
-static char bytes[64];
+static chunk *home;
+static char *bytes; /* home's */
+
+#define HOME_BYTES 64
 
 static int setup(void **state) {
     (void)state;
     failing_mem_init(&memory);
     link_init(&l, &memory.mem, 7, 100000);
     memset(requests, 0, sizeof requests);
-    for (size_t i = 0; i < sizeof bytes; i++) {
+    home = mem_calloc(&mem_default, 1, sizeof *home + HOME_BYTES);
+    assert_non_null(home);
+    bytes = home->data;
+    for (size_t i = 0; i < HOME_BYTES; i++) {
         bytes[i] = (char)('a' + i % 26);
     }
     for (size_t i = 0; i < COUNT_OF(requests); i++) {
         list_init(&requests[i].node);
-        requests[i].bytes = bytes + i * 10;
+        requests[i].at.chunk = home;
+        requests[i].offset = (uint32_t)i * 10;
         requests[i].len = 10;
     }
     return 0;
@@ -29,6 +36,7 @@ static int teardown(void **state) {
     while (link_pop(&l)) {
     }
     link_done(&l);
+    mem_free(&mem_default, home);
     assert_int_equal(memory.live_count, 0);
     return 0;
 }
@@ -42,7 +50,7 @@ static void push(size_t count) {
 static void neighbours_are_one_piece_of_output(void **state) {
     (void)state;
     kw_slice slices[4];
-    requests[2].bytes = bytes + 40; /* not next to the second */
+    requests[2].offset = 40; /* not next to the second */
     push(3);
     assert_true(link_has_output(&l));
     assert_int_equal(link_output(&l, slices, 4), 2);
