@@ -422,6 +422,10 @@ static kw_status route_line(const command_book *book, const char *line, command_
 #define RANGE3(last, step, limit)                                                                  \
     "{'type' 'range' 'spec' {'lastkey' " last " 'keystep' " step " 'limit' " limit "}}"
 
+#define ONE_SPEC SPEC3(INDEX3("1"), RANGE3("0", "1", "0")) " "
+#define FOUR_SPECS ONE_SPEC ONE_SPEC ONE_SPEC ONE_SPEC
+#define SEVENTEEN_SPECS FOUR_SPECS FOUR_SPECS FOUR_SPECS FOUR_SPECS ONE_SPEC
+
 static void unknown_command_is_learned_once(void **state) {
     (void)state;
     command_book book;
@@ -467,6 +471,14 @@ static const struct {
          "{'type' 'keyword' 'spec' {'keyword' 'KEYS' 'startfrom' -2}}",
          RANGE3("-1", "1", "0")) "] []]]",
      "X KEYS y keys a b", "a b"},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(
+         "{'type' 'keyword' 'spec' {'keyword' 'KEYS' 'startfrom' -9}}",
+         RANGE3("-1", "1", "0")) "] []]]",
+     "X a keys b", ""}, /* before the first word there is nothing */
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(
+         "{'type' 'keyword' 'spec' {'keyword' 'KEYS' 'startfrom' -1}}",
+         RANGE3("-1", "1", "0")) "] []]]",
+     "X a b", ""},
     {"[['x' -2 <+write> 0 0 0 <> <> [] []]]", "X a b", ""},
     {"[['x' -2 <+pubsub> 1 1 1 <> <> [{'flags' <+not_key> 'begin_search' " INDEX3(
          "1") " 'find_keys' " RANGE3("0", "1", "0") "}] []]]",
@@ -479,6 +491,12 @@ static const struct {
     {"[['x' -2 [+write] 1 1 0]]", "X a b", NULL},
     {"[['x' -2 [+write] 5 2 1]]", "X a b", NULL},
     {"[['x' -2 [+write] 100000 100000 1]]", "X a b", NULL},
+    {"[['x' -2 [+write] -1 -1 1]]", "X a b", NULL},
+    {"[['x' -2 [+write] 1 40000 1]]", "X a b", NULL},
+    {"[['x' -2 [+write] 1 -40000 1]]", "X a b", NULL},
+    {"[['x' -2 [+write] 1 -1 40000]]", "X a b", NULL},
+    {"[['x' 40000 [+write] 1 1 1]]", "X a b", "a"}, /* the arity does not matter for the keys */
+    {"[['x' -40000 [+write] 1 1 1]]", "X a b", "a"},
     /* what specifications cannot say */
     {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3("{'type' 'unknown' 'spec' {}}",
                                              "{'type' 'unknown' 'spec' {}}") "] []]]",
@@ -492,6 +510,43 @@ static const struct {
      "X a b", NULL},
     {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(INDEX3("1"), RANGE3("0", "0", "0")) "] []]]", "X a b",
      NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3("{'type' 'index' 'spec' {'index' 'one'}}",
+                                             RANGE3("0", "1", "0")) "] []]]",
+     "X a b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3("{'type' 'index'}", RANGE3("0", "1", "0")) "] []]]",
+     "X a b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(
+         "{'type' 'keyword' 'spec' {'keyword' 'KEYS' 'startfrom' 100}}",
+         RANGE3("0", "1", "0")) "] []]]",
+     "X a b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3("{'type' 'keyword' 'spec' {'startfrom' 1}}",
+                                             RANGE3("0", "1", "0")) "] []]]",
+     "X a b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(
+         "{'type' 'keyword' 'spec' {'keyword' '' 'startfrom' 1}}", RANGE3("0", "1", "0")) "] []]]",
+     "X a b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(
+         "{'type' 'keyword' 'spec' {'keyword' 'SIXTEEN-LETTERS-' 'startfrom' 1}}",
+         RANGE3("0", "1", "0")) "] []]]",
+     "X a b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [{'flags' <+RW> 'begin_search' " INDEX3("1") "}] []]]", "X a b",
+     NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(
+         INDEX3("1"), "{'type' 'range' 'spec' {'keystep' 1 'limit' 0}}") "] []]]",
+     "X a b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(
+         INDEX3("1"), "{'type' 'range' 'spec' {'lastkey' 0 'keystep' 1}}") "] []]]",
+     "X a b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(
+         INDEX3("1"), "{'type' 'keynum' 'spec' {'firstkey' 1 'keystep' 1}}") "] []]]",
+     "X 1 b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(
+         INDEX3("1"), "{'type' 'keynum' 'spec' {'keynumidx' 0 'keystep' 1}}") "] []]]",
+     "X 1 b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SPEC3(INDEX3("1"),
+                                             "{'type' 'other' 'spec' {'keystep' 1}}") "] []]]",
+     "X 1 b", NULL},
+    {"[['x' -2 <+write> 0 0 0 <> <> [" SEVENTEEN_SPECS "] []]]", "X a b", NULL},
     {"[['x' -2 <+write> 0 0 0 <> <> [7] []]]", "X a b", NULL},
     {"[['x' -2 <+write> 0 0 0 <> <> [{}] []]]", "X a b", NULL},
     /* what the server does not know, or nonsense: keyless, not asked again */
@@ -553,6 +608,33 @@ static void subcommands_are_learned_with_their_container(void **state) {
     /* The table's own stay. */
     assert_int_equal(route_line(&book, "XGROUP CREATE foo g $", &route), KW_OK);
     assert_int_equal(route.info->flags & COMMAND_LEARNED, 0);
+    command_book_done(&book);
+}
+
+static void names_that_are_too_long_are_left_out(void **state) {
+    (void)state;
+    command_book book;
+    command_book_init(&book, &mem_default, 1);
+    char name[256];
+    char text[1024];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    assert_int_equal(learn(&book, name, "[~]"), KW_OK);
+    assert_int_equal(map_count(&book.learned), 0);
+    snprintf(text, sizeof text,
+             "[['x' -2 <> 0 0 0 <> <> [] [['x|%s' -3 <+write> 1 1 1 <> <> [] []]"
+             " ['x|fits' -3 <+write> 1 1 1 <> <> [] []]]]]",
+             name);
+    assert_int_equal(learn(&book, "x", text), KW_OK);
+    assert_int_equal(map_count(&book.learned), 2);
+    command_route route;
+    assert_int_equal(route_line(&book, "X FITS", &route), KW_OK);
+    assert_string_equal(route.info->name, "X FITS");
+    assert_int_equal(route_line(&book, "X", &route), KW_OK);
+    assert_string_equal(route.info->name, "X");
+    snprintf(text, sizeof text, "X %s", name);
+    assert_int_equal(route_line(&book, text, &route), KW_OK);
+    assert_string_equal(route.info->name, "X");
     command_book_done(&book);
 }
 
@@ -658,6 +740,7 @@ int main(void) {
         cmocka_unit_test(unknown_command_is_learned_once),
         cmocka_unit_test(specifications_are_learned),
         cmocka_unit_test(subcommands_are_learned_with_their_container),
+        cmocka_unit_test(names_that_are_too_long_are_left_out),
         cmocka_unit_test(what_cannot_be_learned_is_not_asked_for),
         cmocka_unit_test(learning_survives_every_failed_allocation),
         cmocka_unit_test(slot_comes_from_getkeys),
