@@ -336,7 +336,7 @@ static void on_readonly(reception *x) {
 
 /* The node is a replica by now, and will close this connection, which had waited. */
 static void on_unblocked(reception *x) {
-    if (!request_blocks(x->r)) {
+    if (!request_blocks(x->r) || MUTANT(UNBLOCKED_IS_FINAL)) {
         on_error(x);
         return;
     }

@@ -72,7 +72,7 @@ static bool set_time_left(cluster *c, request *r) {
         return true;
     }
     uint64_t gone_us = c->now_us - b->started_us;
-    if (b->time.argument == 0 || b->time.forever || gone_us == 0) {
+    if (b->time.argument == 0 || b->time.forever || gone_us == 0 || MUTANT(BLOCKING_ANEW)) {
         return true;
     }
     return encode_again(c, r, gone_us < b->time.us ? b->time.us - gone_us : 0);
@@ -141,7 +141,7 @@ void blocking_give(cluster *c, link *shared, request *r) {
         start(c, LIST_ENTRY(idle, link, in_pool), r);
         return;
     }
-    if (links_in_use(n) >= c->config.blocking_connections_max) {
+    if (links_in_use(n) >= c->config.blocking_connections_max && !MUTANT(BLOCKING_UNBOUNDED)) {
         request_waits(c, r, PLACE_POOL);
         list_push_back(&n->blocking_waiting, &r->node);
         return;
@@ -232,7 +232,9 @@ void blocking_on_timer(cluster *c, link *l) {
     node *n = l->node;
     const request *r = command_of(l);
     if (!r) {
-        blocking_close(c, l);
+        if (!MUTANT(BLOCKING_POOL_KEPT)) {
+            blocking_close(c, l);
+        }
         return;
     }
     bool elsewhere = is_served_elsewhere(c, n, r);

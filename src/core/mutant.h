@@ -30,7 +30,11 @@
     X(REQUEST_LEAKED, "a command that timed out is not freed when its reply comes")                \
     X(BLOCKING_SHARES, "a blocking command goes into the pipeline that all share")                 \
     X(BLOCKING_KEPT, "a blocking command stays at its server after its deadline")                  \
-    X(BLOCKING_IN_LANE, "a blocking command holds back what comes after it in its slot")
+    X(BLOCKING_IN_LANE, "a blocking command holds back what comes after it in its slot")           \
+    X(BLOCKING_ANEW, "a blocking command that goes on elsewhere blocks there for all its time")    \
+    X(BLOCKING_UNBOUNDED, "each blocking command gets a connection, however many there are")       \
+    X(BLOCKING_POOL_KEPT, "connections of blocking commands stay open when they are idle")         \
+    X(UNBLOCKED_IS_FINAL, "a command that its server gave up in a failover ends with that error")
 
 typedef enum mutant {
     MUTANT_NONE,

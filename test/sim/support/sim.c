@@ -102,6 +102,7 @@ static void make_client(sim *s, unsigned index) {
     config->lib_version = "1";
     config->resp = sim_chance(s, 80) ? 3 : 2;
     config->connections_per_node = sim_chance(s, 70) ? 1 : 3;
+    config->blocking_connections_max = (uint32_t)prng_range(&s->prng, 1, 8);
     config->resolve_literals = sim_chance(s, 20);
     if (sim_chance(s, 20)) {
         config->in_flight_max = 4;
@@ -156,6 +157,7 @@ void sim_done(sim *s) {
         }
     }
     fleet_free(s->fleet);
+    batch_done(s);
     load_done(s);
 }
 
@@ -246,10 +248,12 @@ void sim_run_until(sim *s, uint64_t until_us) {
         }
         s->now_us = at_us > s->now_us ? at_us : s->now_us;
         fleet_tick(s->fleet, s->now_us);
+        net_wake(s);
         for (unsigned i = 0; i < s->client_count; i++) {
             client_step(&s->clients[i]);
         }
         trouble_step(s);
+        net_wake(s);
         note_gains(s);
         truth_note(s);
         for (unsigned i = 0; i < s->client_count; i++) {

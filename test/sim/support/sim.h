@@ -15,12 +15,15 @@
 #include "unit/support/unit.h"
 
 #define SIM_NEVER UINT64_MAX
-#define SIM_LINKS 512
+#define SIM_LINKS 1024
 #define SIM_NODES_MAX 50
 #define SIM_CLIENTS_MAX 6
 #define SIM_PORT 7000     /* of the first node */
 #define SIM_PORT_STEP 100 /* a node that moves gets another; the ones before lead to it as well */
 #define SIM_KEYS 40
+#define SIM_QUEUES 10
+#define SIM_PAIR 6 /* this queue and the next share a slot: elements go from one to the other */
+#define SIM_NOTHING SIZE_MAX
 #define SIM_RESOLVES 64
 #define FAILOVER_MS_MAX 1500
 
@@ -44,7 +47,9 @@ typedef struct sim_pipe {
 
 /* A connection's end at a node. */
 typedef struct sim_server {
-    struct node *node; /* NULL: none */
+    bool woken;           /* its session has something to say without having been asked */
+    uint64_t close_at_us; /* the client has closed; the node hears of it then */
+    struct node *node;    /* NULL: none */
     uint16_t index;
     node_session *session;
     buffer in;
@@ -74,24 +79,45 @@ typedef struct sim_resolve {
 
 /* ----------------------------------------------------------------------- load */
 
-typedef enum sim_kind { SIM_APPEND, SIM_GET, SIM_MGET, SIM_ECHO, SIM_KINDS } sim_kind;
+typedef enum sim_kind {
+    SIM_APPEND,
+    SIM_GET,
+    SIM_MGET,
+    SIM_ECHO,
+    SIM_PUSH, /* onto a queue: an element that names its command */
+    SIM_POP,  /* off one, or on to another; it may block */
+    SIM_KINDS
+} sim_kind;
 
 typedef struct sim_command {
     uint8_t kind; /* sim_kind */
-    uint8_t key;
+    uint8_t key;  /* of PUSH and POP: the queue */
+    uint8_t way;  /* of PUSH and POP: by which command */
     uint8_t client;
     bool done;
     bool overtaken; /* refused for a while: those behind it may have been executed before it */
+    bool unsettled; /* POP: its slot was on the move meanwhile */
+    bool endless;   /* POP: without a deadline while it is at a node */
     uint16_t node;  /* that was asked last */
     kw_status status;
     kw_outcome outcome;
     uint64_t submitted_us;
     uint64_t ended_us;
-    uint64_t timeout_us;
-    kw_trace *trace; /* while it is out */
-    char *value;     /* of GET */
-    int64_t length;  /* of APPEND */
+    uint64_t timeout_us; /* from submission to deadline */
+    uint64_t block_us;   /* POP: how long it waits at a node */
+    size_t element;      /* POP: the PUSH that it got, or SIM_NOTHING */
+    kw_trace *trace;     /* while it is out */
+    char *value;         /* of GET */
+    int64_t length;      /* of APPEND */
 } sim_command;
+
+/* Commands submitted at once, over several slots; what became of each, in the order added. */
+typedef struct sim_batch {
+    size_t first; /* command */
+    size_t count;
+    size_t open;
+    kw_status *statuses;
+} sim_batch;
 
 /* --------------------------------------------------------------------- faults */
 
@@ -168,7 +194,8 @@ typedef struct sim_client {
     size_t open_count;
     uint64_t load_at_us; /* the next commands; SIM_NEVER: no more */
     unsigned burst_max;
-    bool large; /* some commands have long arguments */
+    bool large;   /* some commands have long arguments */
+    size_t batch; /* that commands are added to just now; 0: none, 1: the first */
 
     client_truth truth;
     uint64_t refresh_started_us;
@@ -197,10 +224,13 @@ typedef struct sim {
     sim_command *commands; /* of all clients */
     size_t command_count;
     size_t command_capacity;
+    sim_batch *batches;
+    size_t batch_count;
     bool patient; /* all commands get the usual timeout */
 
     unsigned allowed;  /* troubles that a run may choose from */
     unsigned troubles; /* a bit for each kind in use */
+    unsigned chosen;   /* those that were in use in this run */
     uint64_t trouble_at_us;
     sim_repair repairs[SIM_REPAIRS];
     uint64_t names_fail_until_us;
@@ -234,6 +264,8 @@ bool sim_chance(sim *s, unsigned percent);
 void net_effects(sim_client *k);
 uint64_t net_next_us(const sim_client *k);
 void net_step(sim_client *k);
+/* Sessions that have something to say though they were not asked. */
+void net_wake(sim *s);
 /* The node is about to be killed, or all its connections break. */
 void net_node_gone(sim_client *k, uint16_t index);
 void net_drop(sim_client *k, uint32_t link);
@@ -245,13 +277,37 @@ unsigned net_open_links(const sim_client *k);
 /* sim_load.c */
 void load_step(sim_client *k);
 void load_submit(sim_client *k, sim_kind kind, unsigned key, uint64_t timeout_us);
+/* One more command, not yet submitted, of this kind; its number. */
+size_t load_add(sim_client *k, sim_kind kind, unsigned key);
+void load_send(sim_client *k, size_t index, const kw_slice *argv, size_t argc, uint64_t timeout_us);
 void load_completions(sim_client *k);
 void load_done(sim *s);
 const char *load_key_name(unsigned key, char dst[32]);
 int load_key_slot(unsigned key);
 
+/* sim_queue.c: elements that are pushed and popped, by commands that may block. */
+void queue_push(sim_client *k, unsigned queue);
+void queue_pop(sim_client *k, unsigned queue, uint64_t block_us);
+void queue_step(sim_client *k);
+int queue_slot(unsigned queue);
+void queue_take_reply(sim *s, size_t index, const kw_reply *reply);
+/* Pops that wait for ever get something. */
+void queue_wake_endless(sim *s);
+/* Each element was taken once at most, by one, and nothing is missing. */
+void queue_check(sim *s);
+
+/* sim_batch.c */
+void batch_begin(sim_client *k);
+void batch_end(sim_client *k);
+/* The number to submit the command with: batch and place in it; 0: it is in none. */
+uintptr_t batch_add(sim_client *k, size_t index);
+void batch_take(sim *s, size_t index, uintptr_t number, kw_status status);
+void batch_done(sim *s);
+
 /* sim_history.c: compares what the clients were told with what the nodes hold. */
 void history_check(sim *s);
+/* What it did may be lost: the node that answered it died before its replicas had heard of it. */
+bool history_may_be_lost(const sim *s, const sim_command *k);
 
 /* sim_trouble.c */
 void trouble_step(sim *s);

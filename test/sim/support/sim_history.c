@@ -50,7 +50,7 @@ static void find_tokens(history *h) {
 }
 
 /* The node that answered it died before its replicas had heard of it, perhaps. */
-static bool may_be_lost(const sim *s, const sim_command *k) {
+bool history_may_be_lost(const sim *s, const sim_command *k) {
     for (size_t i = 0; i < s->death_count; i++) {
         const sim_death *d = &s->deaths[i];
         if (d->node == k->node && d->at_us >= k->submitted_us && d->lost_from_us <= k->ended_us) {
@@ -82,7 +82,7 @@ static void check_append(const history *h, size_t index) {
             sim_fail(s, "command %zu (key %u) was executed; status %d, outcome %d", index, k->key,
                      (int)k->status, (int)k->outcome);
         }
-    } else if (!there && !may_be_lost(s, k)) {
+    } else if (!there && !history_may_be_lost(s, k)) {
         sim_fail(s, "command %zu (key %u) is said to be done, and was not", index, k->key);
     } else if (there && (size_t)k->length != h->ends[index]) {
         sim_fail(s, "command %zu (key %u) got %lld for its reply, and not %zu", index, k->key,
@@ -97,7 +97,7 @@ static void check_get(const history *h, size_t index) {
         if (k->outcome == KW_MAYBE_EXECUTED) {
             sim_fail(h->s, "command %zu, GET, may have been executed?", index);
         }
-    } else if (!position_of(h, index, &position) && !may_be_lost(h->s, k)) {
+    } else if (!position_of(h, index, &position) && !history_may_be_lost(h->s, k)) {
         sim_fail(h->s, "command %zu (key %u) read what is not there", index, k->key);
     }
 }
@@ -236,4 +236,5 @@ void history_check(sim *s) {
     for (h.key = 0; h.key < SIM_KEYS; h.key++) {
         check_key(&h);
     }
+    queue_check(s);
 }

@@ -3,6 +3,7 @@
 #include "sim/support/sim.h"
 
 #include "core/reply.h"
+#include "sim/support/sim_peek.h"
 
 #include <stdlib.h>
 
@@ -62,14 +63,8 @@ static sim_command *add_command(sim *s) {
     return &s->commands[s->command_count++];
 }
 
-void load_submit(sim_client *client, sim_kind kind, unsigned key, uint64_t timeout_us) {
+size_t load_add(sim_client *client, sim_kind kind, unsigned key) {
     sim *s = client->s;
-    char texts[4][32];
-    kw_slice argv[4];
-    kw_error err;
-    if (kind == SIM_MGET && key < SIM_KEYS - TAGGED_KEYS) {
-        key = SIM_KEYS - TAGGED_KEYS + key % TAGGED_KEYS;
-    }
     size_t index = s->command_count;
     sim_command *k = add_command(s);
     *k = (sim_command){.kind = (uint8_t)kind,
@@ -77,13 +72,21 @@ void load_submit(sim_client *client, sim_kind kind, unsigned key, uint64_t timeo
                        .client = (uint8_t)client->index,
                        .node = NODE_NOBODY,
                        .submitted_us = s->now_us,
-                       .timeout_us = timeout_us,
                        .trace = malloc(sizeof *k->trace)};
-    size_t argc = make_argv(client, kind, key, index, texts, argv);
+    return index;
+}
+
+void load_send(sim_client *client, size_t index, const kw_slice *argv, size_t argc,
+               uint64_t timeout_us) {
+    sim *s = client->s;
+    sim_command *k = &s->commands[index];
+    kw_error err;
+    uintptr_t in_batch = batch_add(client, index);
     cluster_submit_options options = {.timeout_us = timeout_us,
                                       .slot = SLOT_NONE,
                                       .trace = k->trace,
-                                      .user = (void *)(uintptr_t)index};
+                                      .user = (void *)(uintptr_t)index,
+                                      .user2 = (void *)in_batch};
     client->open_count++;
     kw_status status = cluster_submit(client->c, argv, argc, &options, s->now_us, &err);
     if (status == KW_ERR_NOMEM && s->troubles & 1u << TROUBLE_MEMORY) {
@@ -91,10 +94,44 @@ void load_submit(sim_client *client, sim_kind kind, unsigned key, uint64_t timeo
         k->done = true;
         k->status = status;
         k->outcome = err.outcome;
+        k->ended_us = s->now_us;
+        batch_take(s, index, in_batch, status);
     } else if (status != KW_OK) {
         sim_fail(s, "a command was refused: %s", err.message);
     }
-    net_effects(client);
+    if (!in_batch) {
+        net_effects(client);
+    }
+}
+
+void load_submit(sim_client *client, sim_kind kind, unsigned key, uint64_t timeout_us) {
+    char texts[4][32];
+    kw_slice argv[4];
+    if (kind == SIM_MGET && key < SIM_KEYS - TAGGED_KEYS) {
+        key = SIM_KEYS - TAGGED_KEYS + key % TAGGED_KEYS;
+    }
+    size_t index = load_add(client, kind, key);
+    client->s->commands[index].timeout_us = timeout_us;
+    size_t argc = make_argv(client, kind, key, index, texts, argv);
+    load_send(client, index, argv, argc, timeout_us);
+}
+
+static void submit_any(sim_client *client) {
+    sim *s = client->s;
+    uint64_t dice = prng_below(&s->prng, 100);
+    if (dice < 12) {
+        queue_step(client);
+        return;
+    }
+    sim_kind kind = dice < 55 ? SIM_APPEND : dice < 82 ? SIM_GET : dice < 93 ? SIM_MGET : SIM_ECHO;
+    uint64_t timeout_us = 5 * SIM_S;
+    if (!s->patient && sim_chance(s, 10)) {
+        timeout_us = prng_range(&s->prng, 20 * SIM_MS, 500 * SIM_MS);
+    }
+    /* few keys get most commands */
+    unsigned key = (unsigned)(sim_chance(s, 50) ? prng_below(&s->prng, 6) * 7
+                                                : prng_below(&s->prng, SIM_KEYS));
+    load_submit(client, kind, key % SIM_KEYS, timeout_us);
 }
 
 void load_step(sim_client *client) {
@@ -103,20 +140,16 @@ void load_step(sim_client *client) {
         return;
     }
     uint64_t count = 1 + prng_below(&s->prng, client->burst_max);
+    if (sim_chance(s, 20)) {
+        batch_begin(client);
+    }
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t dice = prng_below(&s->prng, 100);
-        sim_kind kind = dice < 50   ? SIM_APPEND
-                        : dice < 80 ? SIM_GET
-                        : dice < 92 ? SIM_MGET
-                                    : SIM_ECHO;
-        uint64_t timeout_us = 5 * SIM_S;
-        if (!s->patient && sim_chance(s, 10)) {
-            timeout_us = prng_range(&s->prng, 20 * SIM_MS, 500 * SIM_MS);
-        }
-        /* few keys get most commands */
-        unsigned key = (unsigned)(sim_chance(s, 50) ? prng_below(&s->prng, 6) * 7
-                                                    : prng_below(&s->prng, SIM_KEYS));
-        load_submit(client, kind, key % SIM_KEYS, timeout_us);
+        submit_any(client);
+    }
+    batch_end(client);
+    if (peek_blocking_links(client->c) > client->config.blocking_connections_max) {
+        sim_fail(s, "%u connections to one node for blocking commands, where %u may be",
+                 peek_blocking_links(client->c), client->config.blocking_connections_max);
     }
     client->load_at_us = s->now_us + prng_below(&s->prng, 20 * SIM_MS * s->client_count);
 }
@@ -176,13 +209,21 @@ static void take_reply(sim *s, size_t index, kw_reply *reply) {
             sim_fail(s, "command %zu, ECHO, got %s", index, text ? text : "something else");
         }
         break;
+    case SIM_PUSH:
+        if (kw_reply_type(reply) != KW_TYPE_INTEGER) {
+            sim_fail(s, "command %zu, a push, got no number", index);
+        }
+        break;
+    case SIM_POP:
+        queue_take_reply(s, index, reply);
+        break;
     case SIM_KINDS:
         break;
     }
 }
 
 static void log_hops(sim *s, size_t index) {
-    static const char *const names[] = {"APPEND", "GET", "MGET", "ECHO"};
+    static const char *const names[] = {"APPEND", "GET", "MGET", "ECHO", "push", "pop"};
     const sim_command *k = &s->commands[index];
     sim_log(s, "command %zu: %s key %u, slot %d, submitted %.3f ms ago", index, names[k->kind],
             k->key, k->trace->slot, (double)(s->now_us - k->submitted_us) / 1000.0);
@@ -218,12 +259,11 @@ void load_completions(sim_client *client) {
         if (s->verbose) {
             log_hops(s, index);
         }
-        free(k->trace);
-        k->trace = NULL;
         k->status = done.err.status;
         k->outcome = done.err.outcome;
         sim_mark(s, 2, index << 8 | (uint64_t)done.err.status);
-        if (s->now_us > k->submitted_us + k->timeout_us + 2048) {
+        batch_take(s, index, (uintptr_t)done.user2, k->status);
+        if (!k->endless && s->now_us > k->submitted_us + k->timeout_us + 2048) {
             sim_fail(s, "command %zu completed %llu us after its deadline", index,
                      (unsigned long long)(s->now_us - k->submitted_us - k->timeout_us));
         }
@@ -234,6 +274,8 @@ void load_completions(sim_client *client) {
             sim_log(s, "command %zu failed: %d %d %s", index, (int)k->status, (int)k->outcome,
                     done.err.message);
         }
+        free(k->trace);
+        k->trace = NULL;
     }
 }
 

@@ -65,6 +65,7 @@ static void server_open(sim_client *k, sim_server *v, uint16_t index) {
     v->node = fleet_node(k->s->fleet, index);
     v->session = node_session_new(v->node, "127.0.0.1:1", k->s->now_us);
     assert_non_null(v->session);
+    v->session->owner = v;
     buffer_init(&v->in, &mem_default, 0);
 }
 
@@ -73,7 +74,8 @@ static bool server_step(sim_client *k, sim_server *v) {
     if (fleet_is_paused(k->s->fleet, v->index)) {
         return true;
     }
-    bool any = false;
+    bool any = v->woken;
+    v->woken = false;
     while (v->up.first && v->up.first->at_us <= k->s->now_us) {
         sim_segment *g = pipe_take(&v->up);
         assert_true(buffer_append(&v->in, g->data, g->len));
@@ -86,15 +88,14 @@ static bool server_step(sim_client *k, sim_server *v) {
     return !(v->session->flags & (SESSION_CLOSING | SESSION_FAILED));
 }
 
-/* The client has closed; what it had sent may still arrive. */
+/* The client has closed: what it had sent may still arrive, and the node hears of the end after it.
+ */
 static void server_leave(sim_client *k, sim_server *v) {
     if (!v->node) {
         return;
     }
-    if (!v->up.first) {
-        server_close(v);
-        return;
-    }
+    v->session->owner = NULL; /* what it says now, nobody hears */
+    v->close_at_us = k->s->now_us + delay_us(k, NULL);
     k->ghosts = realloc(k->ghosts, (k->ghost_count + 1) * sizeof *k->ghosts);
     k->ghosts[k->ghost_count++] = *v;
     *v = (sim_server){.node = NULL};
@@ -105,7 +106,8 @@ static void ghosts_step(sim_client *k) {
         sim_server *v = &k->ghosts[i];
         bool goes_on = server_step(k, v);
         buffer_clear(&v->session->out, 0);
-        if (goes_on && v->up.first) {
+        bool hears = !fleet_is_paused(k->s->fleet, v->index);
+        if (goes_on && (v->up.first || !hears || v->close_at_us > k->s->now_us)) {
             i++;
             continue;
         }
@@ -276,6 +278,17 @@ static void serve(sim_client *k, uint32_t index) {
     }
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+static uint64_t server_next_us(const sim_client *k, const sim_server *v) {
+    if (!v->node || fleet_is_paused(k->s->fleet, v->index)) {
+        return SIM_NEVER;
+    }
+    return v->woken ? 0 : v->up.first ? v->up.first->at_us : SIM_NEVER;
+}
+
 static void link_step(sim_client *k, uint32_t index) {
     sim_link *l = &k->links[index];
     if (l->state == SIM_CONNECTING && l->answer_at_us <= k->s->now_us) {
@@ -287,8 +300,7 @@ static void link_step(sim_client *k, uint32_t index) {
     if (l->write_at_us <= k->s->now_us) {
         take_output(k, index);
     }
-    if (l->state == SIM_OPEN && l->server.node && l->server.up.first &&
-        l->server.up.first->at_us <= k->s->now_us) {
+    if (l->state == SIM_OPEN && server_next_us(k, &l->server) <= k->s->now_us) {
         serve(k, index);
     }
     while (l->state == SIM_OPEN && l->down.first && l->down.first->at_us <= k->s->now_us) {
@@ -296,6 +308,16 @@ static void link_step(sim_client *k, uint32_t index) {
     }
     if (l->state == SIM_OPEN && l->reset_at_us <= k->s->now_us) {
         lose(k, index);
+    }
+}
+
+void net_wake(sim *s) {
+    node_session *session;
+    while ((session = fleet_next_ready(s->fleet))) {
+        sim_server *v = session->owner;
+        if (v) {
+            v->woken = true;
+        }
     }
 }
 
@@ -309,15 +331,6 @@ void net_step(sim_client *k) {
         link_step(k, i);
     }
     ghosts_step(k);
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
-static uint64_t server_next_us(const sim_client *k, const sim_server *v) {
-    bool runs = v->node && v->up.first && !fleet_is_paused(k->s->fleet, v->index);
-    return runs ? v->up.first->at_us : SIM_NEVER;
 }
 
 uint64_t net_next_us(const sim_client *k) {
@@ -337,7 +350,11 @@ uint64_t net_next_us(const sim_client *k) {
         }
     }
     for (size_t i = 0; i < k->ghost_count; i++) {
-        at_us = earlier(at_us, server_next_us(k, &k->ghosts[i]));
+        const sim_server *v = &k->ghosts[i];
+        bool hears = !fleet_is_paused(k->s->fleet, v->index);
+        at_us = earlier(at_us, v->up.first ? server_next_us(k, v)
+                               : hears     ? v->close_at_us
+                                           : SIM_NEVER);
     }
     return at_us;
 }

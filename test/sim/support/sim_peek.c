@@ -10,3 +10,15 @@ sim_peek peek(const cluster *c) {
         .epoch = c->fence.epoch_seen,
     };
 }
+
+unsigned peek_blocking_links(const cluster *c) {
+    unsigned counts[LIMIT_NODES] = {0};
+    unsigned most = 0;
+    for (uint32_t i = 0; i < c->link_count; i++) {
+        const link *l = c->links[i];
+        if (l && l->node && l->own && !l->draining && ++counts[l->node->index] > most) {
+            most = counts[l->node->index];
+        }
+    }
+    return most;
+}

@@ -12,5 +12,7 @@ typedef struct sim_peek {
 } sim_peek;
 
 sim_peek peek(const cluster *c);
+/* The most connections for blocking commands that a node has. */
+unsigned peek_blocking_links(const cluster *c);
 
 #endif

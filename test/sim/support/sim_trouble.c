@@ -143,7 +143,8 @@ static void promote(sim *s) {
 }
 
 static int any_used_slot(sim *s) {
-    return load_key_slot((unsigned)prng_below(&s->prng, SIM_KEYS));
+    unsigned any = (unsigned)prng_below(&s->prng, SIM_KEYS + SIM_QUEUES);
+    return any < SIM_KEYS ? load_key_slot(any) : queue_slot(any - SIM_KEYS);
 }
 
 /* A slot moves key by key; or it stays half-way until somebody mends it. */
@@ -163,7 +164,7 @@ static void migrate(sim *s, bool abandoned) {
         lock(s, from);
         lock(s, to);
         assert_int_equal(fleet_migrate_begin(s->fleet, slot, to), KW_OK);
-        truth_marks_change(s, slot);
+        truth_migrates(s, slot, true);
         if (abandoned) {
             size_t count = (size_t)prng_below(&s->prng, 4);
             assert_int_equal(fleet_migrate_keys(s->fleet, slot, count, NULL), KW_OK);
@@ -353,7 +354,7 @@ static bool migrate_on(sim *s, sim_repair *r, size_t count) {
         return false;
     }
     assert_int_equal(fleet_migrate_end(s->fleet, r->slot), KW_OK);
-    truth_marks_change(s, r->slot);
+    truth_migrates(s, r->slot, false);
     unlock(s, r->other);
     return true;
 }

@@ -17,7 +17,7 @@ void truth_init(sim *s) {
     t->epoch = v->current_epoch;
 }
 
-void truth_marks_change(sim *s, int slot) {
+static void note_change(sim *s, int slot) {
     uint64_t *changed_us = s->truth.changed_us[slot];
     memmove(changed_us + 1, changed_us, (TRUTH_CHANGES - 1) * sizeof *changed_us);
     changed_us[0] = s->now_us;
@@ -35,6 +35,16 @@ static bool stood_still(const sim *s, int slot, uint64_t from_us, uint64_t until
         }
     }
     return false;
+}
+
+void truth_migrates(sim *s, int slot, bool begins) {
+    s->truth.migrating[slot] = begins;
+    note_change(s, slot);
+}
+
+bool truth_is_settled(const sim *s, int slot, uint64_t since_us) {
+    const cluster_truth *t = &s->truth;
+    return !t->lied[slot] && !t->migrating[slot] && stood_still(s, slot, since_us, s->now_us);
 }
 
 static uint32_t hash_slot_counts(const node_view *v) {
@@ -68,7 +78,7 @@ void truth_note(sim *s) {
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
         if (v->owner[slot] != t->owner[slot]) {
             t->owner[slot] = v->owner[slot];
-            truth_marks_change(s, slot);
+            note_change(s, slot);
             t->had[slot] |= v->owner[slot] == NODE_NOBODY ? 0 : UINT64_C(1) << v->owner[slot];
         }
     }

@@ -17,6 +17,7 @@ typedef struct cluster_truth {
     uint16_t owner[SLOT_COUNT];
     uint64_t had[SLOT_COUNT]; /* a bit for each node that ever owned the slot, or was said to */
     bool lied[SLOT_COUNT];
+    bool migrating[SLOT_COUNT];
     /* The last changes of the owner, or of the marks of a migration; the newest first. */
     uint64_t changed_us[SLOT_COUNT][TRUTH_CHANGES];
 } cluster_truth;
@@ -38,7 +39,9 @@ void truth_init(struct sim *s);
 /* After each step. */
 void truth_note(struct sim *s);
 /* A migration of the slot begins or ends. */
-void truth_marks_change(struct sim *s, int slot);
+void truth_migrates(struct sim *s, int slot, bool begins);
+/* Nothing about the slot has changed since then, nor is it about to. */
+bool truth_is_settled(const struct sim *s, int slot, uint64_t since_us);
 /* From now on nodes may say of the slot what is not true. */
 void truth_lie(struct sim *s, int slot, uint16_t a, uint16_t b);
 /* The client tells what it did with a view. */
