@@ -65,7 +65,7 @@ static void follow_failover(reception *x, node *old, node *new_primary) {
     refresh_arm(c, REFRESH_URGENT, old);
     LIST_FOR_EACH(at, after, &old->all_links) {
         link *l = LIST_ENTRY(at, link, in_node);
-        if (l->state != LINK_READY) {
+        if (l->state != LINK_READY && !l->own) {
             route_link_waiting(c, l);
         }
     }

@@ -270,7 +270,7 @@ static void reroute(cluster *c, node *n) {
     n->reroute = false;
     LIST_FOR_EACH(at, after, &n->all_links) {
         link *l = LIST_ENTRY(at, link, in_node);
-        if (l->state != LINK_READY) {
+        if (l->state != LINK_READY && !l->own) {
             route_link_waiting(c, l);
         }
     }

@@ -78,8 +78,9 @@ static void drop_absent_nodes(cluster *c) {
 static void route_all_waiting(cluster *c) {
     route_map_waiting(c);
     for (uint32_t i = 0; i < c->link_count; i++) {
-        if (c->links[i] && c->links[i]->state != LINK_READY) {
-            route_link_waiting(c, c->links[i]);
+        link *l = c->links[i];
+        if (l && l->state != LINK_READY && !l->own) { /* an own one keeps its command */
+            route_link_waiting(c, l);
         }
     }
     route_wake_all(c);

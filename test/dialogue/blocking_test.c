@@ -96,6 +96,23 @@ static void each_has_one(dialogue *d) {
     }
 }
 
+static void view_does_not_take_it_from_a_connection_that_is_being_made(dialogue *d) {
+    start_with_node_2(d);
+    d->nodes[2].unreachable = true;
+    unsigned opens = d->nodes[2].opens;
+    int a = call(d, "BLPOP k 10");
+    for (int i = 0; i < 3; i++) {
+        cluster_refresh(d->c, d->now_us);
+        advance_ms(d, 100);
+    }
+    assert_int_equal(d->nodes[2].opens, opens + 1);
+    d->nodes[2].unreachable = false;
+    advance_ms(d, 2000);
+    expect(d, 2, "BLPOP k 10");
+    reply(d, 2, "1");
+    ok(d, a, "1");
+}
+
 static void past_the_most_they_wait_in_order(dialogue *d) {
     d->config.blocking_connections_max = 2;
     start_with_node_2(d);
@@ -553,6 +570,7 @@ int main(void) {
         DIALOGUE(comes_first_of_all),
         DIALOGUE(connection_is_used_again_and_closed_when_idle),
         DIALOGUE(each_has_one),
+        DIALOGUE(view_does_not_take_it_from_a_connection_that_is_being_made),
         DIALOGUE(past_the_most_they_wait_in_order),
         DIALOGUE(waiting_for_a_connection_ends_at_the_deadline),
         DIALOGUE(xread_without_block_shares),
