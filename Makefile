@@ -45,6 +45,13 @@ sim-long:
 	@from=$(FROM); while $(MAKE) sim SEEDS=$(SEEDS) FROM=$$from; do from=$$((from + $(SEEDS))); done
 
 CHAOS_SECONDS ?= 600
+# Memory that runs out: each scenario with PAIRS pairs of failed allocations, beside each one alone.
+PAIRS ?= 2000
+oom: test-deps
+	@cmake -S . -B $(BUILD) -DKEYWAY_TESTS=ON $(CMAKE_ARGS) >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS)
+	@cd $(BUILD) && KEYWAY_OOM_PAIRS=$(PAIRS) ctest -L oom -V -j $(JOBS) --timeout 36000 | grep -E 'pairs|FAILED|failed'
+
 chaos: test-deps
 	@cmake -S . -B $(BUILD) -DKEYWAY_TESTS=ON $(CMAKE_ARGS) >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS) --target integration_chaos_test
@@ -84,6 +91,7 @@ help:
 	@echo 'make test-clients  redis-py, ioredis, node-redis, redis-cli and redis-benchmark on the lab'
 	@echo 'make check      layers, format, tidy, compilers, sanitizers, symbols, documents, installation'
 	@echo 'make sim        the simulation: SEEDS=2000 runs from FROM=1; make sim-long never stops'
+	@echo 'make oom        scenarios in which memory runs out, with many pairs (PAIRS=2000)'
 	@echo 'make chaos      a real cluster in trouble for ten minutes (CHAOS_SECONDS=600)'
 	@echo 'make coverage   what the tests run of src/core and src/node, into docs/coverage.md'
 	@echo 'make bench-count  instructions, allocations and bytes a command costs, against their targets'
@@ -92,4 +100,4 @@ help:
 	@echo 'make uninstall  removes what the last make install put there'
 	@echo 'make clean      removes build/ and build-*/'
 
-.PHONY: all deps test-deps demo test test-clients check sim sim-long chaos coverage bench-count fuzz fuzz-long install uninstall clean help
+.PHONY: all deps test-deps demo test test-clients check sim sim-long oom chaos coverage bench-count fuzz fuzz-long install uninstall clean help

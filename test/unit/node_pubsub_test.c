@@ -1,4 +1,3 @@
-#include "unit/support/failing_mem.h"
 #include "unit/support/node_driver.h"
 #include "unit/support/unit.h"
 
@@ -240,80 +239,6 @@ static void monitors_see_what_others_run(void **state) {
     driver_stop(&d);
 }
 
-/* One session that hears of everything, and one that does it. Either may be cut off. */
-static void talk(node_fleet *f, const mem *m, node_session *ear, node_session *mouth) {
-    static const struct {
-        bool hears;
-        const char *line;
-    } rows[] = {
-        {true, "HELLO 3\r\n"},
-        {true, "SUBSCRIBE a b\r\n"},
-        {true, "PSUBSCRIBE a*\r\n"},
-        {true, "SSUBSCRIBE c\r\n"},
-        {true, "WATCH {k}1 {k}2\r\n"},
-        {true, "CLIENT TRACKING on BCAST PREFIX {k} PREFIX x\r\n"},
-        {false, "HELLO 3\r\n"},
-        {false, "CLIENT TRACKING on\r\n"},
-        {false, "MGET {k}1 {k}2\r\n"},
-        {false, "MSET {k}1 a {k}2 b\r\n"},
-        {false, "PUBLISH a hello\r\n"},
-        {false, "SPUBLISH c hello\r\n"},
-        {true, "CLIENT TRACKINGINFO\r\n"},
-        {true, "PUBSUB CHANNELS\r\n"},
-        {true, "CLIENT LIST\r\n"},
-        {true, "CONFIG SET notify-keyspace-events KEA\r\n"},
-        {true, "PSUBSCRIBE __key*\r\n"},
-        {false, "MSET {k}1 a {k}2 b\r\n"},
-        {true, "CLIENT REPLY SKIP\r\n"},
-        {true, "MONITOR\r\n"},
-        {false, "CLIENT PAUSE 5 WRITE\r\n"},
-        {false, "SET {k}1 c\r\n"},
-        {false, "CLUSTER FLUSHSLOTS\r\n"},
-    };
-    buffer in;
-    buffer_init(&in, m, 0);
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        node_session *s = rows[i].hears ? ear : mouth;
-        if (buffer_append_text(&in, rows[i].line) && !(s->flags & SESSION_FAILED)) {
-            node_receive(fleet_node(f, 0), s, &in, 1000 * i, SIZE_MAX);
-        }
-        buffer_clear(&in, SIZE_MAX);
-    }
-    fleet_tick(f, 1000000);
-    node_receive(fleet_node(f, 0), mouth, &in, 1000000, SIZE_MAX);
-    buffer_done(&in);
-}
-
-static void each_failed_allocation_is_survived(void **state) {
-    (void)state;
-    static const uint16_t ports[] = {7000, 7001};
-    failing_mem memory;
-    bool failed = true;
-    for (size_t fail_at = 1; failed; fail_at++) {
-        assert_true(fail_at < 1000);
-        failing_mem_init(&memory);
-        const fleet_config config = {
-            .mem = &memory.mem,
-            .primary_count = 1,
-            .replica_count = 1,
-            .host = "10.0.0.1",
-            .ports = ports,
-        };
-        node_fleet *f = NULL;
-        assert_int_equal(fleet_new(&config, 0, &f), KW_OK);
-        node_session *ear = node_session_new(fleet_node(f, 0), "10.0.0.9:1", 0);
-        node_session *mouth = node_session_new(fleet_node(f, 0), "10.0.0.9:2", 0);
-        assert_true(ear && mouth);
-        failing_mem_fail_at(&memory, fail_at);
-        talk(f, &memory.mem, ear, mouth);
-        failed = memory.call_count >= fail_at;
-        node_session_free(fleet_node(f, 0), ear);
-        node_session_free(fleet_node(f, 0), mouth);
-        fleet_free(f);
-        assert_int_equal(memory.live_count, 0);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(subscriptions_are_counted_as_the_servers_do),
@@ -327,7 +252,6 @@ int main(void) {
         cmocka_unit_test(pubsub_tells_who_listens),
         cmocka_unit_test(who_does_not_read_its_messages_is_cut_off),
         cmocka_unit_test(monitors_see_what_others_run),
-        cmocka_unit_test(each_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,5 @@
 #include "node/node.h"
 
-#include "unit/support/failing_mem.h"
 #include "unit/support/node_driver.h"
 #include "unit/support/unit.h"
 
@@ -109,75 +108,6 @@ static void unknown_commands_show_their_arguments(void **state) {
     driver_stop(&d);
 }
 
-/* A little of everything, for a fleet whose memory fails at some point. */
-static void live_a_little(node_fleet *f, const mem *m) {
-    static const char *const lines[] = {
-        "SET {b}k value\r\n",
-        "APPEND {b}k more\r\n",
-        "MSET {b}1 a {b}2 b\r\n",
-        "WATCH {b}k\r\n",
-        "MULTI\r\n",
-        "SET {b}3 x\r\n",
-        "EXEC\r\n",
-        "INFO\r\n",
-        "CLUSTER NODES\r\n",
-        "DUMP {b}k\r\n",
-        "CLIENT LIST\r\n",
-        "RENAME {b}k {b}kk\r\n",
-        "KEYS *\r\n",
-        "COMMAND INFO get\r\n",
-        "CLUSTER SLOTS\r\n",
-        "COPY {b}1 {b}4\r\n",
-        "SETRANGE {b}5 9 x\r\n",
-        "MIGRATE 10.0.0.1 7001 {b}1 0 9\r\n",
-    };
-    node *n = fleet_node(f, 0);
-    node_session *s = node_session_new(n, "10.0.0.9:1", 0);
-    buffer in;
-    buffer_init(&in, m, 0);
-    for (size_t i = 0; s && i < COUNT_OF(lines); i++) {
-        if (buffer_append_text(&in, lines[i])) {
-            node_receive(n, s, &in, 1000 * i, SIZE_MAX);
-        }
-        if (s->flags & SESSION_FAILED) {
-            break;
-        }
-        buffer_clear(&in, SIZE_MAX);
-    }
-    buffer_done(&in);
-    node_session_free(n, s);
-    fleet_tick(f, 10000000);
-}
-
-static void each_failed_allocation_is_survived(void **state) {
-    (void)state;
-    static const uint16_t ports[] = {7000, 7001, 7002, 7003};
-    failing_mem memory;
-    bool failed = true;
-    for (size_t fail_at = 1; failed; fail_at++) {
-        assert_true(fail_at < 1000);
-        failing_mem_init(&memory);
-        failing_mem_fail_at(&memory, fail_at);
-        const fleet_config config = {
-            .mem = &memory.mem,
-            .primary_count = 2,
-            .replica_count = 1,
-            .host = "10.0.0.1",
-            .ports = ports,
-            .failover_ms = 10,
-        };
-        node_fleet *f = NULL;
-        kw_status status = fleet_new(&config, 0, &f);
-        assert_int_equal(status, f ? KW_OK : KW_ERR_NOMEM);
-        if (f) {
-            live_a_little(f, &memory.mem);
-        }
-        fleet_free(f);
-        assert_int_equal(memory.live_count, 0);
-        failed = memory.call_count >= fail_at;
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pipelines_are_answered_in_order),
@@ -186,7 +116,6 @@ int main(void) {
         cmocka_unit_test(nothing_is_run_while_the_output_is_full),
         cmocka_unit_test(a_command_may_have_many_arguments),
         cmocka_unit_test(unknown_commands_show_their_arguments),
-        cmocka_unit_test(each_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests_name("node", tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 #include "node/node_tracking.h"
 
 #include "base/buffer.h"
-#include "unit/support/failing_mem.h"
+#include "unit/support/torture.h"
 #include "unit/support/unit.h"
 
 typedef struct table {
@@ -207,34 +207,31 @@ static void too_many_changes_of_a_prefix_mean_all_keys(void **state) {
 }
 
 /* Whatever allocation fails: nobody keeps a key that changed without being told. */
+static void change_a_key(torture *t) {
+    failing_mem memory;
+    table told;
+    failing_mem_init(&memory);
+    start(&told, &memory.mem);
+    tracker *a = enable(&told, 3, 0);
+    tracker *all = enable(&told, 4, TRACKING_BCAST);
+    torture_arm(t, &memory);
+    tracking_begin(&told.tracking, a);
+    reads(&told, a, "x");
+    changes(&told, 3, "x");
+    tracking_end(&told.tracking, &told.way);
+    tracking_flush(&told.tracking, &told.way);
+    torture_disarm(t, &memory);
+    kw_slice text = buffer_slice(&told.told);
+    assert_true(memmem(text.data, text.len, "3:x ", 4) || memmem(text.data, text.len, "3:all ", 6));
+    assert_true(memmem(text.data, text.len, "4:x ", 4) || memmem(text.data, text.len, "4:all ", 6));
+    assert_true(tracker_has(all, TRACKING_BCAST));
+    stop(&told);
+    assert_int_equal(memory.live_count, 0);
+}
+
 static void failing_memory_never_hides_a_change(void **state) {
     (void)state;
-    for (size_t fail_at = 1;; fail_at++) {
-        failing_mem memory;
-        failing_mem_init(&memory);
-        table t;
-        start(&t, &memory.mem);
-        tracker *a = enable(&t, 3, 0);
-        tracker *all = enable(&t, 4, TRACKING_BCAST);
-        failing_mem_fail_at(&memory, fail_at);
-        tracking_begin(&t.tracking, a);
-        reads(&t, a, "x");
-        changes(&t, 3, "x");
-        tracking_end(&t.tracking, &t.way);
-        tracking_flush(&t.tracking, &t.way);
-        bool was_hit = memory.call_count >= fail_at;
-        kw_slice told = buffer_slice(&t.told);
-        assert_true(memmem(told.data, told.len, "3:x ", 4) ||
-                    memmem(told.data, told.len, "3:all ", 6));
-        assert_true(memmem(told.data, told.len, "4:x ", 4) ||
-                    memmem(told.data, told.len, "4:all ", 6));
-        assert_true(tracker_has(all, TRACKING_BCAST));
-        stop(&t);
-        assert_int_equal(memory.live_count, 0);
-        if (!was_hit) {
-            break;
-        }
-    }
+    torture_run("change_a_key", change_a_key, NULL, 2);
 }
 
 int main(void) {

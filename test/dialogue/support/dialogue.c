@@ -100,8 +100,10 @@ static int node_at(const dialogue *d, const net_address *address) {
             return n;
         }
     }
-    fail_msg("a connection to %s, where nobody is", text);
-    return 0;
+    if (d->stranger == 0) {
+        fail_msg("a connection to %s, where nobody is", text);
+    }
+    return d->stranger;
 }
 
 static void open_link(dialogue *d, const cluster_effect *e) {

@@ -59,6 +59,10 @@ static void write_view_entry(dialogue *d, buffer *out, const char *entry) {
 }
 
 static void write_view(dialogue *d, buffer *out, const char *text) {
+    if (text[0] == '*') {
+        assert_true(buffer_append_text(out, text));
+        return;
+    }
     char copy[512];
     char *entries[32];
     size_t count = 0;
@@ -92,6 +96,8 @@ static void write_answer(dialogue *d, buffer *out, int n, const char *text) {
         assert_true(buffer_append_text(out, "%1\r\n$5\r\nproto\r\n:3\r\n"));
     } else if (strcmp(text, "(nil)") == 0) {
         assert_true(buffer_append_text(out, "_\r\n"));
+    } else if (text[0] == '*' || text[0] == '%') {
+        assert_true(buffer_append_text(out, text));
     } else if (text[0] == '+' || text[0] == '-' || text[0] == ':') {
         assert_true(buffer_printf(out, "%s\r\n", text));
     } else {

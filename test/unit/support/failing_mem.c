@@ -1,5 +1,6 @@
 #include "unit/support/failing_mem.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +14,11 @@ typedef union header {
 } header;
 
 static bool fails(failing_mem *f) {
-    f->call_count++;
-    return f->fail_at != 0 &&
-           (f->call_count == f->fail_at || (f->fail_after && f->call_count > f->fail_at));
+    size_t call = ++f->call_count;
+    size_t last = f->fail_after ? SIZE_MAX : f->fail_at + f->fail_count;
+    bool fails = f->fail_at != 0 && ((call >= f->fail_at && call <= last) || call == f->fail_also);
+    f->failed += fails;
+    return fails;
 }
 
 static void *failing_alloc(void *arg, size_t size) {

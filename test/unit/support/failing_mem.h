@@ -13,6 +13,9 @@ typedef struct failing_mem {
     size_t call_count; /* allocations and resizes asked for */
     size_t fail_at;    /* this one fails (counted from 1); 0: none */
     bool fail_after;   /* ... and all that follow */
+    size_t fail_count; /* ... and so many that follow */
+    size_t fail_also;  /* this one too; 0: none */
+    size_t failed;     /* how many did */
     size_t live_count; /* pieces not given back */
     size_t live_bytes;
 } failing_mem;
