@@ -324,14 +324,18 @@ int client_ms_until(uint64_t at_us, uint64_t now_us) {
     return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
-int client_wait_ms(const kw_client *c) {
+uint64_t client_next_us(const kw_client *c, uint64_t now_us) {
     if (c->is_dirty || c->unread_count > 0) {
         return 0;
     }
-    uint64_t now_us = loop_now_us();
     uint64_t at_us = cluster_deadline_us(c->cluster);
     uint64_t names_us = resolver_deadline_us(c->resolver, now_us);
-    return client_ms_until(at_us < names_us ? at_us : names_us, now_us);
+    return at_us < names_us ? at_us : names_us;
+}
+
+int client_wait_ms(const kw_client *c) {
+    uint64_t now_us = loop_now_us();
+    return client_ms_until(client_next_us(c, now_us), now_us);
 }
 
 void client_handle_events(kw_client *c, const loop_event *events, size_t count) {
@@ -428,7 +432,9 @@ kw_status client_submit(kw_client *c, const client_submission *s, uint64_t now_u
         how.user = pointer_of(s->on_reply);
         how.user2 = s->arg;
     }
-    return cluster_submit(c->cluster, s->argv, s->argc, &how, now_us, err);
+    kw_status status = cluster_submit(c->cluster, s->argv, s->argc, &how, now_us, err);
+    c->given += status == KW_OK && !s->waiter;
+    return status;
 }
 
 kw_status client_submit_waiter(kw_client *c, const kw_slice *argv, size_t argc,

@@ -61,10 +61,12 @@ static void take_completion(client_waiter *waiter, const cluster_completion *don
 
 static bool run_call(client_errand *errand, kw_client *c, uint64_t now_us) {
     call *k = (call *)errand;
+    client_thread *t = c->thread;
     bool again = false;
+    t->alone = cluster_pending(c->cluster) == 0 ? t->alone + 1 : 0;
     k->status = give(c, &k->command, now_us, &again, k->err);
     if (k->status != KW_OK && !again) {
-        thread_finish(c->thread, errand);
+        thread_finish(t, errand);
     }
     return !again;
 }
@@ -84,7 +86,12 @@ kw_status errand_call(kw_client *c, const kw_slice *argv, size_t argc,
         k.command.errand.run = run_call;
         k.command.waiter.take = take_completion;
         k.command.what.waiter = &k.command.waiter;
-        status = thread_send_and_wait(t, &k.command.errand, k.err);
+        latch_init(&k.command.errand.done);
+        if (thread_borrow(t, &k.command.errand)) {
+            (void)latch_wait(&k.command.errand.done, 0);
+        } else {
+            status = thread_send_and_wait(t, &k.command.errand, k.err);
+        }
     }
     gate_leave(&t->gate);
     if (status == KW_OK) {
@@ -135,11 +142,13 @@ static bool run_submitted(client_errand *errand, kw_client *c, uint64_t now_us) 
     const client_submission *what = &s->command.what;
     bool again = false;
     kw_error err;
+    c->thread->alone = 0;
     kw_status status = give(c, &s->command, now_us, &again, &err);
     if (again) {
         return false;
     }
     if (status != KW_OK) {
+        c->given++;
         client_call_back(c, what->on_reply, NULL, &err, what->arg);
     }
     atomic_fetch_sub_explicit(&c->thread->waiting_bytes, s->bytes, memory_order_relaxed);
@@ -234,6 +243,7 @@ kw_status errand_run_job(kw_client *c, client_job *job, kw_error *err) {
     if (status == KW_OK) {
         job->errand.deadline_us = 0;
         job->errand.run = run_job;
+        latch_init(&job->errand.done);
         status = thread_send_and_wait(c->thread, &job->errand, err);
         gate_leave(&c->thread->gate);
     }
@@ -264,6 +274,7 @@ kw_status errand_do(kw_client *c, errand_fn *fn, void *arg) {
         fn(c, arg);
     } else {
         task k = {.errand.run = run_task, .fn = fn, .arg = arg};
+        latch_init(&k.errand.done);
         status = thread_send_and_wait(t, &k.errand, NULL);
     }
     gate_leave(&t->gate);

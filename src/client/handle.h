@@ -40,7 +40,8 @@ struct kw_client {
     void *on_event_arg;
     fork_mark fork;     /* whose process it is */
     uint64_t turned_us; /* when events were taken last */
-    size_t called_back; /* callbacks of commands, so far */
+    size_t given;       /* commands with a callback, given to the brain so far */
+    size_t called_back; /* ... and called back */
     unsigned depth;     /* calls into the handle under way that turn it */
     bool in_callback;   /* a callback is running */
     bool is_closed;     /* kw_close was called; freed when depth is 0 */
@@ -78,6 +79,7 @@ void client_turn(kw_client *c, int wait_ms);
 
 /* The parts of a turn. */
 enum { CLIENT_EVENTS_PER_WAIT = 64 };
+uint64_t client_next_us(const kw_client *c, uint64_t now_us); /* 0: at once; UINT64_MAX: never */
 int client_wait_ms(const kw_client *c);
 void client_handle_events(kw_client *c, const loop_event *events, size_t count);
 

@@ -24,7 +24,7 @@ mailbox_result mailbox_push(mailbox *q, mailbox_node *node) {
             return MAILBOX_CLOSED;
         }
         node->next = is_node(head) ? head : NULL;
-    } while (!atomic_compare_exchange_weak_explicit(&q->head, &head, node, memory_order_release,
+    } while (!atomic_compare_exchange_weak_explicit(&q->head, &head, node, memory_order_acq_rel,
                                                     memory_order_relaxed));
     return head == ASLEEP ? MAILBOX_TAKEN_ASLEEP : MAILBOX_TAKEN;
 }
@@ -49,7 +49,7 @@ mailbox_node *mailbox_take(mailbox *q) {
 
 bool mailbox_sleep(mailbox *q) {
     mailbox_node *empty = NULL;
-    return atomic_compare_exchange_strong_explicit(&q->head, &empty, ASLEEP, memory_order_relaxed,
+    return atomic_compare_exchange_strong_explicit(&q->head, &empty, ASLEEP, memory_order_release,
                                                    memory_order_relaxed);
 }
 

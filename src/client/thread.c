@@ -1,9 +1,17 @@
 #include "client/thread.h"
 
+#include "io/futex.h"
 #include "io/io_error.h"
 
 #include <assert.h>
 #include <signal.h>
+
+enum {
+    BORROW_MAX = 4,    /* a call borrows the brain if fewer commands are pending */
+    PARK_AFTER = 16,   /* calls in a row that met no other */
+    PARKED_US = 20000, /* without a call, until the thread takes the loop back */
+    PAUSE_US = 1000    /* in which nobody looked at the connections */
+};
 
 /* ------------------------------------------------------------------- queues */
 
@@ -74,11 +82,15 @@ static void run_all(client_thread *t, mailbox_node *node) {
 
 void thread_finish(client_thread *t, client_errand *errand) {
     queue_push(&t->finished, &errand->node);
+    t->finished_count++;
 }
 
 static void wake_finished(client_thread *t) {
     client_errand *e = NULL;
     while ((e = queue_pop(&t->finished))) {
+        if (e == t->poller) {
+            loop_wake(t->client->loop);
+        }
         latch_open(&e->done); /* e is gone */
     }
 }
@@ -93,13 +105,29 @@ static void step_jobs(client_thread *t) {
     }
 }
 
-/* -------------------------------------------------------------------- turns */
+/* ----------------------------------------------------------- sleeping and waking */
 
-static void show_counts(client_thread *t) {
-    atomic_store_explicit(&t->called_back_shown, t->client->called_back, memory_order_release);
+/* Before the mailbox shows that the thread sleeps. */
+static void set_parked(client_thread *t, bool parked) {
+    unsigned word = atomic_load_explicit(&t->parked, memory_order_relaxed);
+    if ((word & 1u) != parked) {
+        atomic_compare_exchange_strong_explicit(&t->parked, &word, word + 1, memory_order_relaxed,
+                                                memory_order_relaxed);
+    }
 }
 
-static int wait_ms(const client_thread *t) {
+static void wake_thread(client_thread *t) {
+    unsigned word = atomic_load_explicit(&t->parked, memory_order_relaxed);
+    if (!(word & 1u)) {
+        loop_wake(t->client->loop);
+    } else if (atomic_compare_exchange_strong_explicit(
+                   &t->parked, &word, word + 1, memory_order_relaxed, memory_order_relaxed)) {
+        futex_wake(&t->parked);
+    }
+}
+
+/* When something is due, at the latest. */
+static uint64_t next_us(const client_thread *t) {
     const kw_client *c = t->client;
     if (t->held.first && thread_has_room(t)) {
         return 0;
@@ -109,20 +137,91 @@ static int wait_ms(const client_thread *t) {
         const client_job *job = LIST_ENTRY(node, const client_job, node);
         until_us = job->until_us < until_us ? job->until_us : until_us;
     }
-    int own_ms = client_wait_ms(c);
-    int ms = until_us == UINT64_MAX ? -1 : client_ms_until(until_us, loop_now_us());
-    return ms < 0 || (own_ms >= 0 && own_ms < ms) ? own_ms : ms;
+    uint64_t own_us = client_next_us(c, loop_now_us());
+    return own_us < until_us ? own_us : until_us;
 }
 
-static void sleep_and_handle(client_thread *t) {
-    loop_event events[CLIENT_EVENTS_PER_WAIT];
-    int ms = wait_ms(t);
-    bool sleeps = ms != 0 && mailbox_sleep(&t->mailbox);
-    size_t count = loop_wait(t->client->loop, events, CLIENT_EVENTS_PER_WAIT, sleeps ? ms : 0);
-    if (sleeps) {
-        mailbox_awake(&t->mailbox);
+/* Waits in the loop, without the brain. Only one thread does at a time. */
+static size_t wait_in_loop(client_thread *t, loop_event *events) {
+    int ms = client_ms_until(t->sleeps_until_us, loop_now_us());
+    (void)pthread_mutex_unlock(&t->brain);
+    size_t count = loop_poll(t->client->loop, events, CLIENT_EVENTS_PER_WAIT, ms);
+    if (thread_is_own(t)) {
+        mailbox_awake(&t->mailbox); /* nobody borrows the brain any more */
     }
-    client_handle_events(t->client, events, count);
+    (void)pthread_mutex_lock(&t->brain);
+    return count;
+}
+
+static void handle_events(client_thread *t, loop_event *events, size_t count) {
+    kw_client *c = t->client;
+    client_handle_events(c, events, loop_find_owners(c->loop, events, count));
+}
+
+/* Not while somebody waits in the loop, who might sleep through what is taken away here. */
+static void look_at_events(client_thread *t) {
+    if (!t->poller) {
+        loop_event events[CLIENT_EVENTS_PER_WAIT];
+        handle_events(t, events, loop_poll(t->client->loop, events, CLIENT_EVENTS_PER_WAIT, 0));
+    }
+}
+
+/* Leaves the loop to lone callers as long as there are any. */
+static void stay_parked(client_thread *t) {
+    unsigned word = 0;
+    while ((word = atomic_load_explicit(&t->parked, memory_order_relaxed)) & 1u) {
+        size_t before = t->finished_count;
+        (void)pthread_mutex_unlock(&t->brain);
+        futex_wait(&t->parked, word, loop_now_us() + PARKED_US);
+        (void)pthread_mutex_lock(&t->brain);
+        if (!t->poller) {
+            if (t->finished_count == before) {
+                break; /* nobody came by */
+            }
+            look_at_events(t);
+            (void)client_settle(t->client);
+            wake_finished(t);
+        }
+    }
+    mailbox_awake(&t->mailbox);
+    set_parked(t, false);
+    t->alone = 0;
+}
+
+static void sleep_in_loop(client_thread *t, uint64_t until_us) {
+    /* A command that is borrowed meanwhile has its deadline after this, or wakes the thread. */
+    uint64_t soon_us = t->now_us + t->client->timeout_us;
+    bool is_busy = t->finished_count != t->finished_before;
+    t->finished_before = t->finished_count;
+    t->sleeps_until_us = is_busy && soon_us < until_us ? soon_us : until_us;
+    loop_event events[CLIENT_EVENTS_PER_WAIT];
+    handle_events(t, events, wait_in_loop(t, events));
+}
+
+static void sleep_a_while(client_thread *t) {
+    uint64_t until_us = next_us(t);
+    bool is_alone = t->alone >= PARK_AFTER && cluster_pending(t->client->cluster) == 0;
+    bool parks = t->poller || is_alone;
+    set_parked(t, parks);
+    if (until_us <= t->now_us || !mailbox_sleep(&t->mailbox)) {
+        set_parked(t, false);
+        look_at_events(t);
+    } else if (parks) {
+        if (t->poller) { /* there are others now: it leaves the loop to the thread */
+            t->poller_leaves = true;
+            loop_wake(t->client->loop);
+        }
+        stay_parked(t);
+        look_at_events(t);
+    } else {
+        sleep_in_loop(t, until_us);
+    }
+}
+
+/* ------------------------------------------------------------------------ turns */
+
+static void show_counts(client_thread *t) {
+    atomic_store_explicit(&t->called_back_shown, t->client->called_back, memory_order_release);
 }
 
 static void turn(client_thread *t) {
@@ -137,8 +236,74 @@ static void turn(client_thread *t) {
     show_counts(t);
     wake_finished(t);
     if (!t->is_closing) {
-        sleep_and_handle(t);
+        sleep_a_while(t);
     }
+}
+
+/* ---------------------------------------------------------------------- borrowing */
+
+/* Callbacks and jobs are the thread's. */
+static bool is_borrowable(const client_thread *t) {
+    const kw_client *c = t->client;
+    return c->given == c->called_back && !c->on_event && !c->is_closed && !t->is_closing &&
+           !t->held.first && list_empty(&t->jobs);
+}
+
+static void settle_borrowed(client_thread *t) {
+    (void)client_settle(t->client);
+    wake_finished(t);
+}
+
+/* The caller waits for the bytes of its reply itself, and handles whatever else comes. */
+static void poll_alone(client_thread *t, client_errand *e) {
+    loop_event events[CLIENT_EVENTS_PER_WAIT];
+    t->poller_leaves = false;
+    while (!latch_is_open(&e->done) && !t->poller_leaves && is_borrowable(t)) {
+        t->poller = e;
+        t->sleeps_until_us = next_us(t);
+        size_t count = wait_in_loop(t, events);
+        t->poller = NULL;
+        if (is_borrowable(t)) {
+            handle_events(t, events, count);
+            settle_borrowed(t);
+        }
+    }
+    if (t->poller_leaves || cluster_pending(t->client->cluster) > 0) {
+        wake_thread(t);
+    }
+}
+
+static void await_borrowed(client_thread *t, client_errand *e) {
+    const cluster *brain = t->client->cluster;
+    bool is_parked = atomic_load_explicit(&t->parked, memory_order_relaxed) & 1u;
+    if (is_parked && !t->poller) {
+        poll_alone(t, e);
+    } else if (cluster_waiting(brain) > 0 || e->deadline_us < t->sleeps_until_us) {
+        loop_wake(t->client->loop); /* whoever sleeps there is to look at the time again */
+    }
+}
+
+bool thread_borrow(client_thread *t, client_errand *errand) {
+    kw_client *c = t->client;
+    if (!mailbox_is_asleep(&t->mailbox) || pthread_mutex_trylock(&t->brain) != 0) {
+        return false;
+    }
+    bool borrowed = is_borrowable(t) && cluster_pending(c->cluster) < BORROW_MAX &&
+                    thread_has_room(t) && c->unread_count == 0;
+    if (borrowed) {
+        bool is_parked = atomic_load_explicit(&t->parked, memory_order_relaxed) & 1u;
+        if (is_parked && loop_now_us() - c->turned_us > PAUSE_US) {
+            look_at_events(t); /* as in client_turn */
+        }
+        t->now_us = loop_now_us();
+        borrowed = errand->run(errand, c, t->now_us);
+        settle_borrowed(t);
+        if (borrowed && !latch_is_open(&errand->done)) {
+            await_borrowed(t, errand);
+        }
+    }
+    (void)pthread_mutex_unlock(&t->brain);
+    return borrowed;
 }
 
 /* ---------------------------------------------------------------------- end */
@@ -170,12 +335,14 @@ static void end_all(client_thread *t) {
 
 static void *run_thread(void *arg) {
     client_thread *t = arg;
-    latch_wait(&t->started, 0);
+    (void)latch_wait(&t->started, 0);
+    (void)pthread_mutex_lock(&t->brain);
     (void)pthread_setname_np(t->id, "keyway"); /* for those who look; nothing depends on it */
     while (!t->is_closing) {
         turn(t);
     }
     end_all(t);
+    (void)pthread_mutex_unlock(&t->brain);
     if (t->frees_itself) {
         (void)pthread_detach(t->id);
         gate_wait_empty(&t->gate);
@@ -208,16 +375,19 @@ kw_status thread_start(kw_client *c, size_t pending_max, uint64_t waiting_bytes_
     t->held_until_us = UINT64_MAX;
     gate_init(&t->gate);
     mailbox_init(&t->mailbox);
+    atomic_init(&t->parked, 0);
     latch_init(&t->started);
     list_init(&t->jobs);
     atomic_init(&t->submitted, 0);
     atomic_init(&t->called_back_shown, 0);
     atomic_init(&t->waiting_bytes, 0);
+    int error = pthread_mutex_init(&t->brain, NULL);
+    assert(!error);
     c->thread = t;
-    int error = create(t);
+    error = create(t);
     if (error) {
         c->thread = NULL;
-        mem_free(c->mem, t);
+        thread_free(t);
         return io_fail(err, KW_ERR_LIMIT, "cannot start the I/O thread: %s", strerror(error));
     }
     latch_open(&t->started);
@@ -231,13 +401,14 @@ static bool run_close(client_errand *errand, kw_client *c, uint64_t now_us) {
     return true;
 }
 
-/* In the child of a fork there is no I/O thread. If it slept at the fork, what it owns is whole and
- * can be freed; else it may have been at work on it, and it is left alone. */
+/* In the child of a fork there is no other thread. If none held the brain at the fork, it is whole
+ * and can be freed; else somebody was at work on it, and it is left alone. */
 static void close_in_child(kw_client *c) {
     client_thread *t = c->thread;
-    if (!mailbox_is_asleep(&t->mailbox)) {
+    if (!mailbox_is_asleep(&t->mailbox) || pthread_mutex_trylock(&t->brain) != 0) {
         return;
     }
+    (void)pthread_mutex_unlock(&t->brain);
     loop_abandon(c->loop);
     client_errand *e = NULL;
     while ((e = queue_pop(&t->held))) {
@@ -271,6 +442,7 @@ void thread_close(kw_client *c) {
 
 void thread_free(client_thread *t) {
     if (t) {
+        (void)pthread_mutex_destroy(&t->brain);
         mem_free(t->client->mem, t);
     }
 }
@@ -305,13 +477,12 @@ kw_status thread_enter(kw_client *c, bool waits, kw_error *err) {
 bool thread_send(client_thread *t, client_errand *errand) {
     mailbox_result result = mailbox_push(&t->mailbox, &errand->node);
     if (result == MAILBOX_TAKEN_ASLEEP) {
-        loop_wake(t->client->loop);
+        wake_thread(t);
     }
     return result != MAILBOX_CLOSED;
 }
 
 kw_status thread_send_and_wait(client_thread *t, client_errand *errand, kw_error *err) {
-    latch_init(&errand->done);
     if (!thread_send(t, errand)) {
         return refuse(err, KW_ERR_CLOSED);
     }

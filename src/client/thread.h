@@ -1,10 +1,13 @@
-/* The I/O thread of a handle that serves any number of threads (option io_thread). It alone turns
- * the handle: loop, connections and brain are its own. Other threads hand it errands (errand.h) and
- * wait for them, or are called back on it.
+/* The I/O thread of a handle that serves any number of threads (option io_thread). It turns the
+ * handle: others hand it errands (errand.h) and wait for them, or are called back on it.
  *
  * One turn: take what came (bytes and errands), settle (write, call back), wake those whose errands
  * are done, sleep. So commands that many threads hand in during one turn are written together, and
- * their callers are woken together. */
+ * their callers are woken together.
+ *
+ * While it sleeps, a call that meets no other borrows the brain and writes its command itself; if
+ * calls keep coming one at a time, the thread is parked, and they also read their replies
+ * themselves: a lone caller then costs no switch of threads. */
 #ifndef CLIENT_THREAD_H
 #define CLIENT_THREAD_H
 
@@ -27,18 +30,27 @@ struct client_thread {
     latch started; /* id may be read */
     gate gate;     /* calls of other threads are inside */
     mailbox mailbox;
+    atomic_uint parked; /* odd: the thread sleeps on this word; even: in the loop, or not at all */
 
-    /* Of the I/O thread alone. */
-    uint64_t now_us;        /* of this turn */
-    errand_queue held;      /* commands for which there is no room yet */
-    uint64_t held_until_us; /* the earliest deadline of these */
-    errand_queue finished;  /* to be woken when the turn is over */
-    list jobs;              /* under way */
-    bool is_closing;        /* this turn is the last */
-    bool frees_itself;      /* kw_close was called in a callback */
-    bool is_full;           /* the brain refused a command, and none has ended since */
+    /* Of who holds this: the thread in its turns, or a caller that borrows the brain. With it comes
+     * the handle itself: loop, connections, brain. */
+    pthread_mutex_t brain;
+    uint64_t now_us;          /* of this turn */
+    uint64_t sleeps_until_us; /* who is in the loop */
+    errand_queue held;        /* commands for which there is no room yet */
+    uint64_t held_until_us;   /* the earliest deadline of these */
+    errand_queue finished;    /* to be woken when the turn is over */
+    list jobs;                /* under way */
+    size_t finished_count;    /* so far */
+    size_t finished_before;   /* ... when the thread slept last */
+    unsigned alone;           /* calls in a row that met no other */
+    client_errand *poller;    /* its caller waits in the loop */
+    bool poller_leaves;       /* ... and is to leave it to the thread */
+    bool is_full;             /* the brain refused a command, and none has ended since */
+    bool is_closing;          /* this turn is the last */
+    bool frees_itself;        /* kw_close was called in a callback */
 
-    /* Of all; apart from the above, which one thread changes all the time. */
+    /* Of all; apart from the above, which changes all the time. */
     char apart[64];
     atomic_size_t submitted;            /* with a callback, so far */
     atomic_size_t called_back_shown;    /* of these, called back after the last turn */
@@ -72,10 +84,14 @@ KW_CHECKED bool thread_send(client_thread *t, client_errand *errand);
 /* The same, and waits until it is done. KW_ERR_CLOSED; err may be NULL. */
 KW_CHECKED kw_status thread_send_and_wait(client_thread *t, client_errand *errand, kw_error *err);
 
-/* On the I/O thread: the errand is done; who waits for it is woken at the end of the turn. */
+/* Runs the errand of a call in its caller's thread, and perhaps waits there for its end, if the
+ * brain is idle and nobody else uses it. False: it is to be sent. */
+KW_CHECKED bool thread_borrow(client_thread *t, client_errand *errand);
+
+/* In a turn: the errand is done; who waits for it is woken at the end of the turn. */
 void thread_finish(client_thread *t, client_errand *errand);
 
-/* On the I/O thread: may the brain get one more command? */
+/* In a turn: may the brain get one more command? */
 bool thread_has_room(const client_thread *t);
 
 /* Submitted commands whose callback was not called. */

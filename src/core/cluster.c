@@ -603,6 +603,10 @@ size_t cluster_pending(const cluster *c) {
     return c->pending;
 }
 
+size_t cluster_waiting(const cluster *c) {
+    return c->waiting;
+}
+
 /* --------------------------------------------------------------- submitting */
 
 static kw_status refuse(kw_error *err, kw_status status, int slot, const char *format, ...)

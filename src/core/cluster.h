@@ -109,6 +109,9 @@ bool cluster_next_completion(cluster *c, cluster_completion *ret);
 /* Commands not yet fetched as completions. */
 size_t cluster_pending(const cluster *c);
 
+/* Of these, those not yet sent. */
+size_t cluster_waiting(const cluster *c);
+
 /* Completes everything that is open with this status, closes all links; nothing is accepted
  * afterwards. */
 void cluster_shutdown(cluster *c, kw_status status, uint64_t now_us);

@@ -34,6 +34,10 @@ bool latch_wait(latch *l, unsigned looks) {
     return false;
 }
 
+bool latch_is_open(const latch *l) {
+    return atomic_load_explicit(&l->state, memory_order_acquire) == OPEN;
+}
+
 void latch_open(latch *l) {
     if (atomic_exchange_explicit(&l->state, OPEN, memory_order_release) == SLEPT_ON) {
         futex_wake(&l->state);

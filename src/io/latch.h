@@ -15,6 +15,8 @@ void latch_init(latch *l);
 /* Looks at the latch `looks` times before it sleeps. True: it was open before that. */
 bool latch_wait(latch *l, unsigned looks);
 
+bool latch_is_open(const latch *l);
+
 /* Everything done before is seen by the one who waited. */
 void latch_open(latch *l);
 

@@ -175,28 +175,38 @@ void loop_wake(loop *l) {
     (void)failed; /* as in loop_change */
 }
 
-size_t loop_wait(loop *l, loop_event *events, size_t max, int timeout_ms) {
+size_t loop_poll(const loop *l, loop_event *events, size_t max, int timeout_ms) {
     if (l->abandoned) {
         return 0;
     }
     struct epoll_event ready[LOOP_BATCH];
     int limit = max < LOOP_BATCH ? (int)max : (int)LOOP_BATCH;
     int count = epoll_wait(l->epoll_fd, ready, limit, timeout_ms);
-    size_t filled = 0;
     for (int i = 0; i < count; i++) {
-        const watch *w = watch_of(l, ready[i].data.u64);
-        if (!w) {
-            continue; /* the wake-up: that epoll_wait returned is all it is for */
-        }
         uint32_t bits = ready[i].events;
-        events[filled++] = (loop_event){
-            .owner = w->owner,
+        events[i] = (loop_event){
             .token = ready[i].data.u64,
             .ready = (bits & EPOLLIN ? LOOP_READ : 0u) | (bits & EPOLLOUT ? LOOP_WRITE : 0u) |
                      (bits & (EPOLLERR | EPOLLHUP) ? LOOP_HANGUP : 0u),
         };
     }
-    return filled;
+    return count > 0 ? (size_t)count : 0;
+}
+
+size_t loop_find_owners(const loop *l, loop_event *events, size_t count) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        const watch *w = watch_of(l, events[i].token);
+        if (w) { /* not the wake-up: that epoll_wait returned is all it is for */
+            events[kept] = events[i];
+            events[kept++].owner = w->owner;
+        }
+    }
+    return kept;
+}
+
+size_t loop_wait(loop *l, loop_event *events, size_t max, int timeout_ms) {
+    return loop_find_owners(l, events, loop_poll(l, events, max, timeout_ms));
 }
 
 uint64_t loop_now_us(void) {

@@ -48,6 +48,11 @@ void loop_wake(loop *l);
  * into `events` (0 also when interrupted by a signal). */
 size_t loop_wait(loop *l, loop_event *events, size_t max, int timeout_ms);
 
+/* The same in two steps, for those who share a loop under a lock: the first one waits without it,
+ * and leaves out the owners; the second drops what is gone meanwhile. */
+size_t loop_poll(const loop *l, loop_event *events, size_t max, int timeout_ms);
+size_t loop_find_owners(const loop *l, loop_event *events, size_t count);
+
 /* Monotonic time, microseconds. */
 uint64_t loop_now_us(void);
 /* A seed from the system's random source; never fails (falls back to the clock). */

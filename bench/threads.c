@@ -1,0 +1,162 @@
+/* Threads that each send one command at a time to a cluster of three nodes: through one handle with
+ * an I/O thread, or through hiredis, each thread with a context for each node and its keys routed
+ * beforehand, at no cost.
+ *
+ * usage: bench-threads (keyway|hiredis) THREADS SECONDS PORT PORT PORT
+ * The ports are of the nodes in the order of their slots, a third each. Prints the commands, the
+ * seconds and the process's seconds of processor time. */
+#include "core/slot.h"
+
+#include <keyway/keyway.h>
+
+#include <hiredis/hiredis.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { NODES = 3, KEYS = 1024, VALUE_BYTES = 16, THREADS_MAX = 256, WARM_UP_US = 300000 };
+
+static const char value[] = "0123456789abcdef";
+static int ports[NODES];
+static char keys[KEYS][17];
+static int owners[KEYS];
+static kw_client *client; /* NULL: hiredis */
+static atomic_int stage;  /* 0: warm up, 1: measured, 2: over */
+
+typedef struct worker {
+    pthread_t thread;
+    unsigned long count;
+    unsigned next;
+    redisContext *contexts[NODES];
+} worker;
+
+static worker workers[THREADS_MAX];
+
+static void die(const char *what) {
+    fprintf(stderr, "bench-threads: %s\n", what);
+    exit(1);
+}
+
+static void set_by_keyway(const char *key) {
+    const kw_slice argv[] = {{"SET", 3}, {key, 16}, {value, VALUE_BYTES}};
+    kw_reply *reply = NULL;
+    kw_error err;
+    if (kw_call_argv(client, argv, 3, NULL, &reply, &err) != KW_OK || kw_reply_is_error(reply)) {
+        die(reply ? kw_reply_string(reply, NULL) : err.message);
+    }
+    kw_reply_free(reply);
+}
+
+static void set_by_hiredis(redisContext *context, const char *key) {
+    const char *argv[] = {"SET", key, value};
+    const size_t lens[] = {3, 16, VALUE_BYTES};
+    redisReply *reply = redisCommandArgv(context, 3, argv, lens);
+    if (!reply || reply->type != REDIS_REPLY_STATUS) {
+        die(reply ? reply->str : context->errstr);
+    }
+    freeReplyObject(reply);
+}
+
+static void *work(void *arg) {
+    worker *w = arg;
+    int now = 0;
+    while ((now = atomic_load_explicit(&stage, memory_order_relaxed)) < 2) {
+        unsigned i = w->next++ % KEYS;
+        if (client) {
+            set_by_keyway(keys[i]);
+        } else {
+            set_by_hiredis(w->contexts[owners[i]], keys[i]);
+        }
+        w->count += now == 1;
+    }
+    return NULL;
+}
+
+static void prepare_keys(void) {
+    for (int i = 0; i < KEYS; i++) {
+        (void)snprintf(keys[i], sizeof keys[i], "key:%012d", i * 7919);
+        int slot = slot_of_key((kw_slice){keys[i], 16});
+        owners[i] = slot * NODES / SLOT_COUNT;
+    }
+}
+
+static void open_keyway(void) {
+    char url[128];
+    kw_options *options = NULL;
+    kw_error err;
+    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d", ports[0],
+                   ports[1], ports[2]);
+    if (kw_options_new(&options) != KW_OK) {
+        die("out of memory");
+    }
+    kw_options_set_io_thread(options, !getenv("BENCH_NO_THREAD"));
+    if (kw_open(url, options, &client, &err) != KW_OK) {
+        die(err.message);
+    }
+    kw_options_free(options);
+}
+
+static void start(worker *w, unsigned first) {
+    w->next = first;
+    for (int n = 0; n < NODES && !client; n++) {
+        w->contexts[n] = redisConnect("127.0.0.1", ports[n]);
+        if (!w->contexts[n] || w->contexts[n]->err) {
+            die("cannot connect");
+        }
+    }
+    if (pthread_create(&w->thread, NULL, work, w) != 0) {
+        die("cannot start a thread");
+    }
+}
+
+static double now_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double cpu_s(void) {
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 4 + NODES) {
+        die("usage: bench-threads (keyway|hiredis) THREADS SECONDS PORT PORT PORT");
+    }
+    unsigned count = (unsigned)strtoul(argv[2], NULL, 10);
+    double seconds = strtod(argv[3], NULL);
+    for (int n = 0; n < NODES; n++) {
+        ports[n] = (int)strtol(argv[4 + n], NULL, 10);
+    }
+    prepare_keys();
+    if (strcmp(argv[1], "keyway") == 0) {
+        open_keyway();
+    }
+    for (unsigned i = 0; i < count && i < THREADS_MAX; i++) {
+        start(&workers[i], i * 31);
+    }
+    usleep(WARM_UP_US);
+    double wall = -now_s();
+    double cpu = -cpu_s();
+    atomic_store(&stage, 1);
+    usleep((useconds_t)(seconds * 1e6));
+    atomic_store(&stage, 2);
+    wall += now_s();
+    cpu += cpu_s();
+    unsigned long commands = 0;
+    for (unsigned i = 0; i < count && i < THREADS_MAX; i++) {
+        pthread_join(workers[i].thread, NULL);
+        commands += workers[i].count;
+    }
+    kw_close(client);
+    printf("%lu %.6f %.6f\n", commands, wall, cpu);
+    return 0;
+}
