@@ -258,8 +258,9 @@ kw_status kw_batch_run(kw_batch *b, kw_error *err) {
     kw_client *c = b->client;
     batch_run run = {
         .job = {.step = step_batch, .until_us = UINT64_MAX}, .batch = b, .next = b->first};
-    kw_status status = c->thread ? errand_run_job(c, &run.job, err) : client_check(c, true, err);
-    if (status == KW_OK && !c->thread) {
+    bool has_thread = c->thread; /* once the job is done, the handle may be gone */
+    kw_status status = has_thread ? errand_run_job(c, &run.job, err) : client_check(c, true, err);
+    if (status == KW_OK && !has_thread) {
         drive(b);
     }
     if (status != KW_OK) {

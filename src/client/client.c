@@ -237,11 +237,12 @@ static void drive_job(kw_client *c, client_job *job) {
 kw_status kw_refresh(kw_client *c, uint32_t timeout_ms, kw_error *err) {
     refresh r = {.job.step = step_refresh};
     r.job.until_us = loop_now_us() + (timeout_ms ? (uint64_t)timeout_ms * 1000u : c->timeout_us);
-    kw_status status = c->thread ? errand_run_job(c, &r.job, err) : client_check(c, true, err);
+    bool has_thread = c->thread; /* once the job is done, the handle may be gone */
+    kw_status status = has_thread ? errand_run_job(c, &r.job, err) : client_check(c, true, err);
     if (status != KW_OK) {
         return status;
     }
-    if (!c->thread) {
+    if (!has_thread) {
         drive_job(c, &r.job);
     }
     if (r.status != KW_OK && err) {

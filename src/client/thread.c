@@ -7,7 +7,6 @@
 #include <signal.h>
 
 enum {
-    BORROW_MAX = 4,    /* a call borrows the brain if fewer commands are pending */
     PARK_AFTER = 16,   /* calls in a row that met no other */
     PARKED_US = 20000, /* without a call, until the thread takes the loop back */
     PAUSE_US = 1000    /* in which nobody looked at the connections */
@@ -158,12 +157,10 @@ static void handle_events(client_thread *t, loop_event *events, size_t count) {
     client_handle_events(c, events, loop_find_owners(c->loop, events, count));
 }
 
-/* Not while somebody waits in the loop, who might sleep through what is taken away here. */
 static void look_at_events(client_thread *t) {
-    if (!t->poller) {
-        loop_event events[CLIENT_EVENTS_PER_WAIT];
-        handle_events(t, events, loop_poll(t->client->loop, events, CLIENT_EVENTS_PER_WAIT, 0));
-    }
+    loop_event events[CLIENT_EVENTS_PER_WAIT];
+    assert(!t->poller); /* it might sleep through what is taken away here */
+    handle_events(t, events, loop_poll(t->client->loop, events, CLIENT_EVENTS_PER_WAIT, 0));
 }
 
 /* Leaves the loop to lone callers as long as there are any. */
@@ -198,21 +195,31 @@ static void sleep_in_loop(client_thread *t, uint64_t until_us) {
     handle_events(t, events, wait_in_loop(t, events));
 }
 
+/* There are others than the lone caller now: it leaves the loop to the thread, and wakes it. */
+static void take_loop_back(client_thread *t) {
+    unsigned word = 0;
+    t->poller_leaves = true;
+    loop_wake(t->client->loop);
+    set_parked(t, true);
+    while ((word = atomic_load_explicit(&t->parked, memory_order_relaxed)) & 1u) {
+        (void)pthread_mutex_unlock(&t->brain);
+        futex_wait(&t->parked, word, UINT64_MAX);
+        (void)pthread_mutex_lock(&t->brain);
+    }
+}
+
 static void sleep_a_while(client_thread *t) {
+    if (t->poller) {
+        take_loop_back(t);
+    }
     uint64_t until_us = next_us(t);
-    bool is_alone = t->alone >= PARK_AFTER && cluster_pending(t->client->cluster) == 0;
-    bool parks = t->poller || is_alone;
+    bool parks = t->alone >= PARK_AFTER && cluster_pending(t->client->cluster) == 0;
     set_parked(t, parks);
     if (until_us <= t->now_us || !mailbox_sleep(&t->mailbox)) {
         set_parked(t, false);
         look_at_events(t);
     } else if (parks) {
-        if (t->poller) { /* there are others now: it leaves the loop to the thread */
-            t->poller_leaves = true;
-            loop_wake(t->client->loop);
-        }
         stay_parked(t);
-        look_at_events(t);
     } else {
         sleep_in_loop(t, until_us);
     }
@@ -288,11 +295,11 @@ bool thread_borrow(client_thread *t, client_errand *errand) {
     if (!mailbox_is_asleep(&t->mailbox) || pthread_mutex_trylock(&t->brain) != 0) {
         return false;
     }
-    bool borrowed = is_borrowable(t) && cluster_pending(c->cluster) < BORROW_MAX &&
-                    thread_has_room(t) && c->unread_count == 0;
+    bool borrowed = is_borrowable(t) && cluster_pending(c->cluster) == 0 && thread_has_room(t) &&
+                    c->unread_count == 0;
     if (borrowed) {
         bool is_parked = atomic_load_explicit(&t->parked, memory_order_relaxed) & 1u;
-        if (is_parked && loop_now_us() - c->turned_us > PAUSE_US) {
+        if (is_parked && !t->poller && loop_now_us() - c->turned_us > PAUSE_US) {
             look_at_events(t); /* as in client_turn */
         }
         t->now_us = loop_now_us();
