@@ -64,7 +64,7 @@ static void write_node(control_call *c, uint16_t index) {
     const node *n = fleet_node(c->fleet, index);
     const node_view *view = n ? n->view : fleet_view(c->fleet);
     const node_peer *peer = &view->peers[index];
-    char endpoint[sizeof peer->host + 8];
+    char endpoint[NODE_HOST_SIZE + 8];
     char slots[SLOTS_TEXT_SIZE];
     uint16_t port = peer->port ? peer->port : peer->tls_port;
     (void)snprintf(endpoint, sizeof endpoint, "%s:%u", peer->host, port); /* fits */

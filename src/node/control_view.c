@@ -112,9 +112,10 @@ static void run_heal(control_call *c) {
 /* --------------------------------------------------------------------------------- endpoints */
 
 /* The node's settings have changed: all hear of it. */
-static void announce(node *n) {
-    node_apply_settings(n);
+static bool announce(node *n) {
+    bool applied = node_apply_settings(n);
     n->config.peers.announce(n->config.peers.arg, n->view->self);
+    return applied;
 }
 
 static void set_endpoint(control_call *c, uint16_t index, int64_t type) {
@@ -154,11 +155,10 @@ static bool set_text(control_call *c, node *n, node_setting_id id, kw_slice text
         return false;
     }
     slice_copy(value, sizeof value, text);
-    if (!node_settings_put_text(&n->settings, id, value)) {
+    if (!node_settings_put_text(&n->settings, id, value) || !announce(n)) {
         control_fail(c, "out of memory");
         return false;
     }
-    announce(n);
     return true;
 }
 
@@ -188,7 +188,7 @@ static void run_host(control_call *c) {
             return;
         }
     } else if (control_takes(c, "empty")) {
-        node_view_self(n->view)->host[0] = '\0';
+        node_view_self(n->view)->host = "";
     } else {
         kw_slice host = control_takes(c, "real") ? SLICE_LITERAL("") : control_next(c);
         set_endpoint(c, index, ENDPOINT_IP);

@@ -76,13 +76,21 @@ void fleet_drop_mail(node_fleet *f, member *m) {
     }
 }
 
+void fleet_hold_mail(const member *m) {
+    LIST_FOR_EACH(at, after, &m->mail) {
+        const fleet_letter *letter = LIST_ENTRY(at, fleet_letter, in_mail);
+        names_hold(letter->news.about.host);
+        names_hold(letter->news.about.hostname);
+    }
+}
+
 /* ------------------------------------------------------------------------- acquaintances */
 
 /* A node learns its own address from those who reach it. */
 static void set_own_address(const node_fleet *f, node *n) {
     node_peer *me = node_view_self(n->view);
     if (me->host[0] == '\0') {
-        slice_copy(me->host, sizeof me->host, slice_text(f->config.host));
+        me->host = f->host;
         slice_copy(n->own_host, sizeof n->own_host, slice_text(f->config.host));
     }
 }

@@ -57,7 +57,7 @@ static node_view *lonely_view(node_fleet *f, uint16_t index) {
     }
     if (view) {
         view->current_epoch = 0;
-        node_view_self(view)->host[0] = '\0';
+        node_view_self(view)->host = "";
     }
     return view;
 }
@@ -92,13 +92,14 @@ kw_status fleet_add_node(node_fleet *f, const fleet_addition *addition, uint64_t
         return KW_ERR_INVALID;
     }
     node_peer peer = {
+        .host = f->host,
+        .hostname = "",
         .port = addition->port,
         .tls_port = addition->tls_port,
         .primary = true,
         .primary_of = index,
     };
     fleet_make_id(f, peer.id);
-    slice_copy(peer.host, sizeof peer.host, slice_text(f->config.host));
     if (!make_room(f)) {
         return KW_ERR_NOMEM;
     }

@@ -7,6 +7,7 @@
 #include "node/fleet_stream.h"
 #include "node/node_fleet.h"
 #include "node/node_gossip.h"
+#include "node/node_names.h"
 
 #define NEVER UINT64_MAX
 
@@ -47,6 +48,8 @@ struct node_fleet {
     prng random;
     uint16_t count;
     member **members;
+    node_names names;
+    const char *host;    /* of all nodes, as names keeps it */
     node_view *observer; /* hears everything */
     uint64_t expire_at_us;
     uint64_t replication_delay_us;
@@ -124,6 +127,8 @@ void fleet_spread_all(node_fleet *f);
 void fleet_deliver_mail(node_fleet *f);
 uint64_t fleet_mail_due_us(const node_fleet *f);
 void fleet_drop_mail(node_fleet *f, member *m);
+/* What letters tell of hosts is not to be swept away. */
+void fleet_hold_mail(const member *m);
 /* Two nodes come to know each other. */
 void fleet_introduce(node_fleet *f, uint16_t a, uint16_t b);
 bool fleet_meet(void *arg, uint16_t self, kw_slice host, uint16_t port, uint64_t now_us);

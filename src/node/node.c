@@ -287,23 +287,36 @@ void node_pause_writes(node *n, uint64_t until_us) {
     }
 }
 
-void node_apply_settings(node *n) {
+/* The text as views hold it, cut to less than `size`. */
+static const char *keep_name(node *n, const char *text, size_t size) {
+    kw_slice name = slice_text(text);
+    name.len = name.len < size ? name.len : size - 1;
+    return names_keep(n->config.names, name);
+}
+
+bool node_apply_settings(node *n) {
     const node_settings *s = &n->settings;
     node_view *view = n->view;
     node_peer *me = node_view_self(view);
-    n->push.tracking.keys_max = (size_t)node_settings_number(s, SETTING_TRACKING_TABLE_MAX_KEYS);
     const char *ip = node_settings_text(s, SETTING_CLUSTER_ANNOUNCE_IP);
-    const char *hostname = node_settings_text(s, SETTING_CLUSTER_ANNOUNCE_HOSTNAME);
+    const char *host = keep_name(n, ip[0] ? ip : n->own_host, NODE_HOST_SIZE);
+    const char *hostname =
+        keep_name(n, node_settings_text(s, SETTING_CLUSTER_ANNOUNCE_HOSTNAME), NODE_HOSTNAME_SIZE);
+    if (!host || !hostname) {
+        return false;
+    }
+    n->push.tracking.keys_max = (size_t)node_settings_number(s, SETTING_TRACKING_TABLE_MAX_KEYS);
     int64_t port = node_settings_number(s, SETTING_CLUSTER_ANNOUNCE_PORT);
     int64_t tls_port = node_settings_number(s, SETTING_CLUSTER_ANNOUNCE_TLS_PORT);
-    slice_copy(me->host, sizeof me->host, slice_text(ip[0] ? ip : n->own_host));
-    slice_copy(me->hostname, sizeof me->hostname, slice_text(hostname));
+    me->host = host;
+    me->hostname = hostname;
     me->port = port ? (uint16_t)port : n->own_port;
     me->tls_port = tls_port ? (uint16_t)tls_port : n->own_tls_port;
     me->bus_port = (uint16_t)node_settings_number(s, SETTING_CLUSTER_ANNOUNCE_BUS_PORT);
     me->no_failover = node_settings_flag(s, SETTING_CLUSTER_REPLICA_NO_FAILOVER);
     view->full_coverage_required = node_settings_flag(s, SETTING_CLUSTER_REQUIRE_FULL_COVERAGE);
     view->changed = true;
+    return true;
 }
 
 uint64_t node_deadline_us(const node *n) {

@@ -12,6 +12,7 @@
 #include "node/node_block.h"
 #include "node/node_jobs.h"
 #include "node/node_keyspace.h"
+#include "node/node_names.h"
 #include "node/node_notify.h"
 #include "node/node_push.h"
 #include "node/node_session.h"
@@ -70,6 +71,7 @@ typedef struct node_config {
     node_peers peers;
     list *ready;          /* shared by several nodes; NULL: the node's own */
     struct node_lab *lab; /* NULL: none */
+    node_names *names;    /* of all that know each other */
 } node_config;
 
 typedef struct node {
@@ -167,7 +169,7 @@ uint64_t node_deadline_us(const node *n);
 /* No command that writes is begun before until_us (0: now again); their sessions are held. */
 void node_pause_writes(node *n, uint64_t until_us);
 /* The settings have changed: what of them is in the view is put there, and told to the others. */
-void node_apply_settings(node *n);
+KW_CHECKED bool node_apply_settings(node *n);
 
 /* Takes another keyspace over, as a full synchronisation does. */
 void node_replace_keys(node *n, keyspace *keys, uint64_t offset);

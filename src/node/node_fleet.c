@@ -159,7 +159,8 @@ void fleet_make_id(node_fleet *f, char id[NODE_ID_SIZE]) {
 
 static void name_peer(node_fleet *f, uint16_t index, node_peer *peer) {
     fleet_make_id(f, peer->id);
-    slice_copy(peer->host, sizeof peer->host, slice_text(f->config.host));
+    peer->host = f->host;
+    peer->hostname = "";
     peer->port = f->config.ports[index];
     peer->tls_port = f->config.tls_ports ? f->config.tls_ports[index] : 0;
     peer->config_epoch = index + 1u;
@@ -203,6 +204,7 @@ static kw_status start_node(node_fleet *f, node_view *view, keyspace *keys, uint
                   f->config.control ? control : NULL},
         .ready = &f->ready,
         .lab = &f->lab,
+        .names = &f->names,
     };
     member *m = f->members[view->self];
     kw_status status = node_new(&config, view, keys, now_us, &m->node);
@@ -267,12 +269,13 @@ static kw_status make_members(node_fleet *f) {
 }
 
 static kw_status build(node_fleet *f, uint64_t now_us) {
-    kw_status status = make_members(f);
+    f->host = names_keep(&f->names, slice_text(f->config.host));
+    kw_status status = f->host ? make_members(f) : KW_ERR_NOMEM;
     node_peer *peers = mem_calloc(f->mem, f->count, sizeof *peers);
-    for (uint16_t i = 0; peers && i < f->count; i++) {
+    for (uint16_t i = 0; peers && f->host && i < f->count; i++) {
         name_peer(f, i, &peers[i]);
     }
-    f->observer = peers ? fleet_new_view(f, NODE_NOBODY, peers) : NULL;
+    f->observer = peers && f->host ? fleet_new_view(f, NODE_NOBODY, peers) : NULL;
     if (status == KW_OK && f->observer) {
         assign_evenly(f->observer, f->config.primary_count);
     } else {
@@ -319,6 +322,7 @@ kw_status fleet_new(const fleet_config *config, uint64_t now_us, node_fleet **re
     f->node_timeout_ms = default_timeout_ms(config->failover_ms);
     list_init(&f->ready);
     prng_init(&f->random, config->seed);
+    names_init(&f->names, f->mem, config->seed);
     node_lab_init(&f->lab, f->mem, ~config->seed, now_us);
     kw_status status = node_log_set_capacity(&f->lab.log, config->log_capacity);
     status = status == KW_OK ? build(f, now_us) : status;
@@ -346,6 +350,7 @@ void fleet_free(node_fleet *f) {
     }
     mem_free(f->mem, f->members);
     node_view_free(f->observer);
+    names_done(&f->names);
     node_lab_done(&f->lab);
     slot_jobs_done(&f->jobs);
     mem_free(f->mem, f);
@@ -536,8 +541,32 @@ static void gossip(node_fleet *f, uint64_t now_us) {
     }
 }
 
+static void hold_names(const node_view *view) {
+    for (uint16_t i = 0; i < view->peer_count; i++) {
+        names_hold(view->peers[i].host);
+        names_hold(view->peers[i].hostname);
+    }
+}
+
+/* Between two calls of the fleet's user nobody else holds any. */
+static void sweep_names(node_fleet *f) {
+    names_hold(f->host);
+    hold_names(f->observer);
+    for (uint16_t i = 0; i < f->count; i++) {
+        const member *m = f->members[i];
+        if (m->node) {
+            hold_names(m->node->view);
+        }
+        fleet_hold_mail(m);
+    }
+    names_sweep(&f->names);
+}
+
 void fleet_tick(node_fleet *f, uint64_t now_us) {
     f->lab.now_us = now_us > f->lab.now_us ? now_us : f->lab.now_us;
+    if (names_are_many(&f->names)) {
+        sweep_names(f);
+    }
     gossip(f, now_us);
     fleet_step_slot_jobs(f);
     bool all = f->expire_at_us <= now_us;

@@ -73,7 +73,7 @@ void node_view_hear(node_view *v, const node_news *news) {
     }
     if (v->self != NODE_NOBODY && strcmp(known->id, news->about.id) != 0) {
         known->no_address = true;
-        known->host[0] = '\0';
+        known->host = "";
         return;
     }
     if (news->current_epoch > v->current_epoch) {

@@ -17,6 +17,8 @@ node_view *node_view_new(const mem *m, uint16_t self, const node_peer *peers, ui
     }
     for (uint16_t i = 0; i < peer_count; i++) {
         v->peers[i] = peers[i];
+        v->peers[i].host = peers[i].host ? peers[i].host : "";
+        v->peers[i].hostname = peers[i].hostname ? peers[i].hostname : "";
         v->peers[i].slot_count = 0;
         v->peers[i].known = peers[i].known || i == self;
         if (peers[i].config_epoch > v->current_epoch) {

@@ -1,7 +1,7 @@
 /* The cluster as one node knows it: peers, who owns each slot, which slots are open, epochs, and
  * whether the cluster is up. Each node has its own, so that views can differ as in a real cluster.
- * Peers are named by their index, the same in all views. Owns its memory; decides by epochs whom to
- * believe, never speaks to anyone. */
+ * Peers are named by their index, the same in all views. Owns its memory, but not the texts that it
+ * knows of peers (node_names.h); decides by epochs whom to believe, never speaks to anyone. */
 #ifndef NODE_NODE_VIEW_H
 #define NODE_NODE_VIEW_H
 
@@ -10,14 +10,14 @@
 
 #define NODE_NOBODY UINT16_MAX
 #define NODE_ID_SIZE 41
-#define NODE_HOST_SIZE 64
+#define NODE_HOST_SIZE 64 /* longer ones are cut */
 #define NODE_HOSTNAME_SIZE 256
 #define NODE_HANDSHAKES_MAX 8
 
 typedef struct node_peer {
-    char id[NODE_ID_SIZE];             /* 40 hex digits */
-    char host[NODE_HOST_SIZE];         /* its address; "": a node does not know its own yet */
-    char hostname[NODE_HOSTNAME_SIZE]; /* cluster-announce-hostname, or "" */
+    char id[NODE_ID_SIZE]; /* 40 hex digits */
+    const char *host;      /* its address; "": a node does not know its own yet */
+    const char *hostname;  /* cluster-announce-hostname, or "" */
     uint16_t port;
     uint16_t tls_port; /* 0: none */
     uint16_t bus_port; /* 0: port + 10000 */
@@ -61,7 +61,8 @@ typedef struct node_view {
     node_handshake handshakes[NODE_HANDSHAKES_MAX];
 } node_view;
 
-/* A view without peers' slots; peers are copied. NULL if memory is short. */
+/* A view without peers' slots; peers are copied; their texts, NULL is "", outlive it. NULL if
+ * memory is short. */
 KW_CHECKED node_view *node_view_new(const mem *m, uint16_t self, const node_peer *peers,
                                     uint16_t peer_count);
 void node_view_free(node_view *v);

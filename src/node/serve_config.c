@@ -92,8 +92,8 @@ static bool is_set(const node_call *c, const char *name) {
 static void apply(node_call *c) {
     node *n = c->node;
     const char *password = node_settings_text(&n->settings, SETTING_REQUIREPASS);
-    node_apply_settings(n);
-    if (is_set(c, "requirepass") && node_auth_require(n, password) != KW_OK) {
+    bool applied = node_apply_settings(n);
+    if (!applied || (is_set(c, "requirepass") && node_auth_require(n, password) != KW_OK)) {
         call_out_of_memory(c);
     } else {
         call_ok(c);

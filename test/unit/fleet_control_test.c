@@ -1,5 +1,6 @@
 #include "node/fleet_control.h"
 
+#include "node/fleet_state.h"
 #include "node/node_call.h"
 #include "unit/support/failing_mem.h"
 #include "unit/support/node_driver.h"
@@ -426,6 +427,38 @@ static void hosts_are_named_as_told(void **state) {
     driver_stop(&d);
 }
 
+static void rename_often(node_driver *d, const char *name, int count) {
+    for (int i = 0; i < count; i++) {
+        char line[64];
+        (void)snprintf(line, sizeof line, "LAB HOSTNAME 0 %s-%d", name, i);
+        driver_expect(d, 1, line, "+OK\r\n");
+        driver_wait_ms(d, 1);
+    }
+}
+
+/* Views that are frozen or hear late hold names that nobody else does. */
+static void names_are_kept_as_long_as_a_view_holds_them(void **state) {
+    (void)state;
+    node_driver d;
+    begin(&d);
+    driver_expect(&d, 1, "LAB HOSTNAME 0 first.example", "+OK\r\n");
+    driver_expect(&d, 1, "LAB VIEW FREEZE 2", "+OK\r\n");
+    rename_often(&d, "early", 1000);
+    assert_in_range(map_count(&d.fleet->names.texts), 3, 64);
+    assert_true(says(&d, 1, "CLUSTER NODES", ",early-999 "));
+    assert_true(says(&d, 2, "CLUSTER NODES", ",first.example "));
+    driver_expect(&d, 1, "LAB VIEW DELAY 4 1000", "+OK\r\n");
+    rename_often(&d, "late", 100);
+    assert_true(says(&d, 1, "CLUSTER NODES", ",late-99 "));
+    assert_true(says(&d, 4, "CLUSTER NODES", ",early-999 "));
+    driver_wait_ms(&d, 2000);
+    assert_true(says(&d, 4, "CLUSTER NODES", ",late-99 "));
+    assert_true(says(&d, 2, "CLUSTER NODES", ",first.example "));
+    driver_expect(&d, 1, "LAB VIEW THAW 2", "+OK\r\n");
+    assert_true(says(&d, 2, "CLUSTER NODES", ",late-99 "));
+    driver_stop(&d);
+}
+
 static void time_stands_still_and_leaps(void **state) {
     (void)state;
     node_driver d;
@@ -677,6 +710,7 @@ int main(void) {
         cmocka_unit_test(nodes_are_added_and_removed),
         cmocka_unit_test(views_lag_and_clusters_part),
         cmocka_unit_test(hosts_are_named_as_told),
+        cmocka_unit_test(names_are_kept_as_long_as_a_view_holds_them),
         cmocka_unit_test(time_stands_still_and_leaps),
         cmocka_unit_test(failover_comes_with_the_time_that_leaps),
         cmocka_unit_test(events_tell_the_story),

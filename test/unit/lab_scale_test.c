@@ -82,6 +82,24 @@ static void memory_grows_with_the_nodes_not_with_their_square(void **state) {
     assert_true(large_bytes < 64u * 1024 * 1024);
 }
 
+static size_t bytes_of_nodes(int count) {
+    failing_mem t;
+    kw_lab *lab = start_counted(&t, count, 0);
+    size_t bytes = t.live_bytes;
+    kw_lab_stop(lab);
+    assert_int_equal(t.live_count, 0);
+    return bytes;
+}
+
+/* What grows with the square of the nodes: in the difference of differences all else falls out. */
+static void what_a_node_knows_of_another_is_little(void **state) {
+    (void)state;
+    enum { NODES = 40, PAIRS = 2 * NODES * NODES };
+    size_t square =
+        bytes_of_nodes(3 * NODES) + bytes_of_nodes(NODES) - 2 * bytes_of_nodes(2 * NODES);
+    assert_in_range(square / PAIRS, 1, 128);
+}
+
 static void a_lab_of_hundreds_of_nodes_starts_and_answers(void **state) {
     (void)state;
     kw_lab *lab = lab_peer_start_size(128, 2);
@@ -95,6 +113,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hundred_nodes_serve_all_slots),
         cmocka_unit_test(memory_grows_with_the_nodes_not_with_their_square),
+        cmocka_unit_test(what_a_node_knows_of_another_is_little),
         cmocka_unit_test(a_lab_of_hundreds_of_nodes_starts_and_answers),
     };
     return cmocka_run_group_tests_name("lab scale", tests, NULL, NULL);
