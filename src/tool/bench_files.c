@@ -24,8 +24,7 @@ void bench_report_hdr(out *o, const bench_histogram *h) {
                BENCH_STEPS);
 }
 
-/* ------------------------------------------------------------------------------------------- JSON
- */
+/* --------------------------------------------------------------------- JSON */
 
 static void number(out *o, const char *name, uint64_t value) {
     out_printf(o, ",\"%s\":%llu", name, (unsigned long long)value);
@@ -53,6 +52,7 @@ static void put_times(out *o, const char *name, const bench_histogram *h) {
 
 static void put_settings(out *o, const bench_plan *p) {
     out_printf(o, ",\"settings\":{\"clients\":%llu", (unsigned long long)p->clients);
+    number(o, "handles", p->handles);
     number(o, "threads", p->threads);
     number(o, "pipeline", p->pipeline);
     number(o, "ops", p->ops);

@@ -14,13 +14,10 @@ static double per_second(const bench_second *s, uint64_t count) {
 }
 
 static uint64_t grown(const bench_second *s, kw_counter c) {
-    uint64_t now = s->now->total[c];
-    uint64_t before = s->before->total[c];
-    return now > before ? now - before : 0;
+    return bench_grown(s->now->total[c], s->before->total[c]);
 }
 
-/* ------------------------------------------------------------------------------------ plain lines
- */
+/* -------------------------------------------------------------- plain lines */
 
 static void tell(bench_line *l, bench_nodes *nodes, const bench_second *s) {
     const bench_histogram *h = &s->tally->response;
@@ -45,8 +42,7 @@ static void tell(bench_line *l, bench_nodes *nodes, const bench_second *s) {
     out_flush(&l->screen);
 }
 
-/* ---------------------------------------------------------------------------------------- picture
- */
+/* ------------------------------------------------------------------ picture */
 
 static void end_line(bench_line *l) {
     out_text(&l->screen, "\033[K\n");
@@ -142,7 +138,7 @@ static void draw_counters(bench_line *l, const bench_second *s) {
 static void draw_node(bench_line *l, const bench_nodes *nodes, const bench_second *s, int node,
                       uint64_t most) {
     const bench_histogram *h = s->tally->nodes[node];
-    uint64_t moved = s->now->nodes[node].moved - s->before->nodes[node].moved;
+    uint64_t moved = bench_grown(s->now->nodes[node].moved, s->before->nodes[node].moved);
     char number[BENCH_TEXT_BYTES];
     char p99[BENCH_TEXT_BYTES];
     uint64_t count = h ? h->count : 0;
@@ -162,7 +158,7 @@ static void draw_node(bench_line *l, const bench_nodes *nodes, const bench_secon
         bench_bar(&l->screen, &l->look, most > 0 ? (double)count / (double)most : 0, NODE_BAR);
         out_text(&l->screen, style_of(l, STYLE_RESET));
     }
-    if (moved > 0 && moved < UINT64_MAX / 2) {
+    if (moved > 0) {
         out_printf(&l->screen, " %sMOVED %s/s%s", style_of(l, STYLE_WARN),
                    bench_grouped((uint64_t)per_second(s, moved), number), style_of(l, STYLE_RESET));
     }

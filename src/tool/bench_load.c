@@ -43,8 +43,7 @@ static bool has_rate(const bench_load *l) {
     return l->plan->rate > 0 && l->run->stage == BENCH_MEASURE;
 }
 
-/* ----------------------------------------------------------------- operations that are not in use
- */
+/* ------------------------------------------- operations that are not in use */
 
 static void give_back(bench_load *l, bench_op *op) {
     op->next = NULL;
@@ -63,8 +62,7 @@ static bench_op *take_unused(bench_load *l) {
     return op;
 }
 
-/* ------------------------------------------------------------------------------- what may be sent
- */
+/* --------------------------------------------------------- what may be sent */
 
 /* One more command of the load, at this time; false: it is over. */
 static bool take_quota(bench_load *l, uint64_t at_us) {
@@ -99,8 +97,7 @@ static void return_quota(bench_load *l, uint64_t at_us) {
     l->quota += l->plan->ops > 0 && at_us >= l->run->measure_us;
 }
 
-/* ---------------------------------------------------------------------------------------- replies
- */
+/* ------------------------------------------------------------------ replies */
 
 static void submit_next(bench_op *op, uint64_t now_us);
 
@@ -153,8 +150,7 @@ static void on_reply(kw_client *client, kw_reply *reply, const kw_error *err, vo
     submit_next(op, now_us);
 }
 
-/* -------------------------------------------------------------------------------------- commands
- */
+/* ----------------------------------------------------------------- commands */
 
 static kw_slice key_text(bench_load *l, uint64_t number) {
     bench_key_number(l->key, l->prefix_len, number);
@@ -338,7 +334,7 @@ static bool submit_something(bench_op *op, uint64_t now_us) {
     return has_rate(l) ? submit_due(op, now_us) : submit_load(op, now_us, now_us);
 }
 
-/* ---------------------------------------------------------------------------- what goes on when */
+/* -------------------------------------------------------- what goes on when */
 
 static bool has_flights(const bench_load *l) {
     return l->flights.size > 0 && l->run->stage == BENCH_MEASURE;
@@ -384,8 +380,7 @@ static void top_up(bench_load *l, uint64_t now_us) {
     }
 }
 
-/* -------------------------------------------------------------------------------- the first stage
- */
+/* ---------------------------------------------------------- the first stage */
 
 static void on_connected(kw_client *client, kw_reply *reply, const kw_error *err, void *arg) {
     (void)client;
@@ -422,8 +417,7 @@ static void connect_some(bench_load *l) {
     }
 }
 
-/* --------------------------------------------------------------------------------------- counting
- */
+/* ----------------------------------------------------------------- counting */
 
 static void count_handles(bench_load *l, bench_counters *sum) {
     memset(sum, 0, sizeof *sum);
@@ -465,8 +459,7 @@ static void hand_over(bench_load *l, uint64_t now_us) {
     }
 }
 
-/* ----------------------------------------------------------------------------------- who has what
- */
+/* ------------------------------------------------------------- who has what */
 
 /* Refused connections are a death; a lost one alone is not. */
 static void note_dead(bench_load *l, const kw_event *event) {
@@ -503,8 +496,7 @@ static void read_owners(bench_load *l, uint64_t now_us) {
     l->owners_us = now_us;
 }
 
-/* ----------------------------------------------------------------------------------------- turns
- */
+/* -------------------------------------------------------------------- turns */
 
 static void process(bench_client *c) {
     c->is_touched = true; /* what its callbacks submit is written before this returns */
@@ -544,7 +536,7 @@ static void wait_until(bench_load *l, uint64_t until_us) {
 }
 
 static size_t wait_ready(bench_load *l, struct epoll_event ready[READY_MAX]) {
-    bool is_due_next = has_rate(l) && !l->is_over && l->unused && l->due_us < l->scan_us;
+    bool is_due_next = has_rate(l) && !l->is_over && l->unused && l->due_us < clock_us() + SCAN_US;
     int count = epoll_wait(l->epoll, ready, READY_MAX, is_due_next ? 0 : SCAN_US / 1000);
     if (count == 0 && is_due_next) {
         wait_until(l, l->due_us);
@@ -599,9 +591,11 @@ static void begin(bench_load *l) {
     uint64_t now_us = clock_us();
     l->unused = NULL;
     l->unused_end = &l->unused;
-    for (uint64_t i = 0; i < l->plan->pipeline; i++) {
+    for (uint64_t i = 0; i < l->depth_max; i++) {
         for (uint32_t c = 0; c < l->client_count; c++) {
-            give_back(l, &l->clients[c].ops[i]);
+            if (i < l->clients[c].depth) {
+                give_back(l, &l->clients[c].ops[i]);
+            }
         }
     }
     l->is_over = false;
@@ -645,13 +639,12 @@ void *bench_load_run(void *load) {
     return NULL;
 }
 
-/* ---------------------------------------------------------------------------------- begin and end
- */
+/* ------------------------------------------------------------ begin and end */
 
 bench_load *bench_load_new(bench_run *run, uint32_t number) {
     const bench_plan *p = run->plan;
     bench_load *l = make(1, sizeof *l);
-    uint64_t most = p->clients / p->threads + 1;
+    uint64_t most = p->handles / p->threads + 1;
     l->run = run;
     l->plan = p;
     l->number = number;
@@ -678,19 +671,21 @@ bench_load *bench_load_new(bench_run *run, uint32_t number) {
 }
 
 bool bench_load_add_client(bench_load *l, const char *url, const kw_options *options,
-                           kw_error *err) {
+                           uint64_t depth, kw_error *err) {
     bench_client *c = &l->clients[l->client_count];
     if (kw_open(url, options, &c->handle, err) != KW_OK) {
         return false;
     }
     c->load = l;
     c->number = l->client_count++;
-    c->ops = make(l->plan->pipeline, sizeof *c->ops);
-    for (uint64_t i = 0; i < l->plan->pipeline; i++) {
+    c->depth = depth;
+    l->depth_max = depth > l->depth_max ? depth : l->depth_max;
+    c->ops = make(depth, sizeof *c->ops);
+    for (uint64_t i = 0; i < depth; i++) {
         c->ops[i].client = c;
     }
     if (l->flights.size > 0) {
-        c->flight = make(l->plan->pipeline, sizeof *c->flight);
+        c->flight = make(depth, sizeof *c->flight);
     }
     kw_on_event(c->handle, on_event, l);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};

@@ -10,10 +10,12 @@
 
 typedef struct bench_op bench_op;
 
+/* A handle, for the clients that share it. */
 typedef struct bench_client {
     kw_client *handle;
     bench_load *load;
-    bench_op *ops;    /* as many as it may have in flight */
+    bench_op *ops; /* as many as it may have in flight */
+    uint64_t depth;
     uint64_t *flight; /* the keys of its flight; NULL: each command draws its own */
     uint32_t flight_left;
     uint32_t number; /* among its thread's */
@@ -29,6 +31,7 @@ struct bench_load {
     uint32_t number; /* of the thread */
     pthread_t thread;
     int epoll;
+    uint64_t depth_max;
     bench_client *clients;
     uint32_t client_count;
     bench_op *unused; /* first come, first served */
@@ -71,9 +74,9 @@ struct bench_load {
 };
 
 bench_load *bench_load_new(bench_run *run, uint32_t number);
-/* Opens one more handle; false: *err. */
+/* Opens one more handle, for so many commands in flight; false: *err. */
 bool bench_load_add_client(bench_load *l, const char *url, const kw_options *options,
-                           kw_error *err);
+                           uint64_t depth, kw_error *err);
 void bench_load_free(bench_load *l);
 
 /* The thread of a stage. */

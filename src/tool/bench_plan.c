@@ -17,6 +17,7 @@ enum {
     OPTION_FILL,
     OPTION_RATE,
     OPTION_WARMUP,
+    OPTION_HANDLES,
     OPTION_SPREAD,
     OPTION_VERIFY,
     OPTION_SEED,
@@ -33,8 +34,9 @@ static const option_row rows[] = {
     OPTION_ROW_URL,
     {'n', "ops", "N", "commands in all; or"},
     {'d', "duration", "S", "how long, in seconds (10, without --ops)"},
-    {'c', "clients", "N", "handles, each with its own connections to all nodes (50)"},
-    {'t', "threads", "N", "threads that share the clients (1)"},
+    {'c', "clients", "N", "that send commands and wait for their replies (50)"},
+    {OPTION_HANDLES, "handles", "N", "that they share, each with its connections (one a thread)"},
+    {'t', "threads", "N", "that share the handles (1)"},
     {'P', "pipeline", "N", "commands of each client in flight (1)"},
     {OPTION_RATIO, "ratio", "G:S", "GETs to SETs (1:1); of more --command, a number for each"},
     {OPTION_COMMAND, "command", "TEXT", "instead of GET and SET; {key} {value} {number}; up to 8"},
@@ -220,6 +222,9 @@ static bool take_load_option(bench_plan *p, int id, const char *value, bool *ret
     case 'P':
         *ret_good = take_number("pipeline", value, 1, BENCH_PIPELINE_MAX, &p->pipeline);
         return true;
+    case OPTION_HANDLES:
+        *ret_good = take_number("handles", value, 1, BENCH_CLIENTS_MAX, &p->handles);
+        return true;
     case OPTION_RATE:
         *ret_good = take_number("rate", value, 1, 100000000, &p->rate);
         return true;
@@ -300,6 +305,9 @@ static bool check_together(const bench_plan *p, bool has_commands) {
     if (p->threads > p->clients) {
         return wrong("there are more --threads than --clients");
     }
+    if (p->handles > p->clients || p->handles < p->threads) {
+        return wrong("--handles is at least --threads, and at most --clients");
+    }
     if (p->verify && has_commands) {
         return wrong("--verify has commands of its own, and takes no --command");
     }
@@ -319,6 +327,9 @@ static bool finish(bench_plan *p, const char *ratio) {
     bool has_commands = p->template_count > 0;
     if (p->keys == 0) {
         p->keys = p->verify ? KEYS_VERIFIED : KEYS_DEFAULT;
+    }
+    if (p->handles == 0) {
+        p->handles = p->verify ? p->clients : p->threads;
     }
     if (p->ops == 0 && p->duration_us == 0) {
         p->duration_us = DURATION_DEFAULT_US;
@@ -360,10 +371,11 @@ bool bench_plan_has_flights(const bench_plan *p) {
     for (int i = 0; i < p->template_count; i++) {
         whole = whole && p->templates[i].key_is_whole;
     }
-    return whole && p->pipeline > 1 && !p->spread && !p->verify && p->rate == 0;
+    return whole && p->pipeline > 1 && !p->spread && p->handles == p->clients && !p->verify &&
+           p->rate == 0;
 }
 
-/* ---------------------------------------------------------------------------------- in one line */
+/* -------------------------------------------------------------- in one line */
 
 typedef struct line {
     char *text;
@@ -381,20 +393,31 @@ static void add(line *l, const char *format, ...) {
     l->len = l->len < l->size ? l->len : l->size - 1;
 }
 
-void bench_plan_describe(const bench_plan *p, char *ret, size_t size) {
-    line l = {.text = ret, .size = size};
-    add(&l, "%llu client%s in %llu thread%s, ", (unsigned long long)p->clients,
-        p->clients == 1 ? "" : "s", (unsigned long long)p->threads, p->threads == 1 ? "" : "s");
+static void add_count(line *l, uint64_t count, const char *what, const char *after) {
+    add(l, "%llu %s%s%s", (unsigned long long)count, what, count == 1 ? "" : "s", after);
+}
+
+static void describe_commands(line *l, const bench_plan *p) {
+    for (int i = 0; i < p->template_count; i++) {
+        add(l, "%s%s", i > 0 ? ":" : "", p->templates[i].name);
+    }
+    for (int i = 0; p->template_count > 1 && i < p->template_count; i++) {
+        add(l, "%s%u", i > 0 ? ":" : " ", p->templates[i].weight);
+    }
+}
+
+void bench_plan_describe(const bench_plan *p, char *who, size_t who_size, char *what,
+                         size_t what_size) {
+    line l = {.text = who, .size = who_size};
+    add_count(&l, p->clients, "client", " on ");
+    add_count(&l, p->handles, "handle", " in ");
+    add_count(&l, p->threads, "thread", ", ");
     if (p->rate > 0) {
         add(&l, "%llu commands a second, up to ", (unsigned long long)p->rate);
     }
-    add(&l, "%llu in flight each, ", (unsigned long long)p->pipeline);
-    for (int i = 0; i < p->template_count; i++) {
-        add(&l, "%s%s", i > 0 ? ":" : "", p->templates[i].name);
-    }
-    for (int i = 0; p->template_count > 1 && i < p->template_count; i++) {
-        add(&l, "%s%u", i > 0 ? ":" : " ", p->templates[i].weight);
-    }
+    add(&l, "%llu in flight of each", (unsigned long long)p->pipeline);
+    l = (line){.text = what, .size = what_size};
+    describe_commands(&l, p);
     add(&l, ", %llu keys", (unsigned long long)p->keys);
     if (p->zipf > 0) {
         add(&l, " by Zipf %g", p->zipf);

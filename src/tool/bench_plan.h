@@ -18,6 +18,7 @@ typedef struct bench_plan {
     uint64_t duration_us; /* 0: until the commands are done */
     uint64_t warmup_us;
     uint64_t clients;
+    uint64_t handles; /* that the clients share */
     uint64_t threads;
     uint64_t pipeline; /* commands of one client in flight */
     uint64_t keys;
@@ -44,10 +45,12 @@ typedef struct bench_plan {
  * complained. */
 exit_status bench_plan_parse(bench_plan *p, int argc, char **argv, bool *ret_done);
 
-/* What one client has in flight goes to one node at a time. */
+/* What one client has in flight goes to one node at a time; only with a handle for each client. */
 bool bench_plan_has_flights(const bench_plan *p);
 
-/* One line on what is done: "50 clients in 2 threads, 16 commands in flight each, ...". */
-void bench_plan_describe(const bench_plan *p, char *ret, size_t size);
+/* Two lines on what is done: "50 clients on 1 handle in 1 thread, 16 in flight of each", and
+ * "GET:SET 1:1, 100000 keys, values of 32 bytes". */
+void bench_plan_describe(const bench_plan *p, char *who, size_t who_size, char *what,
+                         size_t what_size);
 
 #endif

@@ -3,7 +3,9 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { NAME_WIDTH = 21, ROWS_MAX = 16, BAR_MAX = 50, BESIDE_BAR = 38 };
+#define FIRST_ROW_SHARE 0.002
+
+enum { NAME_WIDTH = 21, ROWS_MAX = 20, BAR_MAX = 50, BESIDE_BAR = 38 };
 
 typedef struct writer {
     out *o;
@@ -15,8 +17,7 @@ static const char *style_of(const writer *w, style s) {
     return term_style(w->t, s);
 }
 
-/* ----------------------------------------------------------------------------------------- totals
- */
+/* ------------------------------------------------------------------- totals */
 
 static void row(const writer *w, const char *name, const char *value, style s) {
     out_printf(w->o, "  %-18s %s%s%s\n", name, style_of(w, s), value, style_of(w, STYLE_RESET));
@@ -85,8 +86,7 @@ static void write_totals(const writer *w) {
     row(w, "bytes", text, STYLE_RESET);
 }
 
-/* ------------------------------------------------------------------------------------------ table
- */
+/* -------------------------------------------------------------------- table */
 
 static void table_head(const writer *w) {
     out_printf(w->o, "\n  %s%-*s %10s %8s %8s %8s %8s %8s %8s%s\n", style_of(w, STYLE_DIM),
@@ -133,8 +133,7 @@ static void write_table(const writer *w) {
     }
 }
 
-/* -------------------------------------------------------------------------------------- histogram
- */
+/* ---------------------------------------------------------------- histogram */
 
 /* The least factor from one row to the next by which all values fit on so many rows. */
 static double row_factor(const bench_histogram *h, double low_us) {
@@ -163,14 +162,15 @@ static void mark(const writer *w, const bench_histogram *h, uint64_t from, uint6
 
 static void write_histogram(const writer *w) {
     const bench_histogram *h = &w->r->tally->response;
-    double low_us = h->min_us > 10 ? (double)h->min_us : 10;
+    uint64_t first_us = bench_histogram_quantile(h, FIRST_ROW_SHARE);
+    double low_us = first_us > 10 ? (double)first_us : 10; /* the first row is all below it */
     double factor = row_factor(h, low_us);
     uint64_t counts[ROWS_MAX * 2];
     uint64_t tops_us[ROWS_MAX * 2];
     uint64_t most = 0;
     uint64_t seen = 0;
     int rows = 0;
-    for (double top = low_us * factor; rows < ROWS_MAX * 2 && seen < h->count; top *= factor) {
+    for (double top = low_us; rows < ROWS_MAX * 2 && seen < h->count; top *= factor) {
         uint64_t up_to = bench_histogram_at_most(h, (uint64_t)top);
         tops_us[rows] = (uint64_t)top;
         counts[rows] = up_to - seen;
@@ -194,8 +194,7 @@ static void write_histogram(const writer *w) {
     }
 }
 
-/* ---------------------------------------------------------------------------------------- verdict
- */
+/* ------------------------------------------------------------------ verdict */
 
 static void verdict_row(const writer *w, const char *name, uint64_t count, style s,
                         const char *remark) {

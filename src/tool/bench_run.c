@@ -51,14 +51,14 @@ static void make_values(bench_run *r) {
 static exit_status allow_descriptors(const bench_run *r, bool with_lab) {
     struct rlimit limit;
     uint64_t each = OWN_DESCRIPTORS + (uint64_t)r->primary_count * (with_lab ? 2 : 1);
-    uint64_t needed = r->plan->clients * each + SPARE_DESCRIPTORS;
+    uint64_t needed = r->plan->handles * each + SPARE_DESCRIPTORS;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) {
         return STATUS_OK;
     }
     limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
     if (limit.rlim_cur < needed || setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        complain("%llu clients need about %llu descriptors, and %llu are allowed: see ulimit -n",
-                 (unsigned long long)r->plan->clients, (unsigned long long)needed,
+        complain("%llu handles need about %llu descriptors, and %llu are allowed: see ulimit -n",
+                 (unsigned long long)r->plan->handles, (unsigned long long)needed,
                  (unsigned long long)limit.rlim_max);
         return STATUS_USAGE;
     }
@@ -77,8 +77,11 @@ static exit_status open_clients(bench_run *r, const char *url) {
         snprintf(number, sizeof number, "%llu", (unsigned long long)r->plan->timeout_ms);
         good = kw_options_set(options, "timeout_ms", number, &err) == KW_OK;
     }
-    for (uint64_t i = 0; good && i < r->plan->clients; i++) {
-        good = bench_load_add_client(r->loads[i % r->load_count], url, options, &err);
+    for (uint64_t i = 0; good && i < r->plan->handles; i++) {
+        uint64_t sharing =
+            r->plan->clients / r->plan->handles + (i < r->plan->clients % r->plan->handles);
+        good = bench_load_add_client(r->loads[i % r->load_count], url, options,
+                                     sharing * r->plan->pipeline, &err);
     }
     kw_options_free(options);
     if (!good) {
@@ -127,8 +130,7 @@ void bench_run_close(bench_run *r) {
     bench_nodes_done(&r->nodes);
 }
 
-/* ---------------------------------------------------------------------------------------- stages
- */
+/* ------------------------------------------------------------------- stages */
 
 void bench_run_start(bench_run *r, bench_stage stage) {
     const bench_plan *p = r->plan;

@@ -142,7 +142,7 @@ void bench_counters_add(bench_counters *to, const bench_counters *from) {
 }
 
 static void subtract(uint64_t *from, uint64_t what) {
-    *from = *from > what ? *from - what : 0;
+    *from = bench_grown(*from, what);
 }
 
 void bench_counters_subtract(bench_counters *from, const bench_counters *what) {

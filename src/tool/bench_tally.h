@@ -60,5 +60,8 @@ void bench_counters_add_client(bench_counters *c, bench_nodes *nodes, const kw_c
 void bench_counters_add(bench_counters *to, const bench_counters *from);
 /* Clamped at 0: a node that leaves takes its counts along. */
 void bench_counters_subtract(bench_counters *from, const bench_counters *what);
+static inline uint64_t bench_grown(uint64_t now, uint64_t before) {
+    return now > before ? now - before : 0;
+}
 
 #endif

@@ -65,8 +65,7 @@ struct bench_verify {
     bench_verdict verdict;
 };
 
-/* ----------------------------------------------------------------------------------- the verdict
- */
+/* -------------------------------------------------------------- the verdict */
 
 uint64_t bench_verdict_wrong(const bench_verdict *v) {
     return v->lost + v->stale + v->doubled + v->misplaced + v->ghosts + v->foreign;
@@ -98,8 +97,7 @@ const bench_verdict *bench_verify_verdict(const bench_verify *v) {
     return &v->verdict;
 }
 
-/* ------------------------------------------------------------------------------- names and tokens
- */
+/* --------------------------------------------------------- names and tokens */
 
 static uint32_t index_of(const bench_verify *v, const key_history *k) {
     return (uint32_t)(k - v->keys);
@@ -145,8 +143,7 @@ static void remark(bench_verify *v, const key_history *k, const char *format, ..
     va_end(args);
 }
 
-/* ------------------------------------------------------------------------------- a key's own life
- */
+/* --------------------------------------------------------- a key's own life */
 
 static void begin_generation(bench_verify *v, key_history *k) {
     uint32_t generation = k->generation + 1;
@@ -184,8 +181,7 @@ static void ended(bench_verify *v, key_history *k) {
     }
 }
 
-/* ---------------------------------------------------------------------------------- its judgement
- */
+/* ------------------------------------------------------------ its judgement */
 
 /* Did that node fail after this time? The newest failure of a node is known. */
 static bool failed_after(const bench_verify *v, int node, uint64_t at_us, uint64_t *ret_age_us) {
@@ -306,8 +302,7 @@ static void judge(bench_verify *v, key_history *k, kw_slice text) {
     }
 }
 
-/* ---------------------------------------------------------------------------------------- replies
- */
+/* ------------------------------------------------------------------ replies */
 
 /* A reply that shows so many tokens. */
 static void see(bench_verify *v, key_history *k, uint16_t floor, uint64_t tokens, uint64_t now_us) {
@@ -389,8 +384,7 @@ void bench_verify_end(bench_verify *v, const bench_check *check, const kw_reply 
     }
 }
 
-/* --------------------------------------------------------------------------------------- commands
- */
+/* ----------------------------------------------------------------- commands */
 
 bool bench_verify_next(bench_verify *v, prng *random, bool write, uint32_t client, uint64_t now_us,
                        bench_check *ret) {
@@ -466,8 +460,7 @@ void bench_verify_withdraw(bench_verify *v, const bench_check *check) {
     }
 }
 
-/* ---------------------------------------------------------------------------------- begin and end
- */
+/* ------------------------------------------------------------ begin and end */
 
 void bench_verify_finish(bench_verify *v) {
     if (v->is_finishing) {

@@ -33,7 +33,7 @@ typedef struct bench {
     uint64_t stopped_us;
 } bench;
 
-/* ---------------------------------------------------------------------------------- each second */
+/* -------------------------------------------------------------- each second */
 
 static void remember(bench *b, const bench_second *s) {
     const bench_histogram *h = &s->tally->response;
@@ -52,8 +52,8 @@ static void remember(bench *b, const bench_second *s) {
         .is_warmup = s->is_warmup,
         .done = s->tally->done,
         .errors = s->tally->error_count,
-        .moved = s->now->total[KW_COUNT_MOVED] - s->before->total[KW_COUNT_MOVED],
-        .ask = s->now->total[KW_COUNT_ASK] - s->before->total[KW_COUNT_ASK],
+        .moved = bench_grown(s->now->total[KW_COUNT_MOVED], s->before->total[KW_COUNT_MOVED]),
+        .ask = bench_grown(s->now->total[KW_COUNT_ASK], s->before->total[KW_COUNT_ASK]),
         .p50_us = bench_histogram_quantile(h, 0.5),
         .p99_us = bench_histogram_quantile(h, 0.99),
         .p999_us = bench_histogram_quantile(h, 0.999),
@@ -61,42 +61,44 @@ static void remember(bench *b, const bench_second *s) {
     };
 }
 
+/* What came since the last time, up to now or to the end of the warm-up. */
 static void show_second(bench *b, uint64_t now_us) {
     const bench_run *r = &b->run;
-    bench_counters counters;
-    bench_run_collect(&b->run, b->warmup, b->measured, &counters);
-    bool is_warmup = now_us < r->measure_us || b->measured->done == 0;
-    is_warmup = is_warmup && b->plan.warmup_us > 0 && b->total->done == 0;
-    if (is_warmup) {
-        b->before = counters;
-    }
+    bool is_warmup = b->shown_us < r->measure_us;
+    uint64_t until_us = is_warmup && now_us > r->measure_us ? r->measure_us : now_us;
     b->before = b->now;
-    b->now = counters;
-    if (!is_warmup) {
-        bench_tally_merge(b->total, b->measured);
-    }
+    bench_run_collect(&b->run, b->warmup, b->measured, &b->now);
     bench_second s = {
-        .at_s = (double)(now_us - r->begin_us) / 1e6,
-        .span_s = (double)(now_us - b->shown_us) / 1e6,
+        .at_s = (double)(until_us - r->begin_us) / 1e6,
+        .span_s = (double)(until_us - b->shown_us) / 1e6,
         .total_s = r->end_us != UINT64_MAX ? (double)(r->end_us - r->begin_us) / 1e6 : 0,
         .is_warmup = is_warmup,
         .tally = is_warmup ? b->warmup : b->measured,
         .now = &b->now,
         .before = &b->before,
     };
-    if (s.span_s * 1e6 >= LAST_PIECE_US || s.tally->done > 0) {
+    if (until_us - b->shown_us >= LAST_PIECE_US || s.tally->done > 0) {
         remember(b, &s);
         if (!b->plan.quiet) {
             bench_line_show(&b->line, &b->run.nodes, &s);
         }
     }
     bench_tally_clear(b->warmup);
-    bench_tally_clear(b->measured);
-    b->shown_us = now_us;
+    if (!is_warmup) {
+        bench_tally_merge(b->total, b->measured);
+        bench_tally_clear(b->measured);
+    }
+    b->shown_us = until_us;
 }
 
-/* ----------------------------------------------------------------------------------------- stages
- */
+/* When that is to be. */
+static uint64_t next_second_us(const bench *b) {
+    uint64_t next_us = b->shown_us + SECOND_US;
+    bool is_warmup = b->shown_us < b->run.measure_us;
+    return is_warmup && next_us > b->run.measure_us ? b->run.measure_us : next_us;
+}
+
+/* ------------------------------------------------------------------- stages */
 
 /* The first signal ends the load and waits a moment for what is under way; the second does not. */
 static void take_signals(bench *b, uint64_t now_us) {
@@ -115,7 +117,7 @@ static void take_signals(bench *b, uint64_t now_us) {
 }
 
 static int until_next(const bench *b, uint64_t now_us) {
-    uint64_t next_us = b->shown_us + SECOND_US;
+    uint64_t next_us = next_second_us(b);
     uint64_t wait_us = next_us > now_us ? next_us - now_us : 0;
     if (b->signal != 0 && wait_us > LAST_PIECE_US) {
         wait_us = LAST_PIECE_US;
@@ -132,9 +134,12 @@ static void run_stage(bench *b, bench_stage stage) {
         (void)poll(fds, 2, until_next(b, clock_us())); /* woken by a signal: seen below */
         uint64_t now_us = clock_us();
         take_signals(b, now_us);
-        if (stage == BENCH_MEASURE && now_us - b->shown_us >= SECOND_US) {
+        if (stage == BENCH_MEASURE && now_us >= next_second_us(b)) {
             show_second(b, now_us);
         }
+    }
+    if (stage == BENCH_MEASURE && b->shown_us < b->run.measure_us) {
+        show_second(b, clock_us());
     }
     if (stage == BENCH_MEASURE) {
         show_second(b, clock_us());
@@ -142,21 +147,19 @@ static void run_stage(bench *b, bench_stage stage) {
 }
 
 static void introduce(const bench *b) {
-    char what[400];
-    char where[64];
-    bench_plan_describe(&b->plan, what, sizeof what);
-    slice_copy(where, sizeof where, slice_text(bench_nodes_endpoint(&b->run.nodes, 0)));
+    char who[160];
+    char what[300];
     out o;
+    bench_plan_describe(&b->plan, who, sizeof who, what, sizeof what);
     out_init(&o, STDOUT_FILENO);
     out_printf(&o, "%skeyway bench%s  %s\n", term_style(&b->line.look, STYLE_TITLE),
-               term_style(&b->line.look, STYLE_RESET), what);
-    out_printf(&o, "%d primar%s, one of them %s\n\n", b->run.primary_count,
-               b->run.primary_count == 1 ? "y" : "ies", where);
+               term_style(&b->line.look, STYLE_RESET), who);
+    out_printf(&o, "%s\n%d primar%s, the first of them %s\n\n", what, b->run.primary_count,
+               b->run.primary_count == 1 ? "y" : "ies", bench_nodes_endpoint(&b->run.nodes, 0));
     out_done(&o);
 }
 
-/* -------------------------------------------------------------------------------------------- end
- */
+/* ---------------------------------------------------------------------- end */
 
 static bool is_standard_output(const char *file) {
     return file && strcmp(file, "-") == 0;
@@ -243,8 +246,7 @@ static exit_status finish(bench *b) {
     return written ? status : STATUS_NO_REPLY;
 }
 
-/* ----------------------------------------------------------------------------------------- begin
- */
+/* -------------------------------------------------------------------- begin */
 
 static const char *url_of(const bench *b) {
     const char *url = b->plan.url && *b->plan.url ? b->plan.url : getenv("KEYWAY_URL");

@@ -1,4 +1,5 @@
-/* `keyway bench`: it counts exactly, says what is wrong, and sees what a cluster does to its data. */
+/* `keyway bench`: it counts exactly, says what is wrong, and sees what a cluster does to its data.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -32,14 +33,19 @@ static void assert_status(const shell_result *r, int status) {
     }
 }
 
-
 /* ------------------------------------------------------------------------------- the ordinary */
 
 static void ops_are_exact_in_any_shape(void **state) {
     (void)state;
-    static const char *const shapes[] = {"-c 1", "-c 7 -t 2", "-c 5 -P 8", "-c 4 -P 8 --spread",
+    static const char *const shapes[] = {"-c 1",
+                                         "-c 7 -t 2",
+                                         "-c 5 -P 8",
                                          "-c 6 -t 3 -P 3 --rate 20000 --warmup 0.1",
-                                         "-c 4 -P 4 --warmup 0.1", "-c 4 -P 4 --verify"};
+                                         "-c 4 -P 4 --warmup 0.1",
+                                         "-c 9 -t 2 -P 3 --handles 5",
+                                         "-c 4 -P 8 --handles 4",
+                                         "-c 4 -P 8 --handles 4 --spread",
+                                         "-c 4 -P 4 --verify"};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         shell_result r = shell("$KEYWAY bench -n 4321 --keys 1000 --json - %s", shapes[i]);
         assert_status(&r, 0);
@@ -87,7 +93,8 @@ static void pipe_shows_plain_lines_and_a_table(void **state) {
     shell_result r = shell("$KEYWAY bench -d 1.2 -c 2 -P 2");
     assert_status(&r, 0);
     assert_null(strchr(r.out, '\033'));
-    assert_non_null(strstr(r.out, "keyway bench  2 clients in 1 thread, 2 in flight each"));
+    assert_non_null(
+        strstr(r.out, "keyway bench  2 clients on 1 handle in 1 thread, 2 in flight of each"));
     const char *line = strstr(r.out, " s  ");
     assert_non_null(line);
     assert_non_null(strstr(line, "/s  p50 "));
@@ -99,7 +106,8 @@ static void pipe_shows_plain_lines_and_a_table(void **state) {
     shell_result_done(&r);
 }
 
-/* --------------------------------------------------------------------------------- what is wrong */
+/* --------------------------------------------------------------------------------- what is wrong
+ */
 
 static void wrong_arguments_are_told(void **state) {
     (void)state;
@@ -120,6 +128,7 @@ static void wrong_arguments_are_told(void **state) {
         {"--command '{key} 1'", "its first word is no command"},
         {"--command ''", "it is empty"},
         {"-c 2 -t 3", "there are more --threads than --clients"},
+        {"-c 2 --handles 3", "--handles is at least --threads, and at most --clients"},
         {"--verify --fill", "--verify makes keys of its own"},
         {"--verify --command 'GET {key}'", "--verify has commands of its own"},
         {"--verify --keys 200000", "--keys is at most 100000"},
