@@ -12,7 +12,7 @@
 enum {
     READY_MAX = 64,
     SCAN_US = 5 * 1000, /* handles' timers; a thread never sleeps longer */
-    PUBLISH_US = 100 * 1000,
+    PUBLISH_US = 20 * 1000,
     COUNT_US = 250 * 1000,
     OWNERS_US = 20 * 1000,
     CONNECTING_MAX = 128, /* connections being made at once */
@@ -64,13 +64,14 @@ static bench_op *take_unused(bench_load *l) {
 
 /* --------------------------------------------------------- what may be sent */
 
-/* One more command of the load, at this time; false: it is over. */
-static bool take_quota(bench_load *l, uint64_t at_us) {
+/* One more command of the load, due at this time; false: it is over. */
+static bool take_quota(bench_load *l, uint64_t at_us, uint64_t now_us) {
     bench_run *r = l->run;
     if (l->is_over) {
         return false;
     }
-    if (at_us >= r->end_us || atomic_load_explicit(&r->stop, memory_order_relaxed)) {
+    if (now_us >= r->end_us || at_us >= r->end_us ||
+        atomic_load_explicit(&r->stop, memory_order_relaxed)) {
         l->is_over = true;
         return false;
     }
@@ -284,7 +285,7 @@ static bool submit_extra(bench_op *op, uint64_t now_us) {
 /* One command of the load that is due at that time; false: not now. */
 static bool submit_load(bench_op *op, uint64_t due_us, uint64_t now_us) {
     bench_load *l = op->client->load;
-    if (!take_quota(l, due_us)) {
+    if (!take_quota(l, due_us, now_us)) {
         return false;
     }
     op->due_us = due_us;
@@ -462,10 +463,11 @@ static void hand_over(bench_load *l, uint64_t now_us) {
 /* ------------------------------------------------------------- who has what */
 
 /* Refused connections are a death; a lost one alone is not. */
-static void note_dead(bench_load *l, const kw_event *event) {
+static void note_failure(bench_load *l, const kw_event *event) {
     int node = bench_nodes_find(&l->run->nodes, kw_event_node(event));
-    if (node >= 0 && strstr(kw_event_text(event), " is down")) {
-        l->owners.failed_us[node] = clock_us();
+    if (node >= 0) {
+        bool is_dead = strstr(kw_event_text(event), " is down") != NULL;
+        bench_owners_fail(&l->owners, node, is_dead, clock_us());
     }
 }
 
@@ -473,7 +475,7 @@ static void on_event(kw_client *client, const kw_event *event, void *arg) {
     bench_load *l = arg;
     switch (kw_event_get_type(event)) {
     case KW_EVENT_NODE_DOWN:
-        note_dead(l, event);
+        note_failure(l, event);
         break;
     case KW_EVENT_MAP_CHANGED:
     case KW_EVENT_REDIRECTED:

@@ -2,7 +2,7 @@
 
 #include "base/slice.h"
 
-enum { MAP_NODES_MAX = 1024 };
+enum { MAP_NODES_MAX = 1024, ONE_FAILURE_US = 5 * 1000 * 1000 };
 
 void bench_nodes_init(bench_nodes *n) {
     memset(n, 0, sizeof *n);
@@ -64,6 +64,16 @@ void bench_owners_init(bench_owners *o) {
     }
 }
 
+void bench_owners_fail(bench_owners *o, int node, bool is_dead, uint64_t now_us) {
+    if (now_us - o->suspect_us[node] > ONE_FAILURE_US) {
+        o->suspect_us[node] = now_us;
+    }
+    if (is_dead) {
+        o->failed_us[node] = o->suspect_us[node];
+        o->dead_us[node] = now_us;
+    }
+}
+
 /* Its index; a replica has none until it is promoted. */
 static int16_t take_node(bench_owners *o, bench_nodes *n, const kw_map_node *node,
                          uint64_t now_us) {
@@ -75,7 +85,7 @@ static int16_t take_node(bench_owners *o, bench_nodes *n, const kw_map_node *nod
     int index = node->primary_index >= 0 ? bench_nodes_find(n, node->endpoint) : BENCH_NODE_NONE;
     if (index >= 0 && o->is_primary[index]) {
         o->is_primary[index] = false;
-        o->failed_us[index] = now_us;
+        bench_owners_fail(o, index, true, now_us);
     }
     return BENCH_NODE_NONE;
 }

@@ -30,10 +30,16 @@ const char *bench_nodes_endpoint(const bench_nodes *n, int node);
 typedef struct bench_owners {
     int16_t node[KW_SLOT_COUNT]; /* index, or BENCH_NODE_NONE */
     bool is_primary[BENCH_NODES_MAX];
-    uint64_t failed_us[BENCH_NODES_MAX]; /* when it was last seen dead, or demoted; 0: never */
+    uint64_t suspect_us[BENCH_NODES_MAX]; /* when a connection to it was lost; 0: never */
+    uint64_t
+        failed_us[BENCH_NODES_MAX];    /* the same, of the last time when it was dead after that */
+    uint64_t dead_us[BENCH_NODES_MAX]; /* when it was last seen dead, or demoted */
 } bench_owners;
 
 void bench_owners_init(bench_owners *o);
+
+/* A connection was lost; is_dead: and none can be made. */
+void bench_owners_fail(bench_owners *o, int node, bool is_dead, uint64_t now_us);
 void bench_owners_read(bench_owners *o, bench_nodes *n, const kw_map *map, uint64_t now_us);
 
 #endif

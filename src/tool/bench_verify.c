@@ -183,13 +183,14 @@ static void ended(bench_verify *v, key_history *k) {
 
 /* ------------------------------------------------------------ its judgement */
 
-/* Did that node fail after this time? The newest failure of a node is known. */
+/* Did that node fail after this time? Its newest failure is known. */
 static bool failed_after(const bench_verify *v, int node, uint64_t at_us, uint64_t *ret_age_us) {
-    uint64_t failed_us = node >= 0 ? v->owners->failed_us[node] : 0;
-    if (failed_us == 0 || failed_us + SLACK_US < at_us) {
+    const bench_owners *o = v->owners;
+    if (node < 0 || o->dead_us[node] == 0 || o->dead_us[node] + SLACK_US < at_us) {
         return false;
     }
-    *ret_age_us = failed_us > at_us ? failed_us - at_us : 0;
+    uint64_t failed_us = at_us < o->failed_us[node] ? o->failed_us[node] : at_us;
+    *ret_age_us = failed_us - at_us;
     return true;
 }
 

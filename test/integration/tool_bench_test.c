@@ -1,7 +1,9 @@
 /* `keyway bench`: it counts exactly, says what is wrong, and sees what a cluster does to its data.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,6 +176,272 @@ static void interrupt_shows_the_table(void **state) {
     shell_result_done(&r);
 }
 
+/* ----------------------------------------------------- with a lab that misbehaves */
+
+typedef struct scene scene;
+typedef void scene_fn(scene *s);
+struct scene {
+    kw_lab *lab;
+    scene_fn *act;       /* in a thread of its own, once the load is there */
+    const char *command; /* by which it is known */
+    pthread_t thread;
+    atomic_bool over;
+};
+
+static void wait_for_load(scene *s) {
+    kw_lab_filter filter;
+    kw_lab_filter_init(&filter);
+    filter.command = s->command;
+    filter.outcome = "served";
+    while (!atomic_load(&s->over) && kw_lab_count_log(s->lab, &filter) < 500) {
+        sleep_ms(1);
+    }
+}
+
+static void *play(void *arg) {
+    scene *s = arg;
+    wait_for_load(s);
+    s->act(s);
+    return NULL;
+}
+
+static void set_stage(scene *s, scene_fn *act, const char *command) {
+    *s = (scene){.act = act, .command = command};
+    kw_lab_options *options = NULL;
+    assert_int_equal(kw_lab_options_new(&options), KW_OK);
+    kw_lab_options_set_failover_ms(options, 100);
+    assert_int_equal(kw_lab_start(options, &s->lab, NULL), KW_OK);
+    kw_lab_options_free(options);
+}
+
+/* Runs the benchmark while the scene is played. */
+static shell_result run_scene(scene *s, const char *arguments) {
+    if (s->act) {
+        assert_int_equal(pthread_create(&s->thread, NULL, play, s), 0);
+    }
+    shell_result r = shell("$KEYWAY bench -u %s --json - %s", kw_lab_url(s->lab), arguments);
+    atomic_store(&s->over, true);
+    if (s->act) {
+        pthread_join(s->thread, NULL);
+    }
+    return r;
+}
+
+static void clear_stage(scene *s, shell_result *r) {
+    shell_result_done(r);
+    kw_lab_stop(s->lab);
+}
+
+static void pause_a_node(scene *s) {
+    assert_int_equal(kw_lab_pause(s->lab, 0, true), KW_OK);
+    sleep_ms(1000);
+    assert_int_equal(kw_lab_pause(s->lab, 0, false), KW_OK);
+}
+
+/* p99 of a group of figures. */
+static double p99(const shell_result *r, const char *group) {
+    char pattern[64];
+    snprintf(pattern, sizeof pattern, "\"%s\":{", group);
+    shell_result part = {.out = strstr(r->out, pattern), .err = r->err};
+    assert_non_null(part.out);
+    return figure(&part, "p99");
+}
+
+/* A node sleeps for a second of some. At full speed the four commands that wait for it are four of
+ * thousands, and nobody sees more; at a rate all those that were due meanwhile are late. */
+static void rate_shows_a_stall_in_the_percentiles(void **state) {
+    (void)state;
+    scene s;
+    set_stage(&s, pause_a_node, "get");
+    shell_result r = run_scene(&s, "-d 3 -c 4 --rate 1000");
+    assert_status(&r, 0);
+    assert_true(p99(&r, "response_ms") > 500);
+    assert_true(p99(&r, "service_ms") < p99(&r, "response_ms") / 2);
+    clear_stage(&s, &r);
+    set_stage(&s, pause_a_node, "get");
+    r = run_scene(&s, "-d 3 -c 4");
+    assert_status(&r, 0);
+    assert_true(p99(&r, "response_ms") < 250);
+    clear_stage(&s, &r);
+}
+
+static void what_was_never_sent_is_told(void **state) {
+    (void)state;
+    scene s;
+    set_stage(&s, NULL, "");
+    for (int node = 0; node < 3; node++) {
+        kw_lab_fault slow;
+        kw_lab_fault_init(&slow);
+        slow.node = node;
+        slow.command = "get";
+        slow.delay_ms = 100;
+        assert_int_equal(kw_lab_add_fault(s.lab, &slow, NULL), KW_OK);
+    }
+    shell_result r = run_scene(&s, "-d 1 -c 2 --rate 1000 --ratio 1:0");
+    assert_status(&r, 0);
+    double done = figure(&r, "commands");
+    double unsent = figure(&r, "unsent");
+    assert_true(done < 100 && unsent > 500);
+    assert_true(done + unsent > 990 && done + unsent < 1010);
+    clear_stage(&s, &r);
+}
+
+/* Slots with their keys, one after the other, each half moved for a moment. */
+static void move_slots(scene *s) {
+    for (int slot = 0; slot < 5000 && !atomic_load(&s->over); slot += 50) {
+        size_t left = 1;
+        if (kw_lab_migrate_begin(s->lab, slot, 1) != KW_OK) {
+            break;
+        }
+        sleep_ms(2);
+        while (left > 0 && kw_lab_migrate_keys(s->lab, slot, 100, &left) == KW_OK) {
+            sleep_ms(2);
+            if (left == 0 && kw_lab_migrate_end(s->lab, slot) != KW_OK) {
+                left = 1; /* a write has made a key there again */
+            }
+        }
+    }
+}
+
+static void redirects_of_a_reshard_are_counted(void **state) {
+    (void)state;
+    scene s;
+    set_stage(&s, move_slots, "get");
+    shell_result r = run_scene(&s, "-d 3 -c 10 -P 8 --keys 100000");
+    assert_status(&r, 0);
+    assert_true(figure(&r, "moved") > 5);
+    assert_true(figure(&r, "ask") > 5);
+    assert_int_equal((int)figure(&r, "errors"), 0);
+    const char *seconds = strstr(r.out, "\"seconds\":[");
+    double moved = 0;
+    for (const char *at = seconds; at && (at = strstr(at, "\"moved\":")); at++) {
+        moved += strtod(at + strlen("\"moved\":"), NULL);
+    }
+    assert_true(moved > 5);
+    clear_stage(&s, &r);
+}
+
+/* ------------------------------------------------------------------------ histories */
+
+#define VERIFY "-c 8 -P 4 --verify --keys 200 "
+
+static void verify_passes_while_slots_move(void **state) {
+    (void)state;
+    scene s;
+    set_stage(&s, move_slots, "append");
+    shell_result r = run_scene(&s, VERIFY "-d 3 -t 2");
+    assert_status(&r, 0);
+    assert_true(figure(&r, "moved") > 5);
+    assert_true(figure(&r, "histories") > 10);
+    assert_true(figure(&r, "lost_by_failover") < 1);
+    clear_stage(&s, &r);
+}
+
+static void kill_a_primary(scene *s) {
+    assert_int_equal(kw_lab_kill(s->lab, 1), KW_OK);
+}
+
+static void verify_passes_a_failover_that_loses_nothing(void **state) {
+    (void)state;
+    scene s;
+    set_stage(&s, kill_a_primary, "append");
+    shell_result r = run_scene(&s, VERIFY "-d 3");
+    assert_status(&r, 0);
+    assert_true(figure(&r, "lost") < 1 && figure(&r, "lost_by_failover") < 1);
+    assert_true(figure(&r, "disconnects") > 0);
+    clear_stage(&s, &r);
+}
+
+static void verify_tells_what_a_failover_lost(void **state) {
+    (void)state;
+    scene s;
+    set_stage(&s, kill_a_primary, "append");
+    assert_int_equal(kw_lab_set_replication_delay_ms(s.lab, 200), KW_OK);
+    shell_result r = run_scene(&s, VERIFY "-d 3");
+    assert_status(&r, 4);
+    assert_true(figure(&r, "lost_by_failover") > 0);
+    assert_true(figure(&r, "lost") < 1 && figure(&r, "stale") < 1);
+    assert_true(figure(&r, "oldest_lost_ms") < 2000);
+    clear_stage(&s, &r);
+}
+
+/* Some commands meet a fault; nobody dies. */
+static shell_result verify_with_fault(scene *s, const char *command, kw_lab_action action,
+                                      const char *text) {
+    kw_lab_fault fault;
+    set_stage(s, NULL, "");
+    kw_lab_fault_init(&fault);
+    fault.command = command;
+    fault.skip = 3000;
+    fault.count = 4;
+    fault.action = action;
+    fault.text = text;
+    assert_int_equal(kw_lab_add_fault(s->lab, &fault, NULL), KW_OK);
+    return run_scene(s, VERIFY "-n 15000");
+}
+
+static void verify_catches_a_lost_write(void **state) {
+    (void)state;
+    scene s;
+    shell_result r = verify_with_fault(&s, "append", KW_LAB_REPLY, ":16\r\n");
+    assert_status(&r, 1);
+    assert_int_equal((int)figure(&r, "lost"), 4);
+    assert_non_null(strstr(r.out, "was acknowledged, the key then 1 tokens long, and is gone"));
+    clear_stage(&s, &r);
+}
+
+static void verify_catches_a_stale_read(void **state) {
+    (void)state;
+    scene s;
+    shell_result r = verify_with_fault(&s, "getrange", KW_LAB_REPLY, "$0\r\n\r\n");
+    assert_status(&r, 1);
+    assert_true(figure(&r, "stale") > 0 && figure(&r, "lost") < 1);
+    clear_stage(&s, &r);
+}
+
+static void verify_counts_ambiguous_writes_apart(void **state) {
+    (void)state;
+    scene s;
+    shell_result r = verify_with_fault(&s, "append", KW_LAB_DROP_AFTER, NULL);
+    assert_status(&r, 0);
+    assert_true(figure(&r, "ambiguous_executed") >= 4);
+    clear_stage(&s, &r);
+    r = verify_with_fault(&s, "append", KW_LAB_DROP_BEFORE, NULL);
+    assert_status(&r, 0);
+    assert_true(figure(&r, "ambiguous_not_executed") >= 4);
+    clear_stage(&s, &r);
+}
+
+/* Writes tokens that were written already a second time. */
+static void write_twice(scene *s) {
+    kw_lab_filter filter;
+    kw_lab_log *log = NULL;
+    kw_client *client = NULL;
+    kw_lab_filter_init(&filter);
+    filter.command = "append";
+    filter.outcome = "served";
+    assert_int_equal(kw_open(kw_lab_url(s->lab), NULL, &client, NULL), KW_OK);
+    assert_int_equal(kw_lab_read_log(s->lab, &filter, &log), KW_OK);
+    const kw_lab_entry *last = kw_lab_log_at(log, kw_lab_log_size(log) - 1);
+    assert_non_null(last);
+    kw_reply *reply = NULL;
+    assert_int_equal(kw_call_argv(client, last->argv, last->argc, NULL, &reply, NULL), KW_OK);
+    kw_reply_free(reply);
+    kw_lab_log_free(log);
+    kw_close(client);
+}
+
+static void verify_catches_a_doubled_write(void **state) {
+    (void)state;
+    scene s;
+    set_stage(&s, write_twice, "append");
+    shell_result r = run_scene(&s, "-c 1 --verify --keys 1000 -d 2 --ratio 3:1");
+    assert_status(&r, 1);
+    assert_int_equal((int)figure(&r, "doubled"), 1);
+    assert_non_null(strstr(r.out, "is there twice, as tokens"));
+    clear_stage(&s, &r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ops_are_exact_in_any_shape),
@@ -185,6 +453,16 @@ int main(void) {
         cmocka_unit_test(nobody_there_is_told_at_once),
         cmocka_unit_test(commands_that_no_handle_takes_end_it),
         cmocka_unit_test(interrupt_shows_the_table),
+        cmocka_unit_test(rate_shows_a_stall_in_the_percentiles),
+        cmocka_unit_test(what_was_never_sent_is_told),
+        cmocka_unit_test(redirects_of_a_reshard_are_counted),
+        cmocka_unit_test(verify_passes_while_slots_move),
+        cmocka_unit_test(verify_passes_a_failover_that_loses_nothing),
+        cmocka_unit_test(verify_tells_what_a_failover_lost),
+        cmocka_unit_test(verify_catches_a_lost_write),
+        cmocka_unit_test(verify_catches_a_stale_read),
+        cmocka_unit_test(verify_catches_a_doubled_write),
+        cmocka_unit_test(verify_counts_ambiguous_writes_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
