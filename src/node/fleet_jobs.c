@@ -1,16 +1,13 @@
 #include "node/fleet_state.h"
 
-#define RETRY_US 1000000 /* a Redis 8.4 import that failed on the way tries again */
-#define PAUSE_STEPS 10   /* the pause lasts so much shorter than the other steps */
+#define JOB_STEP_US 100000 /* how long each phase of a job lasts */
+#define RETRY_US 1000000   /* a Redis 8.4 import that failed on the way tries again */
+#define PAUSE_STEPS 10     /* the pause lasts so much shorter than the other steps */
 #define PAUSE_US_MAX 5000000
 
 slot_jobs *fleet_slot_jobs(void *arg) {
     node_fleet *f = arg;
     return &f->jobs;
-}
-
-void fleet_set_slot_job_step(node_fleet *f, uint64_t step_us) {
-    f->job_step_us = step_us;
 }
 
 void fleet_slot_job_begun(void *arg, slot_job *job, uint64_t now_us) {
@@ -20,7 +17,7 @@ void fleet_slot_job_begun(void *arg, slot_job *job, uint64_t now_us) {
     job->phase = JOB_CONNECTING;
     job->created_us = now_us;
     job->updated_us = now_us;
-    job->due_us = now_us + f->job_step_us;
+    job->due_us = now_us + JOB_STEP_US;
     slice_copy(job->source_id, sizeof job->source_id,
                slice_text(f->observer->peers[job->source].id));
     slice_copy(job->target_id, sizeof job->target_id,
@@ -153,7 +150,7 @@ static void step(node_fleet *f, slot_job *job) {
         return;
     }
     job->updated_us = f->lab.now_us;
-    job->due_us = f->lab.now_us + f->job_step_us;
+    job->due_us = f->lab.now_us + JOB_STEP_US;
     switch (job->phase) {
     case JOB_CONNECTING:
         job->phase = JOB_SNAPSHOT;
@@ -165,7 +162,7 @@ static void step(node_fleet *f, slot_job *job) {
     case JOB_STREAM:
         job->phase = JOB_PAUSED;
         job->paused_us = f->lab.now_us;
-        job->due_us = f->lab.now_us + f->job_step_us / PAUSE_STEPS;
+        job->due_us = f->lab.now_us + JOB_STEP_US / PAUSE_STEPS;
         node_pause_writes(f->members[job->source]->node, f->lab.now_us + PAUSE_US_MAX);
         break;
     case JOB_PAUSED:

@@ -61,7 +61,6 @@ struct node_fleet {
     uint64_t round_at_us;    /* when all tell all, if restless */
     uint64_t acquaint_at_us; /* a ban ends: who is forgotten may be heard of again */
     slot_jobs jobs;
-    uint64_t job_step_us;    /* how long each phase of a job lasts */
     uint64_t failure_due_us; /* when failures are to be judged again */
     uint64_t lives;
     list ready;

@@ -10,7 +10,6 @@
 #define EXPIRE_EVERY_US 100000
 #define GOSSIP_EVERY_US 1000000
 #define FAIL_AFTER_MS 250 /* when no failover time says otherwise */
-#define JOB_STEP_US 100000
 #define FIRST_OFFSET 14 /* after the first PING to the replicas */
 
 /* -------------------------------------------------------------------- what nodes ask for */
@@ -317,7 +316,6 @@ kw_status fleet_new(const fleet_config *config, uint64_t now_us, node_fleet **re
     f->round_at_us = now_us + GOSSIP_EVERY_US;
     f->acquaint_at_us = NEVER;
     f->failure_due_us = NEVER;
-    f->job_step_us = JOB_STEP_US;
     slot_jobs_init(&f->jobs, f->mem);
     f->node_timeout_ms = default_timeout_ms(config->failover_ms);
     list_init(&f->ready);

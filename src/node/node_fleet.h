@@ -84,10 +84,6 @@ KW_CHECKED kw_status fleet_add_node(node_fleet *f, const fleet_addition *additio
 /* All forget a node that is dead and owns no slots; its index stays, without a node. */
 KW_CHECKED kw_status fleet_remove_node(node_fleet *f, uint16_t index);
 
-/* How long each phase lasts when a server moves slots by itself (CLUSTER MIGRATESLOTS, CLUSTER
- * MIGRATION IMPORT); 100 ms at first. */
-void fleet_set_slot_job_step(node_fleet *f, uint64_t step_us);
-
 /* owner NODE_NOBODY: to nobody. */
 KW_CHECKED kw_status fleet_assign(node_fleet *f, int first, int last, uint16_t owner);
 

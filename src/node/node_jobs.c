@@ -44,16 +44,6 @@ bool slot_jobs_add(slot_jobs *jobs, slot_job *job) {
     return true;
 }
 
-slot_job *slot_jobs_find(const slot_jobs *jobs, kw_slice id) {
-    LIST_FOR_EACH(at, after, &jobs->jobs) {
-        slot_job *job = LIST_ENTRY(at, slot_job, in_jobs);
-        if (slice_is(id, job->id)) {
-            return job;
-        }
-    }
-    return NULL;
-}
-
 bool slot_job_has(const slot_job *job, int first, int last) {
     for (size_t i = 0; i < job->range_count; i++) {
         if (first <= job->ranges[i].last && last >= job->ranges[i].first) {

@@ -62,8 +62,6 @@ void slot_jobs_done(slot_jobs *jobs);
 KW_CHECKED slot_job *slot_job_new(const mem *m, const slot_range *ranges, size_t range_count);
 /* Takes it over. The oldest finished one makes room; false: all are at work, it stays yours. */
 KW_CHECKED bool slot_jobs_add(slot_jobs *jobs, slot_job *job);
-/* NULL: none of that id. */
-slot_job *slot_jobs_find(const slot_jobs *jobs, kw_slice id);
 
 static inline bool slot_job_active(const slot_job *job) {
     return job->phase < JOB_SUCCESS;
