@@ -26,6 +26,7 @@ static const option_set options = {
     .command = "", .usage = "[OPTION...]", .about = "A prompt for commands.", .rows = rows};
 
 typedef struct prompt {
+    target *target;
     kw_client *client;
     uint32_t timeout_ms;
     editor *edit;
@@ -74,13 +75,12 @@ static void on_event(kw_client *client, const kw_event *event, void *arg) {
 
 /* ---------------------------------------------------------------- commands */
 
-/* A command under way. When Ctrl-C leaves it behind, its callback frees it. */
+/* A command under way. */
 typedef struct call {
     kw_reply *reply;
     kw_error err;
     kw_trace *trace;
     bool done;
-    bool abandoned;
 } call;
 
 static void call_free(call *c) {
@@ -97,9 +97,6 @@ static void on_reply(kw_client *client, kw_reply *reply, const kw_error *err, vo
         c->err = *err;
     }
     c->reply = reply ? kw_reply_keep(reply) : NULL;
-    if (c->abandoned) {
-        call_free(c);
-    }
 }
 
 static void show_call(prompt *p, call *c, bool as_text) {
@@ -114,7 +111,27 @@ static void show_call(prompt *p, call *c, bool as_text) {
     out_flush(&p->to);
 }
 
-/* False: it was left behind, and whoever repeats commands should stop. */
+/* What a command has under way ends only with its connections: a BLPOP would else take the next
+ * element for nobody. */
+static void interrupt_call(prompt *p, call *c) {
+    (void)interrupt_take();
+    editor_tell(p->edit, ""); /* below the ^C */
+    kw_on_event(p->client, NULL, NULL);
+    p->leave = target_reopen(p->target) != STATUS_OK; /* completes the command */
+    p->client = p->target->client;
+    if (!p->leave) {
+        editor_set_client(p->edit, p->client);
+        kw_on_event(p->client, on_event, p);
+        p->has_map = false;
+    }
+    if (c->err.outcome == KW_MAYBE_EXECUTED) {
+        complain("interrupted: the command may have been executed");
+    } else {
+        complain("interrupted: the command has changed nothing");
+    }
+}
+
+/* False: it was interrupted, and whoever repeats commands should stop. */
 static bool run_once(prompt *p) {
     call *c = mem_calloc(&mem_default, 1, sizeof *c);
     kw_call_options *call_options = NULL;
@@ -134,10 +151,8 @@ static bool run_once(prompt *p) {
         }
     }
     if (!c->done) {
-        (void)interrupt_take();
-        c->abandoned = true;
-        editor_tell(p->edit, ""); /* below the ^C */
-        complain("left behind: the command may still be executed");
+        interrupt_call(p, c);
+        call_free(c);
         return false;
     }
     show_call(p, c, print_is_text(p->words.items, p->words.count));
@@ -279,14 +294,16 @@ static exit_status run_interactive(prompt *p, const target *t) {
     if (result == EDITOR_END) {
         out_char(&p->to, '\n');
     }
-    kw_on_event(p->client, NULL, NULL);
+    if (p->client) {
+        kw_on_event(p->client, NULL, NULL);
+    }
     words_done(&p->words);
     editor_free(p->edit);
     return STATUS_OK;
 }
 
-static exit_status run(const target *t, uint32_t timeout_ms) {
-    prompt p = {.client = t->client, .timeout_ms = timeout_ms};
+static exit_status run(target *t, uint32_t timeout_ms) {
+    prompt p = {.target = t, .client = t->client, .timeout_ms = timeout_ms};
     out_init(&p.to, STDOUT_FILENO);
     out_init(&p.notes, STDERR_FILENO);
     p.emit.to = &p.to;

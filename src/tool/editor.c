@@ -250,6 +250,10 @@ editor_result editor_read(editor *e, const char **ret_line, size_t *ret_len) {
 
 /* ------------------------------------------------------------ beginning, end */
 
+void editor_set_client(editor *e, kw_client *client) {
+    e->client = client;
+}
+
 editor *editor_new(kw_client *client, const term *t) {
     editor *e = mem_calloc(&mem_default, 1, sizeof *e);
     if (!e) {

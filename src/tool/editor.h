@@ -11,6 +11,8 @@ typedef struct editor editor;
 /* NULL if the terminal cannot be edited on. */
 editor *editor_new(kw_client *client, const term *t);
 void editor_free(editor *e);
+/* The handle to drive from now on while a line is read. */
+void editor_set_client(editor *e, kw_client *client);
 
 typedef enum editor_result { EDITOR_LINE, EDITOR_DROPPED, EDITOR_END } editor_result;
 

@@ -22,32 +22,45 @@ static exit_status start_lab(target *t, const char **ret_url) {
     return STATUS_OK;
 }
 
-exit_status target_open(target *t, const char *url, int resp) {
-    *t = (target){0};
+static exit_status open_handle(target *t) {
     kw_options *options = NULL;
     kw_error err = {0};
-    if (!url || !*url) {
-        url = getenv("KEYWAY_URL");
-    }
-    exit_status status = STATUS_OK;
-    if (!url || !*url) {
-        status = start_lab(t, &url);
-    }
-    if (status == STATUS_OK && kw_options_new(&options) != KW_OK) {
+    if (kw_options_new(&options) != KW_OK) {
         give_up("out of memory");
     }
-    if (status == STATUS_OK && resp != 0 &&
-        kw_options_set(options, "resp", resp == 2 ? "2" : "3", &err) != KW_OK) {
+    exit_status status = STATUS_OK;
+    if (t->resp != 0 && kw_options_set(options, "resp", t->resp == 2 ? "2" : "3", &err) != KW_OK) {
         status = open_failed(&err);
     }
-    if (status == STATUS_OK && kw_open(url, options, &t->client, &err) != KW_OK) {
+    if (status == STATUS_OK && kw_open(t->url, options, &t->client, &err) != KW_OK) {
         status = open_failed(&err);
     }
     kw_options_free(options);
+    return status;
+}
+
+exit_status target_open(target *t, const char *url, int resp) {
+    *t = (target){.url = url, .resp = resp};
+    if (!url || !*url) {
+        t->url = getenv("KEYWAY_URL");
+    }
+    exit_status status = STATUS_OK;
+    if (!t->url || !*t->url) {
+        status = start_lab(t, &t->url);
+    }
+    if (status == STATUS_OK) {
+        status = open_handle(t);
+    }
     if (status != STATUS_OK) {
         target_close(t);
     }
     return status;
+}
+
+exit_status target_reopen(target *t) {
+    kw_close(t->client);
+    t->client = NULL;
+    return open_handle(t);
 }
 
 void target_close(target *t) {

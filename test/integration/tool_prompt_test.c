@@ -169,6 +169,31 @@ static void ctrl_c_drops_the_line_and_ctrl_d_leaves(void **state) {
     assert_int_equal(wait_for_end(s), 0);
 }
 
+/* It ends at its server too: what is pushed afterwards stays. */
+static void ctrl_c_ends_a_command_that_blocks(void **state) {
+    session *s = *state;
+    expect(s, "keyway> ");
+    type(s, "BLPOP q 0.01\r");
+    expect(s, "(nil)");
+    expect(s, "keyway> ");
+    assert_int_equal(write(s->fd, "BLPOP q 0\r", 10), 10);
+    expect(s, "BLPOP q 0");
+    sleep_ms(300); /* it is on its way; were it not, Ctrl-C would end it all the same */
+    assert_int_equal(write(s->fd, "\x03", 1), 1);
+    expect(s, "interrupted: the command");
+    expect(s, "keyway> ");
+    type(s, "RPUSH q a\r");
+    expect(s, "(integer) 1");
+    expect(s, "keyway> ");
+    type(s, "LLEN q\r");
+    expect(s, "(integer) 1");
+    expect(s, "keyway> ");
+    type(s, "BLPOP q 0\r");
+    expect(s, "\"a\"");
+    type(s, "\x04");
+    assert_int_equal(wait_for_end(s), 0);
+}
+
 static void history_keeps_lines_but_no_passwords(void **state) {
     session *s = *state;
     expect(s, "keyway> ");
@@ -220,6 +245,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(command_shows_slot_node_and_reply, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tab_completes_the_names_of_commands, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ctrl_c_drops_the_line_and_ctrl_d_leaves, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(ctrl_c_ends_a_command_that_blocks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(history_keeps_lines_but_no_passwords, set_up, tear_down),
         cmocka_unit_test_setup_teardown(own_commands_answer, set_up, tear_down),
     };
