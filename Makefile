@@ -66,6 +66,12 @@ bench-count: test-deps
 	@cmake --build $(BUILD) -j $(JOBS) --target bench-count bench-peer
 	@scripts/bench-count --build $(BUILD) $(addprefix --keep ,$(KEEP))
 
+# CPU time beside others' clients, on a real cluster: writes the tables of docs/performance.md.
+bench: test-deps
+	@cmake -S . -B $(BUILD) -DKEYWAY_BENCH=ON $(CMAKE_ARGS) >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS) --target bench-speed
+	@scripts/bench --build $(BUILD) --write
+
 fuzz: test-deps
 	@scripts/fuzz $(TARGETS)
 
@@ -94,10 +100,11 @@ help:
 	@echo 'make oom        scenarios in which memory runs out, with many pairs (PAIRS=2000)'
 	@echo 'make chaos      a real cluster in trouble for ten minutes (CHAOS_SECONDS=600)'
 	@echo 'make coverage   what the tests run of src/core and src/node, into docs/coverage.md'
+	@echo 'make bench      CPU time beside hiredis and a bare socket, into docs/performance.md'
 	@echo 'make bench-count  instructions, allocations and bytes a command costs, against their targets'
 	@echo 'make fuzz       each fuzz target for a minute (FUZZ_SECONDS=60); make fuzz-long for an hour'
 	@echo 'make install    into PREFIX=/usr/local, below DESTDIR= if given'
 	@echo 'make uninstall  removes what the last make install put there'
 	@echo 'make clean      removes build/ and build-*/'
 
-.PHONY: all deps test-deps demo test test-clients check sim sim-long oom chaos coverage bench-count fuzz fuzz-long install uninstall clean help
+.PHONY: all deps test-deps demo test test-clients check sim sim-long oom chaos coverage bench bench-count fuzz fuzz-long install uninstall clean help

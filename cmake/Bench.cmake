@@ -6,9 +6,9 @@ add_executable(bench-peer bench/peer.c)
 add_executable(bench-count bench/count.c)
 target_link_libraries(bench-count PRIVATE ${keyway_layers})
 
-# Many threads on one handle, beside as many hiredis contexts.
-pkg_check_modules(HIREDIS QUIET IMPORTED_TARGET hiredis)
-if(HIREDIS_FOUND)
-  add_executable(bench-threads bench/threads.c)
-  target_link_libraries(bench-threads PRIVATE ${keyway_layers} PkgConfig::HIREDIS Threads::Threads)
-endif()
+# Beside the others' clients and the bare socket; many threads on one handle.
+pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
+add_executable(bench-speed bench/speed.c bench/paths.c bench/values.c bench/map.c bench/load.c)
+target_link_libraries(bench-speed PRIVATE ${keyway_layers} PkgConfig::HIREDIS)
+add_executable(bench-threads bench/threads.c)
+target_link_libraries(bench-threads PRIVATE ${keyway_layers} PkgConfig::HIREDIS Threads::Threads)
