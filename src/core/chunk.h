@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/slice.h"
 
-#define CHUNK_BYTES 16384
+#define CHUNK_BYTES 4096
 #define CHUNK_POOL_MAX 64
 
 typedef struct chunk {

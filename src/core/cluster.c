@@ -133,7 +133,10 @@ kw_status cluster_new(const mem *m, const cluster_config *config, uint64_t seed,
         prng_init(&c->prng, seed);
         wheel_init(&c->wheel, now_us);
         map_init(&c->by_endpoint, m, prng_next(&c->prng));
-        slotmap_init(&c->slots);
+        slotmap_init(&c->slots, m);
+        for (unsigned i = 0; i < LANE_BUCKETS; i++) {
+            list_init(&c->waiting_lanes[i]);
+        }
         list_init(&c->map_waiting);
         list_init(&c->keyless_waiting);
         list_init(&c->learning);
@@ -208,8 +211,8 @@ void cluster_free(cluster *c) {
         }
     }
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
-        while (c->lanes[slot].waiting) {
-            request *r = REQUEST_OF(c->lanes[slot].waiting);
+        request *r;
+        while ((r = lane_first(c, slot))) {
             lane_remove(c, r);
             request_free(c, r);
         }
@@ -221,6 +224,7 @@ void cluster_free(cluster *c) {
     for (unsigned i = 0; i < c->node_count; i++) {
         if (c->nodes[i]) {
             drop_requests(c, &c->nodes[i]->blocking_waiting);
+            mem_free(c->mem, c->nodes[i]->contact);
         }
         mem_free(c->mem, c->nodes[i]);
     }
@@ -232,6 +236,7 @@ void cluster_free(cluster *c) {
     }
     chunk_unref(&c->chunks, c->chunk);
     chunk_unref(&c->chunks, c->blocking_chunk);
+    slotmap_done(&c->slots);
     chunk_pool_done(&c->chunks);
     reply_pool_done(&c->replies);
     refresh_done(c);
@@ -293,6 +298,7 @@ bool request_widen(cluster *c, request *r, link *l) {
                            .timeout_us = c->config.timeout_us,
                            .link = l};
     list_init(&more->done);
+    list_init(&more->in_lane);
     timer_init(&more->deadline, TIMER_DEADLINE);
     timer_init(&more->retry, TIMER_RETRY);
     r->at.more = more;
@@ -985,8 +991,8 @@ void cluster_shutdown(cluster *c, kw_status status, uint64_t now_us) {
     fail_queue(c, &c->keyless_waiting, status, message);
     fail_queue(c, &c->learning, status, message);
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
-        while (c->lanes[slot].waiting) {
-            request *r = REQUEST_OF(c->lanes[slot].waiting);
+        request *r;
+        while ((r = lane_first(c, slot))) {
             request_unqueue(c, r);
             request_fail(c, r, status, NULL, "%s", message);
         }

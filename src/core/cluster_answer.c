@@ -108,7 +108,7 @@ static void learn_owner(reception *x, int slot, node *owner) {
 /* Whether it is the command's own reply or an error of it: the caller's. */
 static void count_reply(cluster *c, node *n, const request *r) {
     if (!request_blocks(r)) { /* whose time says nothing of the node's */
-        histogram_add(&n->latency, c->now_us - request_sent_us(r));
+        histogram_add(&n->contact->latency, c->now_us - request_sent_us(r));
         histogram_add(&c->latency, c->now_us - r->submitted_us);
     }
     n->counters[KW_COUNT_REPLIES]++;

@@ -34,7 +34,10 @@ static int link_index(cluster *c) {
 }
 
 link *link_new(cluster *c, node *n) {
-    int index = link_index(c);
+    if (!n->contact) {
+        n->contact = mem_calloc(c->mem, 1, sizeof *n->contact);
+    }
+    int index = n->contact ? link_index(c) : -1;
     link *l = index >= 0 ? mem_alloc(c->mem, sizeof *l) : NULL;
     if (!l) {
         return NULL;
@@ -175,7 +178,7 @@ static void open_address(cluster *c, link *l) {
     node *n = l->node;
     l->state = LINK_CONNECTING;
     wheel_start(&c->wheel, &l->timer, c->now_us + c->config.connect_timeout_us);
-    l->address = n->addresses[n->address_next++];
+    l->address = n->contact->addresses[n->address_next++];
     l->address.port = n->connect.port;
     want(c, l, EFFECT_OPEN);
 }
@@ -210,7 +213,8 @@ static void link_open(cluster *c, link *l) {
         node_set_state(c, n, NODE_CONNECTING, "");
     }
     n->address_next = 0;
-    if (!c->config.resolve_literals && endpoint_to_address(&n->connect, &n->addresses[0])) {
+    if (!c->config.resolve_literals &&
+        endpoint_to_address(&n->connect, &n->contact->addresses[0])) {
         n->address_count = 1;
         open_address(c, l);
         return;
@@ -243,7 +247,7 @@ void cluster_resolved(cluster *c, uint64_t id, const net_address *addresses, siz
     } else if (l) {
         node *n = l->node;
         n->address_count = count < LIMIT_ADDRESSES ? count : LIMIT_ADDRESSES;
-        memcpy(n->addresses, addresses, n->address_count * sizeof *addresses);
+        memcpy(n->contact->addresses, addresses, n->address_count * sizeof *addresses);
         open_address(c, l);
     }
     cluster_settle(c);

@@ -78,7 +78,6 @@ static node *node_new(cluster *c, const endpoint *e) {
     list_init(&n->blocking_idle);
     list_init(&n->blocking_waiting);
     timer_init(&n->probe, TIMER_PROBE);
-    histogram_init(&n->latency);
     retry_budget_init(&n->budget, c->config.retry_percent);
     set_endpoint(c, n, e);
     c->nodes[index] = n;
@@ -190,6 +189,7 @@ void node_release(cluster *c, node *n) {
     forget_endpoint(c, n);
     wheel_stop(&c->wheel, &n->probe);
     c->nodes[n->index] = NULL;
+    mem_free(c->mem, n->contact);
     mem_free(c->mem, n);
 }
 
@@ -259,7 +259,7 @@ static int waiting_slot(cluster *c, const node *n) {
     int from = (int)prng_below(&c->prng, SLOT_COUNT);
     for (int i = 0; i < SLOT_COUNT; i++) {
         int slot = (from + i) % SLOT_COUNT;
-        if (c->lanes[slot].waiting && slotmap_owner(&c->slots, slot) == n->index) {
+        if (c->lanes[slot].waits && slotmap_owner(&c->slots, slot) == n->index) {
             return slot;
         }
     }

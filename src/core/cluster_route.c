@@ -19,6 +19,34 @@ static lane *lane_of(cluster *c, const request *r) {
     return &c->lanes[r->slot];
 }
 
+static list *bucket_of(const cluster *c, int slot) {
+    return (list *)(uintptr_t)&c->waiting_lanes[(unsigned)slot % LANE_BUCKETS];
+}
+
+request *lane_first(const cluster *c, int slot) {
+    if (!c->lanes[slot].waits) {
+        return NULL;
+    }
+    const list *bucket = bucket_of(c, slot);
+    for (const list *at = bucket->next; at != bucket; at = at->next) {
+        request *first = LIST_ENTRY(at, request_more, in_lane)->request;
+        if (first->slot == slot) {
+            return first;
+        }
+    }
+    return NULL; /* never: a lane in which something waits has a first */
+}
+
+static void set_first(cluster *c, lane *a, request *old, request *first) {
+    if (old) {
+        list_remove(&old->at.more->in_lane);
+    }
+    if (first) {
+        list_push_front(bucket_of(c, first->slot), &first->at.more->in_lane);
+    }
+    a->waits = first != NULL;
+}
+
 /* Where a request belongs in a queue sorted by submission: before the node returned. New ones
  * belong at the end; those that return come in runs, each right after the one before it. */
 list *route_sorted_place(cluster *c, list *first, list *end, const request *r, bool same_queue) {
@@ -41,24 +69,26 @@ list *route_sorted_place(cluster *c, list *first, list *end, const request *r, b
 /* A ring: its end is its first again. */
 static void ring_insert(cluster *c, lane *a, request *r) {
     const request *hint = c->inserted;
+    request *oldest = lane_first(c, r->slot);
     list_init(&r->node);
-    if (!a->waiting) {
-        a->waiting = &r->node;
+    if (!oldest) {
+        set_first(c, a, NULL, r);
     } else {
-        bool first = request_before(r, REQUEST_OF(a->waiting));
+        bool first = request_before(r, oldest);
         bool same_queue = hint && hint->place == PLACE_LANE && hint->slot == r->slot;
-        list_insert_before(route_sorted_place(c, a->waiting, a->waiting, r, same_queue), &r->node);
+        list_insert_before(route_sorted_place(c, &oldest->node, &oldest->node, r, same_queue),
+                           &r->node);
         if (first) {
-            a->waiting = &r->node;
+            set_first(c, a, oldest, r);
         }
     }
     c->inserted = r;
 }
 
-static void ring_remove(lane *a, request *r) {
+static void ring_remove(cluster *c, lane *a, request *r) {
     list *next = r->node.next;
-    if (a->waiting == &r->node) {
-        a->waiting = next == &r->node ? NULL : next;
+    if (lane_first(c, r->slot) == r) {
+        set_first(c, a, r, next == &r->node ? NULL : REQUEST_OF(next));
     }
     list_remove(&r->node);
 }
@@ -72,9 +102,9 @@ static void hand_timer(cluster *c, request *from, request *to) {
     }
 }
 
-static void lane_wake(cluster *c, lane *a) {
-    if (a->waiting && a->assigned == 0) {
-        request *first = REQUEST_OF(a->waiting);
+static void lane_wake(cluster *c, int slot) {
+    if (c->lanes[slot].waits && c->lanes[slot].assigned == 0) {
+        request *first = lane_first(c, slot);
         if (!wheel_running(&first->at.more->retry)) {
             timer_start_now(c, &first->at.more->retry);
         }
@@ -83,13 +113,13 @@ static void lane_wake(cluster *c, lane *a) {
 
 static void lane_insert(cluster *c, request *r) {
     lane *a = lane_of(c, r);
-    request *first = a->waiting ? REQUEST_OF(a->waiting) : NULL;
+    request *first = lane_first(c, r->slot);
     request_waits(c, r, PLACE_LANE);
     ring_insert(c, a, r);
-    if (first && a->waiting == &r->node) {
+    if (first && lane_first(c, r->slot) == r) {
         hand_timer(c, first, r);
     }
-    lane_wake(c, a);
+    lane_wake(c, r->slot);
 }
 
 void lane_remove(cluster *c, request *r) {
@@ -100,19 +130,20 @@ void lane_remove(cluster *c, request *r) {
         return;
     }
     lane *a = lane_of(c, r);
-    bool first = a->waiting == &r->node;
-    ring_remove(a, r);
+    bool first = lane_first(c, r->slot) == r;
+    ring_remove(c, a, r);
     request_stops_waiting(c, r);
-    if (first && a->waiting) {
-        hand_timer(c, r, REQUEST_OF(a->waiting));
-        lane_wake(c, a);
+    if (first && a->waits) {
+        hand_timer(c, r, lane_first(c, r->slot));
+        lane_wake(c, r->slot);
     }
     wheel_stop(&c->wheel, &r->at.more->retry);
 }
 
 void route_wake_slot(cluster *c, int slot) {
-    if (c->lanes[slot].waiting) {
-        timer_start_now(c, &REQUEST_OF(c->lanes[slot].waiting)->at.more->retry);
+    request *first = lane_first(c, slot);
+    if (first) {
+        timer_start_now(c, &first->at.more->retry);
     }
 }
 
@@ -133,7 +164,7 @@ void lane_leave(cluster *c, request *r) {
     r->in_lane = false;
     if (--a->assigned == 0) {
         a->split = 0;
-        lane_wake(c, a);
+        lane_wake(c, r->slot);
     }
 }
 
@@ -141,18 +172,20 @@ static bool lane_is_elsewhere(const lane *a, const link *l) {
     return a->assigned > 0 && (a->split || a->link != l->index) && !MUTANT(NO_ORDER);
 }
 
-static bool earlier_one_waits(const lane *a, const request *r) {
-    return a->waiting && request_before(REQUEST_OF(a->waiting), r);
+static bool earlier_one_waits(const cluster *c, const request *r) {
+    const request *first = lane_first(c, r->slot);
+    return first && request_before(first, r);
 }
 
 /* ... which may not be overtaken by those that were behind it in a pipeline. */
-static bool earlier_one_insists(const lane *a, const request *r) {
-    const list *at = a->waiting;
+static bool earlier_one_insists(const cluster *c, const request *r) {
+    const request *first = lane_first(c, r->slot);
+    const list *at = first ? &first->node : NULL;
     while (at && request_before(REQUEST_OF(at), r)) {
         if (!REQUEST_OF(at)->at.more->yields) {
             return true;
         }
-        at = at->next == a->waiting ? NULL : at->next;
+        at = at->next == &first->node ? NULL : at->next;
     }
     return false;
 }
@@ -180,7 +213,7 @@ bool lane_is_behind(const cluster *c, const request *r, const link *l) {
         return false;
     }
     const lane *a = &c->lanes[r->slot];
-    bool behind = r->at.more->was_refused ? earlier_one_insists(a, r) : earlier_one_waits(a, r);
+    bool behind = r->at.more->was_refused ? earlier_one_insists(c, r) : earlier_one_waits(c, r);
     return behind || a->link != l->index;
 }
 
@@ -189,7 +222,7 @@ static void enter_lane(lane *a, request *r, const link *l) {
         a->split = 1;
     }
     a->assigned++;
-    a->link = l->index & 0x7fffffff;
+    a->link = l->index & 0x3fffffff;
     r->in_lane = true;
 }
 
@@ -306,7 +339,7 @@ void route(cluster *c, request *r) {
         return;
     }
     bool in_order = has_lane(r);
-    if (in_order && lane_of(c, r)->waiting) {
+    if (in_order && lane_of(c, r)->waits) {
         lane_insert(c, r);
         return;
     }
@@ -338,7 +371,7 @@ link *route_open_link(cluster *c, int slot) {
     unsigned count = c->config.connections_per_node;
     link *l = c->nodes[owner]->links[count == 1 ? 0 : (unsigned)slot % count];
     bool open = l && l->state == LINK_READY && list_empty(&l->waiting) && link_has_room(c, l) &&
-                !a->waiting && !lane_is_elsewhere(a, l);
+                !a->waits && !lane_is_elsewhere(a, l);
     return open ? l : NULL;
 }
 
@@ -348,7 +381,7 @@ void route_at_once(cluster *c, request *r, link *l) {
 }
 
 static bool comes_too_early(cluster *c, const lane *a, const request *r, const link *l) {
-    return earlier_one_insists(a, r) || earlier_one_is_elsewhere(c, a, r, l);
+    return earlier_one_insists(c, r) || earlier_one_is_elsewhere(c, a, r, l);
 }
 
 void route_to(cluster *c, request *r, node *n, const char *reason) {
@@ -379,10 +412,10 @@ void route_later(cluster *c, request *r, uint64_t delay_us, const char *reason) 
         wheel_start(&c->wheel, &r->at.more->retry, c->now_us + delay_us);
         return;
     }
-    lane *a = lane_of(c, r);
-    bool timed = a->waiting && wheel_running(&REQUEST_OF(a->waiting)->at.more->retry);
+    const request *before = lane_first(c, r->slot);
+    bool timed = before && wheel_running(&before->at.more->retry);
     lane_insert(c, r);
-    if (!timed && a->waiting == &r->node) {
+    if (!timed && lane_first(c, r->slot) == r) {
         wheel_start(&c->wheel, &r->at.more->retry, c->now_us + delay_us);
     }
 }
@@ -394,9 +427,10 @@ void lane_on_timer(cluster *c, request *r) {
         route(c, r);
         return;
     }
+    int slot = r->slot;
     lane *a = lane_of(c, r);
-    while (a->waiting) {
-        request *first = REQUEST_OF(a->waiting);
+    request *first;
+    while ((first = lane_first(c, slot))) {
         const char *reason = NULL;
         node *n = map_is_usable(c) ? target_of(c, first, &reason) : NULL;
         link *l = n ? link_for(c, n, first->slot) : NULL;
@@ -408,7 +442,7 @@ void lane_on_timer(cluster *c, request *r) {
         if (l && lane_is_elsewhere(a, l)) {
             return; /* lane_leave wakes it */
         }
-        ring_remove(a, first);
+        ring_remove(c, a, first);
         wheel_stop(&c->wheel, &first->at.more->retry);
         request_stops_waiting(c, first);
         if (!l || !request_set_asking(c, first, &l->chunk, false)) {

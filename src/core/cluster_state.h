@@ -66,20 +66,27 @@ typedef struct node {
     uint32_t failures_in_row; /* of connecting: the exponent of the backoff */
     retry_budget budget;
     wheel_timer probe; /* commands wait for it: ask its replicas */
-    net_address addresses[LIMIT_ADDRESSES];
     size_t address_count;
     size_t address_next;
     uint64_t counters[KW_COUNTER_COUNT];
-    histogram latency;
+    struct node_contact *contact; /* NULL until it has had a link */
 } node;
+
+/* What only a node needs that was connected to: most of a large cluster's are not. */
+typedef struct node_contact {
+    net_address addresses[LIMIT_ADDRESSES];
+    histogram latency;
+} node_contact;
 
 /* What the commands of one slot have under way: it keeps them in order (ROUTING §7). */
 typedef struct lane {
-    list *waiting;      /* the oldest of the requests that wait here (a ring), or NULL */
     uint32_t assigned;  /* requests given to a link */
-    uint32_t link : 31; /* ... to this one */
+    uint32_t link : 30; /* ... to this one */
     uint32_t split : 1; /* ... and some to another: new ones wait until all are answered */
+    uint32_t waits : 1; /* requests wait here: lane_first */
 } lane;
+
+#define LANE_BUCKETS 256 /* of the few lanes in which something waits */
 
 /* One node asked for its view in a refresh run. */
 typedef struct refresh_ask {
@@ -157,7 +164,8 @@ struct cluster {
     map by_endpoint;
     slotmap slots;
     lane lanes[SLOT_COUNT];
-    request *inserted; /* the last that was sorted into a queue, while it is there */
+    list waiting_lanes[LANE_BUCKETS]; /* the first requests of those that wait, by slot */
+    request *inserted;                /* the last that was sorted into a queue, while it is there */
     list map_waiting;
     list keyless_waiting; /* commands without a slot, in a backoff */
     list learning;
@@ -254,6 +262,8 @@ void route_later(cluster *c, request *r, uint64_t delay_us, const char *reason);
 /* It does not count in its lane any more. */
 void lane_leave(cluster *c, request *r);
 void lane_remove(cluster *c, request *r);
+/* The oldest that waits in the slot's lane; NULL: none. */
+request *lane_first(const cluster *c, int slot);
 /* An earlier one of its slot is away asking another node, or waits: it must not be overtaken by
  * this one, which waited at `l`. */
 bool lane_is_behind(const cluster *c, const request *r, const link *l);

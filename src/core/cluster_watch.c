@@ -196,7 +196,9 @@ kw_status cluster_stats_snapshot(const cluster *c, kw_stats **ret) {
             stats_node *to = &nodes[indices[i]];
             node_text(n, to->endpoint);
             memcpy(to->counters, n->counters, sizeof to->counters);
-            to->latency = n->latency;
+            if (n->contact) {
+                to->latency = n->contact->latency;
+            }
         }
     }
     copy_levels(c, s, indices);

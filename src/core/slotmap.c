@@ -2,11 +2,17 @@
 
 #include "core/mutant.h"
 
-void slotmap_init(slotmap *m) {
+void slotmap_init(slotmap *m, const mem *memory) {
     memset(m, 0, sizeof *m);
+    m->mem = memory;
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
         m->owner[slot] = SLOTMAP_NONE;
     }
+}
+
+void slotmap_done(slotmap *m) {
+    mem_free(m->mem, m->patched_at);
+    m->patched_at = NULL;
 }
 
 bool slotmap_is_suspect(const slotmap *m, int slot) {
@@ -27,18 +33,29 @@ static void set_owner(slotmap *m, int slot, uint16_t node) {
 }
 
 static void drop_overlay(slotmap *m, int slot) {
-    if (m->patched_at[slot] != 0) {
+    if (slotmap_in_overlay(m, slot)) {
         m->patched_at[slot] = 0;
-        m->overlay_count--;
+        if (--m->overlay_count == 0) {
+            slotmap_done(m);
+        }
+    }
+}
+
+/* Without memory the patch is made all the same; a view asked for before may then undo it. */
+static void mark_patched(slotmap *m, int slot) {
+    if (!m->patched_at) {
+        m->patched_at = mem_calloc(m->mem, SLOT_COUNT, sizeof *m->patched_at);
+    }
+    if (m->patched_at) {
+        m->overlay_count += m->patched_at[slot] == 0;
+        m->patched_at[slot] = m->patch_count;
     }
 }
 
 bool slotmap_patch(slotmap *m, int slot, uint16_t node) {
     bool healed = m->owner[slot] == SLOTMAP_NONE;
-    if (m->patched_at[slot] == 0) {
-        m->overlay_count++;
-    }
-    m->patched_at[slot] = ++m->patch_count;
+    m->patch_count++;
+    mark_patched(m, slot);
     slotmap_set_suspect(m, slot, false);
     set_owner(m, slot, node);
     m->generation++;
@@ -60,7 +77,8 @@ uint32_t slotmap_accept(slotmap *m, const uint16_t owners[SLOT_COUNT], bool keep
     uint32_t changed = 0;
     uint32_t healed = 0;
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
-        if (m->patched_at[slot] > requested_at && !MUTANT(OVERLAY_UNFENCED)) {
+        if (slotmap_in_overlay(m, slot) && m->patched_at[slot] > requested_at &&
+            !MUTANT(OVERLAY_UNFENCED)) {
             continue;
         }
         drop_overlay(m, slot);

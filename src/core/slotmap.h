@@ -1,5 +1,5 @@
 /* Which node owns a slot, now: the newest accepted view, and above it the slots that MOVED patched
- * since (the overlay). A lookup is one load. Owns nothing but itself; nodes are indices below
+ * since (the overlay). A lookup is one load. Owns the overlay's memory; nodes are indices below
  * LIMIT_NODES that their keeper (core/cluster) gives meaning to.
  *
  * The overlay remembers when each patch was made, so that a view asked for before it cannot undo it
@@ -7,6 +7,7 @@
 #ifndef CORE_SLOTMAP_H
 #define CORE_SLOTMAP_H
 
+#include "base/mem.h"
 #include "core/slot.h"
 
 #define SLOTMAP_NONE UINT16_MAX
@@ -19,11 +20,14 @@ typedef struct slotmap {
     uint32_t overlay_count;
     uint16_t owner[SLOT_COUNT]; /* view and overlay together */
     uint8_t suspect[SLOT_COUNT / 8];
-    uint32_t patch_count;            /* patches ever made: the overlay's clock */
-    uint32_t patched_at[SLOT_COUNT]; /* which of them was this slot's; 0: not in the overlay */
+    const mem *mem;
+    uint32_t patch_count; /* patches ever made: the overlay's clock */
+    uint32_t *patched_at; /* of each slot, which of them was its own; 0: not in the overlay. NULL
+                             while the overlay is empty */
 } slotmap;
 
-void slotmap_init(slotmap *m);
+void slotmap_init(slotmap *m, const mem *memory);
+void slotmap_done(slotmap *m);
 
 static inline bool slotmap_loaded(const slotmap *m) {
     return m->generation != 0;
@@ -35,7 +39,7 @@ static inline uint16_t slotmap_owner(const slotmap *m, int slot) {
 }
 
 static inline bool slotmap_in_overlay(const slotmap *m, int slot) {
-    return m->patched_at[slot] != 0;
+    return m->patched_at && m->patched_at[slot] != 0;
 }
 
 bool slotmap_is_suspect(const slotmap *m, int slot);

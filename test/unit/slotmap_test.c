@@ -18,7 +18,7 @@ static uint32_t accept(bool keep_holes, uint32_t requested_at) {
 
 static int loaded(void **state) {
     (void)state;
-    slotmap_init(&map);
+    slotmap_init(&map, &mem_default);
     fill(1);
     assert_int_equal(accept(false, 0), SLOT_COUNT);
     return 0;
@@ -26,7 +26,7 @@ static int loaded(void **state) {
 
 static void new_map_knows_nothing(void **state) {
     (void)state;
-    slotmap_init(&map);
+    slotmap_init(&map, &mem_default);
     assert_false(slotmap_loaded(&map));
     assert_int_equal(map.known_count, 0);
     assert_int_equal(slotmap_owner(&map, 0), SLOTMAP_NONE);
@@ -37,7 +37,7 @@ static void new_map_knows_nothing(void **state) {
 static void first_view_loads_and_heals_nothing(void **state) {
     (void)state;
     uint32_t healed = 99;
-    slotmap_init(&map);
+    slotmap_init(&map, &mem_default);
     fill(3);
     owners[7] = SLOTMAP_NONE;
     assert_int_equal(slotmap_accept(&map, owners, true, 0, 1234, &healed), SLOT_COUNT - 1);
