@@ -184,12 +184,25 @@ static void drop_requests(cluster *c, list *queue) {
     }
 }
 
+/* Before any link or node goes: in the wheel their timers are neighbours of the requests'. */
+static void drop_sent(cluster *c) {
+    for (uint32_t i = 0; i < c->link_count; i++) {
+        if (c->links[i]) {
+            drop_requests(c, &c->links[i]->pipeline);
+            drop_requests(c, &c->links[i]->waiting);
+        }
+    }
+    for (unsigned i = 0; i < c->node_count; i++) {
+        if (c->nodes[i]) {
+            drop_requests(c, &c->nodes[i]->blocking_waiting);
+        }
+    }
+}
+
 static void free_links(cluster *c) {
     for (uint32_t i = 0; i < c->link_count; i++) {
         link *l = c->links[i];
         if (l) {
-            drop_requests(c, &l->pipeline);
-            drop_requests(c, &l->waiting);
             chunk_unref(&c->chunks, l->chunk);
             link_done(l);
             mem_free(c->mem, l);
@@ -220,10 +233,10 @@ void cluster_free(cluster *c) {
     drop_requests(c, &c->map_waiting);
     drop_requests(c, &c->keyless_waiting);
     drop_requests(c, &c->learning);
+    drop_sent(c);
     free_links(c);
     for (unsigned i = 0; i < c->node_count; i++) {
         if (c->nodes[i]) {
-            drop_requests(c, &c->nodes[i]->blocking_waiting);
             mem_free(c->mem, c->nodes[i]->contact);
         }
         mem_free(c->mem, c->nodes[i]);

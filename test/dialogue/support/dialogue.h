@@ -86,7 +86,7 @@ typedef struct dialogue {
     size_t call_count;
     unsigned events[KW_EVENT_TYPE_COUNT];
     char last_event[256];
-    bool lenient;                                      /* completions need not be looked at */
+    bool lenient; /* completions need not be looked at */
     int stranger; /* node that stands for those who are nobody else; 0: there are none */
     const char *(*answer)(int node, const char *text); /* NULL: user commands wait for expect() */
 } dialogue;
@@ -141,8 +141,9 @@ int expect_somewhere(dialogue *d, const char *text);
 bool hears(dialogue *d, int node);
 /* Nobody has heard a command that was not expected. */
 void expect_nothing(dialogue *d);
-/* Answers the oldest command that was expected and not answered: +, - and : as they are, else a
- * bulk string, and what begins with * or % as the bytes that it is; "(nil)" is null; "(view)" and "(info)" what the model says. */
+/* Answers the oldest command that was expected and not answered: +, - and : as they are, what
+ * begins with * or % as the bytes that it is, else a bulk string; "(nil)" is null; "(view)" and
+ * "(info)" what the model says. */
 void reply(dialogue *d, int node, const char *text);
 /* ... just this one of them. */
 void reply_to(dialogue *d, int node, const char *text, const char *answer);
