@@ -147,10 +147,10 @@ static void is_moved(dialogue *d) {
 }
 
 static const char *asks(int node, const char *text) {
-    unsigned turn = answers_given++ % 3;
     if (strcmp(text, "ASKING") == 0) {
         return "+OK";
     }
+    unsigned turn = answers_given++ % 3; /* no command meets the same one again and again */
     if (node == 2 && strstr(text, "{k}") && turn < 2) {
         return turn == 0 ? "-ASK 7629 127.0.0.1:7003" : "-ASK 7629 127.0.0.1:7009";
     }
@@ -292,6 +292,45 @@ static void learns_commands(dialogue *d) {
     advance_ms(d, 6000);
 }
 
+static void with_one_connection(dialogue *d) {
+    d->config.blocking_connections_max = 1;
+}
+
+static const char *wakes(int node, const char *text) {
+    static const char *const fates[] = {
+        "-MOVED 7629 127.0.0.1:7003",
+        "-ASK 7629 127.0.0.1:7001",
+        "-TRYAGAIN later",
+        ":1",
+        "-UNBLOCKED force unblock from blocking operation",
+        ":1",
+    };
+    if (strcmp(text, "ASKING") == 0) {
+        return "+OK";
+    }
+    if (strncmp(text, "COMMAND INFO", 12) == 0) {
+        return "*1\r\n*6\r\n$5\r\nmod.b\r\n:-2\r\n*1\r\n+blocking\r\n:1\r\n:1\r\n:1\r\n";
+    }
+    if (strncmp(text, "BLPOP", 5) == 0 || strncmp(text, "XREAD", 5) == 0) {
+        return fates[answers_given++ % COUNT_OF(fates)];
+    }
+    return plain(node, text);
+}
+
+/* The time between the rounds is less than the first one's commands may take. */
+static void blocks(dialogue *d) {
+    for (int i = 0; i < 4; i++) {
+        ask(d, "BLPOP k 20");
+        ask(d, "XREAD BLOCK 20000 STREAMS {k}2 $");
+        ask(d, "BLPOP {k}3 20");
+        ask(d, "MOD.B k 1");
+        ask(d, "GET k");
+        view(d, THREE_NODES, 4 + (uint64_t)i);
+        advance_ms(d, 300);
+    }
+    advance_ms(d, 40000);
+}
+
 static void by_name(dialogue *d) {
     seeds(d, "seed.example:7001");
     name(d, "seed.example", "127.0.0.7 127.0.0.1");
@@ -371,6 +410,7 @@ SCENARIO(thousand_nodes, 30, .run = refreshes_a_thousand_nodes)
 SCENARIO(failover, 20, .run = fails_over, .prepare = with_replicas)
 SCENARIO(big_replies, 5, .run = gets_a_big_reply, .answer = says_much)
 SCENARIO(learning, 10, .run = learns_commands, .answer = teaches)
+SCENARIO(blocking, 20, .run = blocks, .prepare = with_one_connection, .answer = wakes)
 SCENARIO(names, 15, .run = resolves_names, .prepare = by_name, .cold = true)
 SCENARIO(watching, 15, .run = is_watched)
 
@@ -382,6 +422,7 @@ int main(void) {
         cmocka_unit_test(thousand_nodes),  cmocka_unit_test(failover),
         cmocka_unit_test(big_replies),     cmocka_unit_test(learning),
         cmocka_unit_test(names),           cmocka_unit_test(watching),
+        cmocka_unit_test(blocking),
     };
     return cmocka_run_group_tests_name("oom_brain", tests, NULL, NULL);
 }
