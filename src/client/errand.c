@@ -88,7 +88,7 @@ kw_status errand_call(kw_client *c, const kw_slice *argv, size_t argc,
         k.command.what.waiter = &k.command.waiter;
         latch_init(&k.command.errand.done);
         if (thread_borrow(t, &k.command.errand)) {
-            (void)latch_wait(&k.command.errand.done, 0);
+            thread_wait(t, &k.command.errand);
         } else {
             status = thread_send_and_wait(t, &k.command.errand, k.err);
         }

@@ -5,10 +5,12 @@
 
 #include <assert.h>
 #include <signal.h>
+#include <unistd.h>
 
 enum {
     PARK_AFTER = 16,   /* calls in a row that met no other */
     PARKED_US = 20000, /* without a call, until the thread takes the loop back */
+    LOOKS_MAX = 128,   /* at a latch before sleeping on it: a few microseconds */
     PAUSE_US = 1000    /* in which nobody looked at the connections */
 };
 
@@ -360,6 +362,12 @@ static void *run_thread(void *arg) {
 
 /* ------------------------------------------------------------ start and close */
 
+/* Who looks takes a processor from the one that is waited for, unless there are more. */
+static unsigned looks_max(void) {
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return processors > 2 ? LOOKS_MAX : processors == 2 ? LOOKS_MAX / 8 : 0;
+}
+
 static int create(client_thread *t) {
     sigset_t all;
     sigset_t before;
@@ -385,6 +393,8 @@ kw_status thread_start(kw_client *c, size_t pending_max, uint64_t waiting_bytes_
     atomic_init(&t->parked, 0);
     latch_init(&t->started);
     list_init(&t->jobs);
+    t->looks_max = looks_max();
+    atomic_init(&t->looks, 0);
     atomic_init(&t->submitted, 0);
     atomic_init(&t->called_back_shown, 0);
     atomic_init(&t->waiting_bytes, 0);
@@ -489,11 +499,22 @@ bool thread_send(client_thread *t, client_errand *errand) {
     return result != MAILBOX_CLOSED;
 }
 
+/* Looks longer before it sleeps if looking was enough the last times. */
+void thread_wait(client_thread *t, client_errand *errand) {
+    unsigned looks = atomic_load_explicit(&t->looks, memory_order_relaxed);
+    bool was_enough = latch_wait(&errand->done, looks);
+    unsigned next = was_enough ? looks * 2 + 1 : looks / 2;
+    next = next < t->looks_max ? next : t->looks_max;
+    if (next != looks) {
+        atomic_store_explicit(&t->looks, next, memory_order_relaxed);
+    }
+}
+
 kw_status thread_send_and_wait(client_thread *t, client_errand *errand, kw_error *err) {
     if (!thread_send(t, errand)) {
         return refuse(err, KW_ERR_CLOSED);
     }
-    (void)latch_wait(&errand->done, 0);
+    thread_wait(t, errand);
     return KW_OK;
 }
 

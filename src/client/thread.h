@@ -26,6 +26,7 @@ struct client_thread {
     kw_client *client;
     pthread_t id;
     size_t pending_max;
+    unsigned looks_max;
     uint64_t waiting_bytes_max;
     latch started; /* id may be read */
     gate gate;     /* calls of other threads are inside */
@@ -52,6 +53,7 @@ struct client_thread {
 
     /* Of all; apart from the above, which changes all the time. */
     char apart[64];
+    atomic_uint looks;                  /* of a caller at its latch, before it sleeps */
     atomic_size_t submitted;            /* with a callback, so far */
     atomic_size_t called_back_shown;    /* of these, called back after the last turn */
     atomic_uint_fast64_t waiting_bytes; /* of submitted commands that the brain has not yet */
@@ -87,6 +89,9 @@ KW_CHECKED kw_status thread_send_and_wait(client_thread *t, client_errand *erran
 /* Runs the errand of a call in its caller's thread, and perhaps waits there for its end, if the
  * brain is idle and nobody else uses it. False: it is to be sent. */
 KW_CHECKED bool thread_borrow(client_thread *t, client_errand *errand);
+
+/* Waits until an errand that was handed over or borrowed is done. */
+void thread_wait(client_thread *t, client_errand *errand);
 
 /* In a turn: the errand is done; who waits for it is woken at the end of the turn. */
 void thread_finish(client_thread *t, client_errand *errand);

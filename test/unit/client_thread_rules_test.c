@@ -579,6 +579,157 @@ static void close_ends_batches_and_refreshes(void **state) {
     kw_batch_free(runners[0].batch); /* the handle is gone, its allocator is not */
 }
 
+/* ---------------------------------------------------------- processes and memory */
+
+static bool child_is_refused(kw_client *c) {
+    kw_reply *reply = NULL;
+    kw_map *map = NULL;
+    kw_stats *stats = NULL;
+    kw_error err = {0};
+    atomic_int called;
+    atomic_init(&called, 0);
+    bool ok = kw_call(c, &reply, &err, "GET a") == KW_ERR_FORKED && err.status == KW_ERR_FORKED &&
+              kw_submitf(c, count, &called, &err, "GET a") == KW_ERR_FORKED &&
+              kw_refresh(c, 10, &err) == KW_ERR_FORKED && kw_process(c) == KW_ERR_FORKED &&
+              kw_wait(c, 0) == KW_ERR_FORKED && kw_map_new(c, &map) == KW_ERR_FORKED &&
+              kw_stats_new(c, &stats) == KW_ERR_FORKED &&
+              kw_forget_slots(c, 0, 1) == KW_ERR_FORKED && kw_fd(c) == -1;
+    kw_batch *batch = NULL;
+    ok = ok && kw_batch_new(c, &batch) == KW_OK && kw_batch_addf(batch, &err, "GET a") == KW_OK &&
+         kw_batch_run(batch, &err) == KW_ERR_FORKED;
+    kw_batch_free(batch);
+    kw_on_event(c, note_event, NULL);
+    kw_close(c);
+    return ok && atomic_load(&called) == 0;
+}
+
+static void child_of_a_fork_is_refused_and_never_hangs(void **state) {
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        kw_client *c = open_client(NULL, NULL);
+        atomic_int called;
+        atomic_init(&called, 0);
+        set(c, "before");
+        for (int i = 0; i < 20; i++) { /* so that the thread may be at work */
+            assert_int_equal(kw_submitf(c, count, &called, NULL, "GET a"), KW_OK);
+        }
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            (void)alarm(20); /* a child that hangs is a failure */
+            _exit(child_is_refused(c) ? 0 : 1);
+        }
+        int status = -1;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        wait_until_done(c);
+        assert_int_equal(atomic_load(&called), 20);
+        set(c, "after");
+        kw_stats *stats = NULL;
+        assert_int_equal(kw_stats_new(c, &stats), KW_OK);
+        assert_int_equal(kw_stats_total(stats, KW_COUNT_DISCONNECTS), 0);
+        kw_stats_free(stats);
+        kw_close(c);
+    }
+}
+
+/* Allocations that fail, each in turn; of which thread, chance says. */
+typedef struct budget {
+    atomic_long left; /* that still succeed; negative: all */
+    atomic_long live;
+} budget;
+
+static bool spend(budget *b) {
+    long left = atomic_load(&b->left);
+    while (left > 0 && !atomic_compare_exchange_weak(&b->left, &left, left - 1)) {
+    }
+    return left != 0;
+}
+
+static void *budget_alloc(void *arg, size_t size) {
+    budget *b = arg;
+    void *block = spend(b) ? malloc(size) : NULL;
+    atomic_fetch_add(&b->live, block != NULL);
+    return block;
+}
+
+static void *budget_resize(void *arg, void *old, size_t size) {
+    budget *b = arg;
+    void *block = spend(b) ? realloc(old, size) : NULL;
+    atomic_fetch_add(&b->live, block != NULL && !old);
+    return block;
+}
+
+static void budget_release(void *arg, void *block) {
+    budget *b = arg;
+    atomic_fetch_sub(&b->live, block != NULL);
+    free(block);
+}
+
+/* True if nothing failed. */
+static bool use_handle(const kw_options *options, budget *b) {
+    kw_client *c = NULL;
+    kw_reply *reply = NULL;
+    kw_stats *stats = NULL;
+    kw_error err = {0};
+    atomic_int called;
+    atomic_init(&called, 0);
+    if (kw_open(kw_lab_url(lab), options, &c, &err) != KW_OK) {
+        assert_int_equal(err.status, KW_ERR_NOMEM);
+        return false;
+    }
+    bool ok = kw_call(c, &reply, &err, "SET memory 1") == KW_OK;
+    kw_reply_free(reply);
+    bool submitted = kw_submitf(c, count, &called, &err, "GET memory") == KW_OK;
+    ok = kw_stats_new(c, &stats) == KW_OK && submitted && ok;
+    kw_stats_free(stats);
+    atomic_store(&b->left, -1);
+    kw_close(c);
+    assert_int_equal(atomic_load(&called),
+                     submitted); /* with a reply, an error, or KW_ERR_CLOSED */
+    return ok;
+}
+
+static void every_failing_allocation_is_survived(void **state) {
+    (void)state;
+    bool ok = false;
+    for (long n = 0; n < 500 && !ok; n++) {
+        budget b;
+        atomic_init(&b.left, n);
+        atomic_init(&b.live, 0);
+        kw_options *options = new_options("timeout_ms", "60");
+        assert_int_equal(
+            kw_options_set_allocator(options, budget_alloc, budget_resize, budget_release, &b),
+            KW_OK);
+        ok = use_handle(options, &b);
+        kw_options_free(options);
+        assert_int_equal(atomic_load(&b.live), 0);
+    }
+    assert_true(ok);
+}
+
+/* A stack that no machine has. */
+static void thread_that_cannot_be_started_fails_the_open(void **state) {
+    (void)state;
+    pthread_attr_t usual;
+    pthread_attr_t huge;
+    kw_options *options = new_options(NULL, NULL);
+    kw_client *c = NULL;
+    kw_error err = {0};
+    assert_int_equal(pthread_getattr_default_np(&usual), 0);
+    assert_int_equal(pthread_attr_init(&huge), 0);
+    assert_int_equal(pthread_attr_setstacksize(&huge, (size_t)1 << 46), 0);
+    assert_int_equal(pthread_setattr_default_np(&huge), 0);
+    kw_status status = kw_open(kw_lab_url(lab), options, &c, &err);
+    assert_int_equal(pthread_setattr_default_np(&usual), 0);
+    assert_int_equal(status, KW_ERR_LIMIT);
+    assert_non_null(strstr(err.message, "thread"));
+    assert_null(c);
+    (void)pthread_attr_destroy(&usual);
+    (void)pthread_attr_destroy(&huge);
+    kw_options_free(options);
+}
+
 static void opening_and_closing_leaves_no_thread(void **state) {
     (void)state;
     for (int i = 0; i < 50; i++) {
@@ -604,6 +755,9 @@ int main(void) {
         cmocka_unit_test_teardown(close_from_outside_serves_all_who_wait, reset_lab),
         cmocka_unit_test_teardown(close_in_a_callback_serves_all_who_wait, reset_lab),
         cmocka_unit_test_teardown(close_ends_batches_and_refreshes, reset_lab),
+        cmocka_unit_test_teardown(child_of_a_fork_is_refused_and_never_hangs, reset_lab),
+        cmocka_unit_test_teardown(every_failing_allocation_is_survived, reset_lab),
+        cmocka_unit_test_teardown(thread_that_cannot_be_started_fails_the_open, reset_lab),
         cmocka_unit_test_teardown(opening_and_closing_leaves_no_thread, reset_lab),
     };
     return cmocka_run_group_tests(tests, start_lab, stop_lab);
