@@ -62,7 +62,7 @@ static bool grow(buffer *b, size_t capacity) {
     return true;
 }
 
-char *buffer_reserve(buffer *b, size_t count) {
+static char *reserve(buffer *b, size_t count, bool exactly) {
     if (b->data && count <= b->capacity - b->end) {
         return b->data + b->end;
     }
@@ -81,7 +81,7 @@ char *buffer_reserve(buffer *b, size_t count) {
         move_to_front(b);
         return b->data + b->end;
     }
-    size_t capacity = grown_capacity(b, need);
+    size_t capacity = exactly ? need : grown_capacity(b, need);
     if (capacity > b->capacity && grow(b, capacity)) {
         return b->data + b->end;
     }
@@ -90,6 +90,30 @@ char *buffer_reserve(buffer *b, size_t count) {
     }
     move_to_front(b);
     return b->data + b->end;
+}
+
+char *buffer_reserve(buffer *b, size_t count) {
+    return reserve(b, count, false);
+}
+
+char *buffer_reserve_exactly(buffer *b, size_t count) {
+    return reserve(b, count, true);
+}
+
+char *buffer_detach(buffer *b, size_t len, size_t keep_bytes) {
+    size_t rest = buffer_len(b) - len;
+    size_t capacity = rest > keep_bytes ? rest : keep_bytes;
+    char *data = mem_alloc(b->mem, capacity);
+    if (!data) {
+        return NULL;
+    }
+    char *given = b->data;
+    memcpy(data, given + b->begin + len, rest);
+    b->data = data;
+    b->begin = 0;
+    b->end = rest;
+    b->capacity = capacity;
+    return given;
 }
 
 void buffer_commit(buffer *b, size_t count) {

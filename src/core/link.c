@@ -1,6 +1,7 @@
 #include "core/link.h"
 
 #include "core/mutant.h"
+#include "core/reply.h"
 
 #include <assert.h>
 
@@ -121,8 +122,15 @@ void link_written(link *l, size_t len) {
     }
 }
 
+/* In the middle of a long string, room for more of it at a time: so much as has come already and more,
+ * but never because of the length announced alone. */
 char *link_input(link *l, size_t *ret_size) {
-    char *at = buffer_reserve(&l->input, LINK_INPUT_BYTES);
+    size_t len = buffer_len(&l->input);
+    size_t due = l->scanner.body_end > len ? (size_t)l->scanner.body_end - len : 0;
+    size_t most = 4 * len;
+    char *at = due > LINK_INPUT_BYTES && most > LINK_INPUT_BYTES
+                   ? buffer_reserve_exactly(&l->input, due < most ? due : most)
+                   : buffer_reserve(&l->input, LINK_INPUT_BYTES);
     *ret_size = at ? buffer_room(&l->input) : 0;
     return at;
 }
@@ -142,18 +150,24 @@ resp_progress link_next_frame(link *l, link_frame *ret) {
         ret->data = in.data;
         ret->len = len;
         ret->node_count = 1;
+        ret->input = NULL;
         return RESP_DONE;
     }
     resp_progress progress = resp_scan(&l->scanner, in.data, in.len);
     if (progress == RESP_DONE) {
-        *ret = (link_frame){in.data, (size_t)l->scanner.offset, l->scanner.node_count,
-                            slice_of(NULL, 0)};
+        bool large = in.data[0] == '$' && l->scanner.offset >= REPLY_TAKEN_BYTES;
+        *ret = (link_frame){.data = in.data,
+                            .len = (size_t)l->scanner.offset,
+                            .node_count = l->scanner.node_count,
+                            .input = large ? &l->input : NULL};
     }
     return progress;
 }
 
 void link_consume(link *l, const link_frame *frame) {
-    buffer_consume(&l->input, frame->len);
+    if (buffer_bytes(&l->input) == frame->data) { /* else the reply took it */
+        buffer_consume(&l->input, frame->len);
+    }
     if (!frame->text.data) {
         resp_scanner_init(&l->scanner, &l->limits);
         if (buffer_len(&l->input) == 0) {

@@ -1,5 +1,6 @@
 #include "core/reply.h"
 
+#include "base/buffer.h"
 #include "base/number.h"
 #include "core/limits.h"
 
@@ -11,6 +12,7 @@ typedef struct reply_block {
     mem mem; /* a copy: a kept reply outlives its client */
     struct reply_block *next_free;
     size_t room; /* bytes behind this */
+    char *taken; /* memory of its bytes that was another's; or NULL */
     kw_reply nodes[];
 } reply_block;
 
@@ -196,6 +198,7 @@ static reply_block *block_new(const mem *m, size_t room) {
     if (block) {
         block->mem = *m;
         block->room = room;
+        block->taken = NULL;
     }
     return block;
 }
@@ -238,8 +241,28 @@ void reply_free(kw_reply *root) {
     if (root) {
         reply_block *block = block_of(root);
         mem m = block->mem;
+        mem_free(&m, block->taken);
         mem_free(&m, block);
     }
+}
+
+kw_reply *reply_take(const mem *m, struct buffer *input, size_t len, size_t keep_bytes) {
+    reply_block *block = block_new(m, sizeof(kw_reply));
+    char *string = memchr(buffer_bytes(input), '\n', len);
+    size_t head = (size_t)(string + 1 - buffer_bytes(input));
+    size_t offset = input->begin + head;
+    char *data = block ? buffer_detach(input, len, keep_bytes) : NULL;
+    if (!data) {
+        mem_free(m, block);
+        return NULL;
+    }
+    kw_reply *r = block->nodes;
+    *r = (kw_reply){.type = KW_TYPE_STRING, .is_root = 1};
+    r->value.bytes = data + offset;
+    r->len = len - head - 2;
+    data[offset + r->len] = '\0'; /* where its CRLF was */
+    block->taken = data;
+    return r;
 }
 
 /* -------------------------------------------------------------------- pool */

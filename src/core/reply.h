@@ -25,6 +25,13 @@ struct kw_reply {
  * node count; copies the bytes. NULL if memory is short. `m` must outlive the reply. */
 kw_reply *reply_build(const mem *m, const char *data, size_t len, uint64_t node_count);
 
+/* A string of at least this size keeps the memory that it was received in. */
+#define REPLY_TAKEN_BYTES (64 * 1024)
+/* The string at the front of the buffer, `len` bytes on the wire, with the buffer's memory: nothing
+ * is copied but what follows it. NULL if memory is short. */
+struct buffer;
+kw_reply *reply_take(const mem *m, struct buffer *input, size_t len, size_t keep_bytes);
+
 /* Frees a root whether kept or not; NULL is allowed. */
 void reply_free(kw_reply *root);
 
