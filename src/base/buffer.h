@@ -35,11 +35,13 @@ static inline char *buffer_bytes(const buffer *b) {
  * doubling): the address to write to, or NULL (cap or memory), the buffer untouched. */
 char *buffer_reserve(buffer *b, size_t count);
 
-/* As buffer_reserve, but if it must grow, to just what is asked for: for who knows how much comes. */
+/* As buffer_reserve, but if it must grow, to just what is asked for: for who knows how much comes.
+ */
 char *buffer_reserve_exactly(buffer *b, size_t count);
 
-/* Gives the memory away, with the first `len` bytes in it, to be freed with mem_free; what is behind
- * them moves to new memory of at least keep_bytes. NULL if memory is short, the buffer untouched. */
+/* Gives the memory away, with the first `len` bytes in it, to be freed with mem_free; what is
+ * behind them moves to new memory of at least keep_bytes. NULL if memory is short, the buffer
+ * untouched. */
 char *buffer_detach(buffer *b, size_t len, size_t keep_bytes);
 
 /* The room that there is now after the end. */

@@ -1,5 +1,7 @@
 #include "core/endpoint.h"
 
+#include "base/number.h"
+
 #include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
@@ -64,10 +66,20 @@ const char *endpoint_format(const endpoint *e, char dst[ENDPOINT_TEXT_BYTES]) {
         slice_copy(dst, ENDPOINT_TEXT_BYTES, slice_text(e->host));
         return dst;
     }
-    const char *format = strchr(e->host, ':') ? "[%s]:%u" : "%s:%u";
-    int len = snprintf(dst, ENDPOINT_TEXT_BYTES, format, e->host, (unsigned)e->port);
-    assert(len > 0 && len < ENDPOINT_TEXT_BYTES);
-    (void)len;
+    kw_slice host = slice_text(e->host);
+    bool brackets = memchr(host.data, ':', host.len) != NULL;
+    assert(host.len <= LIMIT_HOST_BYTES);
+    char *at = dst;
+    if (brackets) {
+        *at++ = '[';
+    }
+    at = slice_put(at, host);
+    if (brackets) {
+        *at++ = ']';
+    }
+    *at++ = ':';
+    at += number_from_u64(at, e->port);
+    *at = '\0';
     return dst;
 }
 

@@ -122,8 +122,8 @@ void link_written(link *l, size_t len) {
     }
 }
 
-/* In the middle of a long string, room for more of it at a time: so much as has come already and more,
- * but never because of the length announced alone. */
+/* In the middle of a long string, room for more of it at a time: so much as has come already and
+ * more, but never because of the length announced alone. */
 char *link_input(link *l, size_t *ret_size) {
     size_t len = buffer_len(&l->input);
     size_t due = l->scanner.body_end > len ? (size_t)l->scanner.body_end - len : 0;

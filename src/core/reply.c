@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/number.h"
 #include "core/limits.h"
+#include "core/resp.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -48,10 +49,7 @@ static void set_bytes(builder *b, kw_reply *r, kw_type type, kw_slice bytes) {
     r->type = (uint8_t)type;
     r->value.bytes = b->free_byte;
     r->len = bytes.len;
-    if (bytes.len > 0) {
-        memcpy(b->free_byte, bytes.data, bytes.len);
-    }
-    b->free_byte[bytes.len] = '\0';
+    *slice_put(b->free_byte, bytes) = '\0';
     b->free_byte += bytes.len + 1;
 }
 
@@ -177,6 +175,25 @@ static void build_node(builder *b) {
     }
 }
 
+/* The short values that come next in this aggregate, as resp_peek finds them. */
+static void build_elements(builder *b) {
+    open_node *outer = &b->open[b->depth - 1];
+    kw_slice text;
+    size_t size;
+    while (outer->left > 0 && !outer->attributes && b->at < b->end &&
+           (size = resp_peek(b->at, (size_t)(b->end - b->at), &resp_limits_default, &text)) > 0) {
+        kw_reply *r = outer->next++;
+        *r = (kw_reply){.attributes = NULL};
+        if (*b->at == ':') {
+            set_integer(r, KW_TYPE_INTEGER, integer_of(text));
+        } else {
+            set_bytes(b, r, *b->at == '$' ? KW_TYPE_STRING : KW_TYPE_STATUS, text);
+        }
+        outer->left--;
+        b->at += size;
+    }
+}
+
 /* Leaves the aggregates that are full; an attribute then waits for the value that it belongs to. */
 static void close_full(builder *b) {
     while (b->depth > 0 && b->open[b->depth - 1].left == 0) {
@@ -225,6 +242,9 @@ static kw_reply *fill_block(reply_block *block, const char *data, size_t len, ui
     while (b.depth > 0) {
         assert(b.at < b.end);
         build_node(&b);
+        if (b.open[b.depth - 1].left > 0) {
+            build_elements(&b);
+        }
         close_full(&b);
     }
     assert(b.at == b.end && b.free_node == block->nodes + node_count);
@@ -310,7 +330,8 @@ static kw_reply *fill_single(reply_block *block, char type, kw_slice text) {
 
 kw_reply *reply_pool_build(reply_pool *p, const char *data, size_t len, uint64_t node_count,
                            kw_slice text) {
-    reply_block *block = pool_take(p, room_for(len, node_count));
+    size_t room = text.data ? sizeof(kw_reply) + text.len + 1 : room_for(len, node_count);
+    reply_block *block = pool_take(p, room);
     if (!block) {
         return NULL;
     }

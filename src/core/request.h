@@ -70,8 +70,8 @@ _Static_assert(sizeof(void *) != 8 || sizeof(request) == 64,
                "100000 in flight: docs/performance.md");
 
 typedef struct request_more {
-    list done; /* completed while it stays in a pipeline: among these */
-    list in_lane;    /* the first of those that wait in a lane: among these */
+    list done;    /* completed while it stays in a pipeline: among these */
+    list in_lane; /* the first of those that wait in a lane: among these */
     request *request;
     wheel_timer deadline;
     wheel_timer retry; /* when a waiting request goes on */

@@ -13,6 +13,68 @@ const resp_limits resp_limits_default = {
     .depth = LIMIT_REPLY_DEPTH,
 };
 
+/* ------------------------------------------------------------- short values */
+
+#define PEEK_LINE_BYTES 32    /* of a line with its type */
+#define PEEK_STRING_BYTES 999 /* three digits */
+#define PEEK_BYTES_MAX (PEEK_LINE_BYTES + PEEK_STRING_BYTES)
+
+static inline bool ends_line(const char *at) {
+    return at[0] == '\r' && at[1] == '\n';
+}
+
+/* Bytes up to the first that is a control character; at most len. */
+static inline size_t plain_run(const char *data, size_t len) {
+    size_t count = 0;
+    while (count < len && (uint8_t)data[count] >= ' ') {
+        count++;
+    }
+    return count;
+}
+
+static inline size_t digit_run(const char *data, size_t len) {
+    size_t count = 0;
+    while (count < len && (uint8_t)(data[count] - '0') < 10) {
+        count++;
+    }
+    return count;
+}
+
+static size_t peek_string(const char *data, size_t len, kw_slice *ret_text) {
+    size_t size = 0;
+    size_t at = 1;
+    for (; at < 4 && at < len && (uint8_t)(data[at] - '0') < 10; at++) {
+        size = size * 10 + (size_t)(data[at] - '0');
+    }
+    size_t total = at + 2 + size + 2;
+    if (at == 1 || len < total || !ends_line(data + at) || !ends_line(data + total - 2)) {
+        return 0;
+    }
+    *ret_text = slice_of(data + at + 2, size);
+    return total;
+}
+
+size_t resp_peek(const char *data, size_t len, const resp_limits *limits, kw_slice *ret_text) {
+    size_t most = len < PEEK_LINE_BYTES ? len : PEEK_LINE_BYTES;
+    size_t size = 0;
+    if (limits->value_bytes < PEEK_BYTES_MAX || len < 4) {
+        return 0;
+    }
+    if (data[0] == '$') {
+        return peek_string(data, len, ret_text);
+    }
+    if (data[0] == '+') {
+        size = plain_run(data + 1, most - 3);
+    } else if (data[0] == ':') { /* so few digits fit into 64 bits */
+        size = digit_run(data + 1, most - 3 < 18 ? most - 3 : 18);
+    }
+    if (size == 0 || !ends_line(data + 1 + size)) {
+        return 0;
+    }
+    *ret_text = slice_of(data + 1, size);
+    return size + 3;
+}
+
 /* ------------------------------------------------------------------ scanner */
 
 typedef enum value_shape {
@@ -276,6 +338,31 @@ static resp_progress scan_line(resp_scanner *s, const char *data, size_t len,
     return scan_scalar(s, shape, text);
 }
 
+/* Passes over the short values that come next in this aggregate, up to its last but one; true if
+ * that one is short as well: it is then behind us, but has not been counted off. */
+static bool scan_elements(resp_scanner *s, const char *data, size_t len) {
+    uint64_t *remaining = &s->remaining[s->depth - 1];
+    kw_slice text;
+    size_t at = (size_t)s->offset;
+    uint64_t most = s->limits->value_bytes - PEEK_BYTES_MAX;
+    bool short_one = false;
+    while (at < len && s->line_end <= at && at < most && s->node_count < s->limits->values) {
+        size_t size = resp_peek(data + at, len - at, s->limits, &text);
+        if (size == 0) {
+            break;
+        }
+        at += size;
+        s->node_count++;
+        short_one = *remaining == 1;
+        if (short_one) {
+            break;
+        }
+        --*remaining;
+    }
+    s->offset = at;
+    return short_one;
+}
+
 resp_progress resp_scan(resp_scanner *s, const char *data, size_t len) {
     resp_progress progress = RESP_MORE;
     if (s->error) {
@@ -286,6 +373,8 @@ resp_progress resp_scan(resp_scanner *s, const char *data, size_t len) {
         if (s->body_end != 0) {
             more_bytes = len < s->body_end;
             progress = scan_body(s, data, len);
+        } else if (s->depth > 0 && scan_elements(s, data, len)) {
+            progress = value_ended(s);
         } else if (s->offset < len) {
             progress = scan_line(s, data, len, &more_bytes);
         } else {
@@ -296,67 +385,6 @@ resp_progress resp_scan(resp_scanner *s, const char *data, size_t len) {
         }
     }
     return progress;
-}
-
-/* ------------------------------------------------------------- short values */
-
-#define PEEK_LINE_BYTES 32    /* of a line with its type */
-#define PEEK_STRING_BYTES 999 /* three digits */
-
-static inline bool ends_line(const char *at) {
-    return at[0] == '\r' && at[1] == '\n';
-}
-
-/* Bytes up to the first that is a control character; at most len. */
-static inline size_t plain_run(const char *data, size_t len) {
-    size_t count = 0;
-    while (count < len && (uint8_t)data[count] >= ' ') {
-        count++;
-    }
-    return count;
-}
-
-static inline size_t digit_run(const char *data, size_t len) {
-    size_t count = 0;
-    while (count < len && (uint8_t)(data[count] - '0') < 10) {
-        count++;
-    }
-    return count;
-}
-
-static size_t peek_string(const char *data, size_t len, kw_slice *ret_text) {
-    size_t size = 0;
-    size_t at = 1;
-    for (; at < 4 && at < len && (uint8_t)(data[at] - '0') < 10; at++) {
-        size = size * 10 + (size_t)(data[at] - '0');
-    }
-    size_t total = at + 2 + size + 2;
-    if (at == 1 || len < total || !ends_line(data + at) || !ends_line(data + total - 2)) {
-        return 0;
-    }
-    *ret_text = slice_of(data + at + 2, size);
-    return total;
-}
-
-size_t resp_peek(const char *data, size_t len, const resp_limits *limits, kw_slice *ret_text) {
-    size_t most = len < PEEK_LINE_BYTES ? len : PEEK_LINE_BYTES;
-    size_t size = 0;
-    if (limits->value_bytes < PEEK_LINE_BYTES + PEEK_STRING_BYTES || len < 4) {
-        return 0;
-    }
-    if (data[0] == '$') {
-        return peek_string(data, len, ret_text);
-    }
-    if (data[0] == '+') {
-        size = plain_run(data + 1, most - 3);
-    } else if (data[0] == ':') { /* so few digits fit into 64 bits */
-        size = digit_run(data + 1, most - 3 < 18 ? most - 3 : 18);
-    }
-    if (size == 0 || !ends_line(data + 1 + size)) {
-        return 0;
-    }
-    *ret_text = slice_of(data + 1, size);
-    return size + 3;
 }
 
 /* ------------------------------------------------------------------ writers */
@@ -413,9 +441,9 @@ bool resp_write_integer(buffer *b, int64_t value) {
     return buffer_append(b, line, len);
 }
 
-static size_t digit_count(size_t number) {
-    size_t count = 1;
-    for (; number >= 10; number /= 10) {
+static inline size_t digit_count(size_t number) {
+    size_t count = number < 10 ? 1 : 2;
+    for (; number >= 100; number /= 10) {
         count++;
     }
     return count;

@@ -1,5 +1,6 @@
 #include "core/reply.h"
 
+#include "base/buffer.h"
 #include "base/prng.h"
 #include "core/resp.h"
 #include "unit/support/failing_mem.h"
@@ -287,6 +288,41 @@ static void cleared_blocks_go_to_another_pool(void **state) {
     assert_int_equal(memory.live_count, 0);
 }
 
+static void taken_string_keeps_the_memory_it_came_in(void **state) {
+    (void)state;
+    static const char wire[] = "+before\r\n$12\r\nhello\r\nworld\r\n+next\r\n";
+    buffer in;
+    buffer_init(&in, &memory.mem, 0);
+    assert_true(buffer_append(&in, wire, sizeof wire - 1));
+    buffer_consume(&in, 9);
+    const char *string = buffer_bytes(&in) + 5;
+
+    kw_reply *r = reply_take(&memory.mem, &in, 19, 8);
+    assert_non_null(r);
+    assert_int_equal(kw_reply_type(r), KW_TYPE_STRING);
+    assert_ptr_equal(reply_slice(r).data, string);
+    assert_true(slice_is(reply_slice(r), "hello\r\nworld"));
+    assert_int_equal(string[12], '\0');
+    assert_true(slice_is(buffer_slice(&in), "+next\r\n"));
+    kw_reply_free(r);
+    buffer_done(&in);
+}
+
+static void string_is_not_taken_without_memory(void **state) {
+    (void)state;
+    for (size_t allowed = 0; allowed < 2; allowed++) {
+        buffer in;
+        buffer_init(&in, &memory.mem, 0);
+        assert_true(buffer_append_text(&in, "$2\r\nhi\r\n"));
+        failing_mem_fail_at(&memory, allowed + 1);
+        assert_null(reply_take(&memory.mem, &in, 8, 8));
+        failing_mem_fail_at(&memory, 0);
+        assert_true(slice_is(buffer_slice(&in), "$2\r\nhi\r\n"));
+        buffer_done(&in);
+        assert_int_equal(memory.live_count, 0);
+    }
+}
+
 static void nested_reply_is_neither_kept_nor_freed(void **state) {
     (void)state;
     kw_reply *r = BUILD("*1\r\n+a\r\n");
@@ -476,6 +512,8 @@ int main(void) {
         TEST(held_reply_is_freed_by_release_unless_kept),
         TEST(pooled_block_is_used_again),
         TEST(cleared_blocks_go_to_another_pool),
+        TEST(taken_string_keeps_the_memory_it_came_in),
+        TEST(string_is_not_taken_without_memory),
         TEST(nested_reply_is_neither_kept_nor_freed),
         TEST(null_reply_is_allowed_everywhere),
         TEST(every_type_has_a_name),
