@@ -10,7 +10,7 @@
 #define EXPIRE_EVERY_US 100000
 #define GOSSIP_EVERY_US 1000000
 #define FAIL_AFTER_MS 250 /* when no failover time says otherwise */
-#define FIRST_OFFSET 14 /* after the first PING to the replicas */
+#define FIRST_OFFSET 14   /* after the first PING to the replicas */
 
 /* -------------------------------------------------------------------- what nodes ask for */
 

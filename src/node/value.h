@@ -6,6 +6,8 @@
 
 #include "base/mem.h"
 
+#include <stdint.h>
+
 typedef struct value_kind {
     const char *name; /* as TYPE tells it: "hash" */
     /* An empty one; NULL if memory is short. The seed is for its hash table, if it has one. */
