@@ -145,7 +145,7 @@ static void on_reply(kw_client *client, kw_reply *reply, const kw_error *err, vo
     if (op->check.kind != CHECK_NONE) {
         bench_verify_end(l->verify, &op->check, reply, err, now_us);
     }
-    if (!op->is_extra && !(err && err->status == KW_ERR_CLOSED)) {
+    if (!op->is_extra && (reply || err->status != KW_ERR_CLOSED)) {
         count_end(l, op, reply, err, now_us);
     }
     submit_next(op, now_us);

@@ -170,9 +170,9 @@ static void write_histogram(const writer *w) {
     uint64_t most = 0;
     uint64_t seen = 0;
     int rows = 0;
-    for (double top = low_us; rows < ROWS_MAX * 2 && seen < h->count; top *= factor) {
-        uint64_t up_to = bench_histogram_at_most(h, (uint64_t)top);
-        tops_us[rows] = (uint64_t)top;
+    while (rows < ROWS_MAX * 2 && seen < h->count) {
+        tops_us[rows] = (uint64_t)(low_us * pow(factor, rows));
+        uint64_t up_to = bench_histogram_at_most(h, tops_us[rows]);
         counts[rows] = up_to - seen;
         most = counts[rows] > most ? counts[rows] : most;
         seen = up_to;
