@@ -253,7 +253,7 @@ typedef void kw_reply_fn(kw_client *client, kw_reply *reply, const kw_error *err
  * while it is at no server, unless kw_call_options_set_timeout_ms gives it one. At the deadline its
  * connection is closed: a command that takes elements may then have taken one
  * (KW_MAYBE_EXECUTED). When its slot moves meanwhile, it goes on at the new node for the time that
- * is left.
+ * is left; XREAD from `$` then misses what is added in between: give it the last id that you have.
  *
  * Refused with KW_ERR_UNSUPPORTED is what changes its connection (MULTI, SUBSCRIBE, SELECT) or is
  * about what that wrote (WAIT, WAITAOF), for others share it.

@@ -89,39 +89,43 @@ static request *command_of(const link *l) {
     return NULL; /* the handshake's replies may still be due */
 }
 
-static void start(cluster *c, link *l, request *r) {
-    list_remove(&l->in_pool);
+/* False: it has failed, and the link is as it was. */
+static bool start(cluster *c, link *l, request *r) {
     if (!set_time_left(c, r)) {
         request_fail(c, r, KW_ERR_NOMEM, l->node, "out of memory");
-        blocking_pump(c, l);
-        return;
+        return false;
     }
     if (r->at.more->blocking->endless) {
         wheel_stop(&c->wheel, &r->at.more->deadline);
     }
+    list_remove(&l->in_pool);
     link_give(c, l, r);
     wheel_start(&c->wheel, &l->timer, c->now_us + LOOK_US);
+    return true;
 }
 
-static void stop_waiting(cluster *c, request *r) {
-    list_remove(&r->node);
-    request_stops_waiting(c, r);
-    r->at.more->link = NULL;
+static void be_idle(cluster *c, link *l) {
+    if (!list_linked(&l->in_pool)) {
+        list_push_front(&l->node->blocking_idle, &l->in_pool);
+        wheel_start(&c->wheel, &l->timer, c->now_us + IDLE_US);
+    }
 }
 
 void blocking_pump(cluster *c, link *l) {
-    node *n = l->node;
+    list *later = &l->node->blocking_waiting;
     if (l->state != LINK_READY || l->draining || command_of(l)) {
         return;
     }
-    list *queue = list_empty(&l->waiting) ? &n->blocking_waiting : &l->waiting;
-    if (!list_empty(queue)) {
-        request *r = REQUEST_OF(queue->next);
-        stop_waiting(c, r);
-        start(c, l, r);
-    } else if (!list_linked(&l->in_pool)) {
-        list_push_front(&n->blocking_idle, &l->in_pool);
-        wheel_start(&c->wheel, &l->timer, c->now_us + IDLE_US);
+    for (bool started = false; !started;) {
+        list *queue = list_empty(&l->waiting) ? later : &l->waiting;
+        if (list_empty(queue)) {
+            be_idle(c, l);
+            return;
+        }
+        request *r = REQUEST_OF(list_pop_front(queue));
+        request_stops_waiting(c, r);
+        r->at.more->link = NULL;
+        started = start(c, l, r);
     }
 }
 
@@ -136,9 +140,8 @@ static uint32_t links_in_use(const node *n) {
 
 void blocking_give(cluster *c, link *shared, request *r) {
     node *n = shared->node;
-    list *idle = list_pop_front(&n->blocking_idle);
-    if (idle) {
-        start(c, LIST_ENTRY(idle, link, in_pool), r);
+    if (!list_empty(&n->blocking_idle)) {
+        (void)start(c, LIST_ENTRY(n->blocking_idle.next, link, in_pool), r);
         return;
     }
     if (links_in_use(n) >= c->config.blocking_connections_max && !MUTANT(BLOCKING_UNBOUNDED)) {

@@ -763,6 +763,9 @@ void link_drain(cluster *c, link *l) {
         }
     }
     route_link_waiting(c, l);
+    if (l->own) {
+        blocking_reroute(c, n); /* there is room for another one instead */
+    }
     if (MUTANT(DRAIN_CUTS) && !list_empty(&l->pipeline)) {
         link_fail(c, l, KW_ERR_CONNECTION, "its node left");
         return;

@@ -510,6 +510,27 @@ static void node_that_still_answers_is_let_speak(dialogue *d) {
     ok(d, a, "1");
 }
 
+/* What is blocked over the connections to the old address stays there; others need not wait for it.
+ */
+static void node_that_moves_has_room_at_its_new_address(dialogue *d) {
+    d->config.blocking_connections_max = 1;
+    start_with_node_2(d);
+    int a = call(d, "BLPOP k 0");
+    int b = call(d, "BLPOP k 20");
+    expect(d, 2, "BLPOP k 0");
+    snprintf(d->nodes[7].id, sizeof d->nodes[7].id, "id2");
+    view(d, "0-5460 1, 5461-10922 7, 10923-16383 3", 4);
+    cluster_refresh(d->c, d->now_us);
+    settle(d);
+    expect(d, 7, "BLPOP k 20");
+    reply(d, 7, "1");
+    ok(d, b, "1");
+    is_open(d, a);
+    reply(d, 2, "2");
+    ok(d, a, "2");
+    assert_int_equal(links_to(d, 2), 0);
+}
+
 static void no_more_connections_are_let_in(dialogue *d) {
     start_with_node_2(d);
     d->nodes[2].hello = "-ERR max number of clients reached";
@@ -599,6 +620,7 @@ int main(void) {
         DIALOGUE(node_dies_while_they_wait_and_others_are_blocked),
         DIALOGUE(silent_node_that_was_replaced_is_given_up),
         DIALOGUE(node_that_still_answers_is_let_speak),
+        DIALOGUE(node_that_moves_has_room_at_its_new_address),
         DIALOGUE(no_more_connections_are_let_in),
         DIALOGUE(shutdown_ends_them),
         DIALOGUE(trace_tells_each_hop),
