@@ -69,7 +69,7 @@ bench-count: test-deps
 # CPU time beside others' clients, on a real cluster: writes the tables of docs/performance.md.
 bench: test-deps
 	@cmake -S . -B $(BUILD) -DKEYWAY_BENCH=ON $(CMAKE_ARGS) >/dev/null
-	@cmake --build $(BUILD) -j $(JOBS) --target bench-speed
+	@cmake --build $(BUILD) -j $(JOBS) --target bench-speed bench-threads
 	@scripts/bench --build $(BUILD) --write
 
 fuzz: test-deps
