@@ -5,7 +5,7 @@
 
 #define FIRST_ROW_SHARE 0.002
 
-enum { NAME_WIDTH = 21, ROWS_MAX = 20, BAR_MAX = 50, BESIDE_BAR = 38 };
+enum { NAME_WIDTH = 20, ROWS_MAX = 20, BAR_MAX = 50, BESIDE_BAR = 38 };
 
 typedef struct writer {
     out *o;
@@ -89,7 +89,7 @@ static void write_totals(const writer *w) {
 /* -------------------------------------------------------------------- table */
 
 static void table_head(const writer *w) {
-    out_printf(w->o, "\n  %s%-*s %10s %8s %8s %8s %8s %8s %8s%s\n", style_of(w, STYLE_DIM),
+    out_printf(w->o, "\n  %s%-*s %9s %7s %7s %7s %7s %7s %7s%s\n", style_of(w, STYLE_DIM),
                NAME_WIDTH, "response time, ms", "a second", "mean", "p50", "p90", "p99", "p99.9",
                "max", style_of(w, STYLE_RESET));
 }
@@ -103,11 +103,11 @@ static void table_row(const writer *w, const char *name, const bench_histogram *
     if (node >= 0) {
         term_ink(w->o, w->t, (colour){node, false});
     }
-    out_printf(w->o, "%-*s%s %10s %8s", NAME_WIDTH, name, node >= 0 ? style_of(w, STYLE_RESET) : "",
+    out_printf(w->o, "%-*s%s %9s %7s", NAME_WIDTH, name, node >= 0 ? style_of(w, STYLE_RESET) : "",
                bench_grouped((uint64_t)(each_s + 0.5), number),
                bench_ms((uint64_t)(bench_histogram_mean_us(h) + 0.5), mean));
     for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
-        out_printf(w->o, " %8s", bench_ms(bench_histogram_quantile(h, shares[i]), number));
+        out_printf(w->o, " %7s", bench_ms(bench_histogram_quantile(h, shares[i]), number));
     }
     out_char(w->o, '\n');
 }

@@ -77,7 +77,8 @@ static void show_second(bench *b, uint64_t now_us) {
         .now = &b->now,
         .before = &b->before,
     };
-    if (until_us - b->shown_us >= LAST_PIECE_US || s.tally->done > 0) {
+    bool is_ending = b->signal != 0 || now_us > r->end_us; /* histories are read back */
+    if (s.tally->done > 0 || (!is_ending && until_us - b->shown_us >= LAST_PIECE_US)) {
         remember(b, &s);
         if (!b->plan.quiet) {
             bench_line_show(&b->line, &b->run.nodes, &s);
@@ -241,7 +242,8 @@ static exit_status finish(bench *b) {
     exit_status status = judge(b, result.verdict);
     if (b->signal != 0) {
         complain("interrupted");
-        return (exit_status)(128 + b->signal);
+        bool is_wrong = b->plan.verify && status == STATUS_SERVER_ERROR;
+        return is_wrong ? status : (exit_status)(128 + b->signal);
     }
     return written ? status : STATUS_NO_REPLY;
 }
