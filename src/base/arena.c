@@ -29,6 +29,18 @@ void arena_done(arena *a) {
     a->blocks = NULL;
 }
 
+void arena_reset(arena *a) {
+    arena_block *kept = a->blocks;
+    if (!kept || kept->size > ARENA_BLOCK_BYTES_MAX) {
+        arena_done(a);
+        return;
+    }
+    a->blocks = kept->next;
+    arena_done(a);
+    *kept = (arena_block){.size = kept->size};
+    a->blocks = kept;
+}
+
 static arena_block *block_new(arena *a, size_t size) {
     if (size > SIZE_MAX - sizeof(arena_block)) {
         return NULL;

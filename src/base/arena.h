@@ -14,6 +14,8 @@ typedef struct arena {
 
 void arena_init(arena *a, const mem *m);
 void arena_done(arena *a);
+/* Gives all pieces back; keeps one block for the next ones, unless it is a large one. */
+void arena_reset(arena *a);
 
 /* Aligned for any type, not zeroed; NULL if memory is short. */
 void *arena_alloc(arena *a, size_t size);

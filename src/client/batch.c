@@ -84,6 +84,7 @@ void kw_batch_free(kw_batch *b) {
     kw_batch_clear(b);
     const mem *m = b->mem;
     reply_pool_done(&b->cleared);
+    arena_done(&b->arguments);
     mem_free(m, b->items);
     mem_free(m, b);
     shared_mem_unref(m);
@@ -97,8 +98,7 @@ void kw_batch_clear(kw_batch *b) {
         reply_release(&b->cleared, b->items[i].reply);
         mem_free(b->mem, b->items[i].err);
     }
-    arena_done(&b->arguments);
-    arena_init(&b->arguments, b->mem);
+    arena_reset(&b->arguments);
     b->count = 0;
     b->first = 0;
 }
@@ -269,8 +269,7 @@ kw_status kw_batch_run(kw_batch *b, kw_error *err) {
     b->is_running = false;
     status = first_failure(b, err);
     b->first = b->count;
-    arena_done(&b->arguments);
-    arena_init(&b->arguments, b->mem);
+    arena_reset(&b->arguments);
     return status;
 }
 

@@ -41,7 +41,7 @@ node *node_by_uid(const cluster *c, uint64_t uid) {
 }
 
 static int free_index(const cluster *c) {
-    for (unsigned i = 0; i < LIMIT_NODES; i++) {
+    for (unsigned i = c->node_free; i < LIMIT_NODES; i++) {
         if (i >= c->node_count || !c->nodes[i]) {
             return (int)i;
         }
@@ -81,6 +81,7 @@ static node *node_new(cluster *c, const endpoint *e) {
     retry_budget_init(&n->budget, c->config.retry_percent);
     set_endpoint(c, n, e);
     c->nodes[index] = n;
+    c->node_free = (uint16_t)(index + 1);
     if (index >= c->node_count) {
         c->node_count = (uint16_t)(index + 1);
     }
@@ -189,6 +190,7 @@ void node_release(cluster *c, node *n) {
     forget_endpoint(c, n);
     wheel_stop(&c->wheel, &n->probe);
     c->nodes[n->index] = NULL;
+    c->node_free = n->index < c->node_free ? n->index : c->node_free;
     mem_free(c->mem, n->contact);
     mem_free(c->mem, n);
 }

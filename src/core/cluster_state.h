@@ -161,6 +161,7 @@ struct cluster {
 
     node *nodes[LIMIT_NODES];
     uint16_t node_count; /* slots of `nodes` in use or free below it */
+    uint16_t node_free;  /* none below this one is free */
     map by_endpoint;
     slotmap slots;
     lane lanes[SLOT_COUNT];

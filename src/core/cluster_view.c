@@ -4,8 +4,15 @@
 
 /* ------------------------------------------------------------- taking over */
 
-static node *node_by_id(const cluster *c, const char *id) {
-    for (unsigned i = 0; id[0] != '\0' && i < c->node_count; i++) {
+/* `known`: nodes before this view. Most are where they were: the others are looked for one by one.
+ */
+static node *node_by_id(const cluster *c, const view_node *from, unsigned known) {
+    const char *id = from->id;
+    node *there = known > 0 ? node_find(c, &from->endpoint) : NULL;
+    if (there && there->in_map && id[0] != '\0' && strcmp(there->id, id) == 0) {
+        return there;
+    }
+    for (unsigned i = 0; id[0] != '\0' && i < known; i++) {
         if (c->nodes[i] && c->nodes[i]->in_map && strcmp(c->nodes[i]->id, id) == 0) {
             return c->nodes[i];
         }
@@ -14,8 +21,8 @@ static node *node_by_id(const cluster *c, const char *id) {
 }
 
 /* A node is its id: it keeps its history when its endpoint changes. */
-static node *adopt(cluster *c, const view_node *from) {
-    node *n = node_by_id(c, from->id);
+static node *adopt(cluster *c, const view_node *from, unsigned known) {
+    node *n = node_by_id(c, from, known);
     if (n && !endpoint_equal(&n->endpoint, &from->endpoint) && !node_move(c, n, &from->endpoint)) {
         return NULL;
     }
@@ -43,8 +50,9 @@ static bool adopt_nodes(cluster *c, const view *v, uint16_t *indices) {
             c->nodes[i]->in_view = false;
         }
     }
+    unsigned known = c->node_count;
     for (unsigned i = 0; i < v->node_count; i++) {
-        node *n = adopt(c, &v->nodes[i]);
+        node *n = adopt(c, &v->nodes[i], known);
         if (!n) {
             return false;
         }

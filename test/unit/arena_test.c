@@ -48,6 +48,37 @@ static void large_piece_leaves_room_of_the_first_block(void **state) {
     arena_done(&a);
 }
 
+static void reset_arena_needs_no_memory_for_as_much_again(void **state) {
+    (void)state;
+    failing_mem f;
+    failing_mem_init(&f);
+    arena a;
+    arena_init(&a, &f.mem);
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < 40; i++) {
+            assert_non_null(arena_alloc(&a, 100));
+        }
+        arena_reset(&a);
+        assert_int_equal(f.live_count, 1);
+    }
+    size_t before = f.call_count;
+    assert_non_null(arena_alloc(&a, 100));
+    assert_int_equal(f.call_count, before);
+    arena_done(&a);
+    assert_int_equal(f.live_count, 0);
+}
+
+static void reset_arena_keeps_no_large_block(void **state) {
+    (void)state;
+    failing_mem f;
+    failing_mem_init(&f);
+    arena a;
+    arena_init(&a, &f.mem);
+    assert_non_null(arena_alloc(&a, 1000000));
+    arena_reset(&a);
+    assert_int_equal(f.live_count, 0);
+}
+
 static void failed_allocation_leaves_the_arena_usable(void **state) {
     (void)state;
     failing_mem f;
@@ -74,6 +105,8 @@ int main(void) {
         cmocka_unit_test(pieces_are_aligned_and_their_own),
         cmocka_unit_test(large_piece_leaves_room_of_the_first_block),
         cmocka_unit_test(failed_allocation_leaves_the_arena_usable),
+        cmocka_unit_test(reset_arena_needs_no_memory_for_as_much_again),
+        cmocka_unit_test(reset_arena_keeps_no_large_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
