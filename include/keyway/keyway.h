@@ -213,7 +213,10 @@ KW_API void kw_close(kw_client *client);
  *
  * On KW_OK *ret is the caller's, to be freed with kw_reply_free; it may be a server's error reply
  * (kw_reply_is_error). Otherwise *ret is untouched, and err (may be NULL) says why. Must not be
- * called inside a callback (KW_ERR_INVALID). */
+ * called inside a callback (KW_ERR_INVALID).
+ *
+ * With an I/O thread any number of threads may call at once. Past the option `pending_max` a call
+ * waits for room within its deadline, which counts from here. */
 KW_API KW_CHECKED kw_status kw_call(kw_client *client, kw_reply **ret, kw_error *err,
                                     const char *format, ...);
 
@@ -433,7 +436,8 @@ KW_API const kw_reply *kw_reply_attributes(const kw_reply *reply);
 KW_API KW_CHECKED kw_status kw_refresh(kw_client *client, uint32_t timeout_ms, kw_error *err);
 
 /** Takes a snapshot of the slot map as the client uses it now; empty if none is loaded. It may
- * outlive the handle. */
+ * outlive the handle. Errors: KW_ERR_NOMEM; with an I/O thread, whose turn it waits for, also
+ * KW_ERR_CLOSED and KW_ERR_FORKED. */
 KW_API KW_CHECKED kw_status kw_map_new(const kw_client *client, kw_map **ret);
 
 /** Frees a snapshot; NULL is allowed. */
@@ -586,7 +590,7 @@ typedef enum kw_counter {
 /** The name of a counter, such as `moved`; NULL if there is none. */
 KW_API const char *kw_counter_name(kw_counter counter);
 
-/** Takes a snapshot of the counters. It may outlive the handle. */
+/** Takes a snapshot of the counters. It may outlive the handle. Errors: as kw_map_new. */
 KW_API KW_CHECKED kw_status kw_stats_new(const kw_client *client, kw_stats **ret);
 /** Frees a snapshot; NULL is allowed. */
 KW_API void kw_stats_free(kw_stats *stats);
