@@ -10,12 +10,13 @@
 #include "core/reply.h"
 #include "core/resp.h"
 #include "core/slot.h"
+#include "core/watch.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/support/liar.h"
 
 enum {
     LINKS = 64,
-    SUBMITS_MAX = LIAR_COMMANDS - LIAR_PARTS, /* the rest is for the end */
+    SUBMITS_MAX = LIAR_COMMANDS - 2 * LIAR_PARTS, /* the rest is for the end */
     TIMEOUT_US = 1000 * 1000,
     TICK_US = 10 * 1000, /* how late a deadline may be noticed */
     TURNS_MAX = 20000,
@@ -140,6 +141,7 @@ static void apply_effect(world *w, const cluster_effect *effect) {
         }
         break;
     case EFFECT_CLOSE:
+        liar_forget_asks(&w->liar);
         link = link_of(w, effect->link);
         if (link) {
             set_phase(link, CLOSED);
@@ -242,6 +244,7 @@ static void receive(world *w, connection *link, kw_slice bytes, size_t piece) {
 }
 
 static void lose(world *w, connection *link) {
+    liar_forget_asks(&w->liar);
     set_phase(link, CLOSED);
     cluster_link_lost(w->brain, link->index, KW_ERR_CONNECTION, "connection reset", w->now_us);
     fetch(w);
@@ -364,14 +367,16 @@ static void resolve(world *w, bool well) {
     }
 }
 
-static void look_around(const world *w) {
+static void look_around(world *w) {
     kw_map *map = NULL;
     kw_stats *stats = NULL;
     if (cluster_map_snapshot(w->brain, &map) == KW_OK) {
-        kw_map_free(map);
+        mem_free(&w->mem, map->nodes);
+        mem_free(&w->mem, map);
     }
     if (cluster_stats_snapshot(w->brain, &stats) == KW_OK) {
-        kw_stats_free(stats);
+        mem_free(&w->mem, stats->nodes);
+        mem_free(&w->mem, stats);
     }
 }
 
@@ -433,6 +438,20 @@ static void serve_all(world *w) {
     }
 }
 
+/* A command for each part, which must succeed. */
+static void call_all(world *w) {
+    for (unsigned part = 0; part < LIAR_PARTS; part++) {
+        submit(w, (uint8_t)(part * 8), 0);
+    }
+    for (int i = 0; w->submitted > w->completed; i++) {
+        fuzz_check(i < TURNS_MAX);
+        serve_all(w);
+        if (w->submitted > w->completed) {
+            next_deadline(w);
+        }
+    }
+}
+
 static void heal(world *w) {
     uint64_t until_us = w->now_us + HEAL_US;
     w->fail_in = 0;
@@ -452,16 +471,10 @@ static void heal(world *w) {
     }
     w->healthy = true;
     w->submitted = w->completed = SUBMITS_MAX; /* those that follow have numbers of their own */
-    for (unsigned part = 0; part < LIAR_PARTS; part++) {
-        submit(w, (uint8_t)(part * 8), 0);
-    }
-    for (int i = 0; w->submitted > w->completed; i++) {
-        fuzz_check(i < TURNS_MAX);
-        serve_all(w);
-        if (w->submitted > w->completed) {
-            next_deadline(w);
-        }
-    }
+    call_all(w);
+    unsigned redirects = w->liar.redirects;
+    call_all(w); /* each slot has been asked for: the map is right now */
+    fuzz_check(w->liar.redirects == redirects);
 }
 
 static void build(world *w, uint8_t options) {

@@ -66,6 +66,10 @@ unsigned liar_number_of(kw_slice text) {
     return start < text.len && number < LIAR_COMMANDS ? number : LIAR_COMMANDS;
 }
 
+void liar_forget_asks(liar *l) {
+    memset(l->asked, 0, sizeof l->asked);
+}
+
 /* ------------------------------------------------------------- questions of the client */
 
 static void say_node(buffer *b, unsigned node, uint8_t wish) {
@@ -228,8 +232,11 @@ static void serve(liar *l, unsigned self, const kw_slice *argv, unsigned number,
     } else if (owner == LIAR_NOBODY) {
         say(b, "-CLUSTERDOWN Hash slot not served\r\n");
     } else if (owner != self) {
+        l->redirects++;
         say_error(b, "MOVED %d %s:%u", slot, "127.0.0.1", owner);
     } else if (l->now.asks[part] != LIAR_NOBODY && number % 2 == 1) {
+        l->redirects++;
+        l->asked[number] = (uint8_t)(l->now.asks[part] + 1);
         say_error(b, "ASK %d %s:%u", slot, "127.0.0.1", l->now.asks[part]);
     } else {
         execute(l, argv, number, b);
@@ -254,7 +261,9 @@ liar_deed liar_answer(liar *l, unsigned self, const kw_slice *argv, size_t argc,
     }
     *asking = false;
     unsigned number = argc > 1 ? liar_number_of(argv[1]) : LIAR_COMMANDS;
-    fuzz_check(number < LIAR_COMMANDS); /* nobody else sends commands */
+    fuzz_check(number < LIAR_COMMANDS);                /* nobody else sends commands */
+    fuzz_check(l->asked[number] != self + 1 || asked); /* ASK was followed by ASKING */
+    l->asked[number] = 0;
     bool keyless = slice_is_nocase(argv[0], "ECHO");
     int slot = keyless ? SLOT_NONE : slot_of_key(argv[1]);
     if (refuse(self, keyless ? 0 : slot, number, wish, b)) {

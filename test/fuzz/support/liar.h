@@ -28,6 +28,8 @@ typedef struct liar {
     liar_truth before;               /* what an old view says */
     uint8_t executed[LIAR_COMMANDS]; /* how often */
     bool writes[LIAR_COMMANDS];      /* ... and whether once only */
+    uint8_t asked[LIAR_COMMANDS];    /* node that ASK named, plus 1, until it comes there */
+    unsigned redirects;              /* MOVED and ASK, said honestly */
     char keys[LIAR_PARTS][16];       /* one in each part */
 } liar;
 
@@ -36,6 +38,9 @@ void liar_init(liar *l);
 void liar_move(liar *l, unsigned part, unsigned node, bool by_asking);
 /* All is well from now on: every part has an owner, and a newer epoch says so. */
 void liar_heal(liar *l);
+
+/* Connections were lost: what ASK said may be tried again another way. */
+void liar_forget_asks(liar *l);
 
 typedef enum liar_deed {
     LIAR_ANSWERS,
