@@ -45,6 +45,11 @@ sim-long:
 	@from=$(FROM); while $(MAKE) sim SEEDS=$(SEEDS) FROM=$$from; do from=$$((from + $(SEEDS))); done
 
 CHAOS_SECONDS ?= 600
+valgrind: test-deps
+	@cmake -S . -B $(BUILD) -DKEYWAY_TESTS=ON $(CMAKE_ARGS) >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS)
+	@BUILD=$(BUILD) scripts/check-valgrind
+
 # Memory that runs out: each scenario with PAIRS pairs of failed allocations, beside each one alone.
 PAIRS ?= 2000
 oom: test-deps
@@ -98,6 +103,7 @@ help:
 	@echo 'make check      layers, format, tidy, compilers, sanitizers, symbols, documents, installation'
 	@echo 'make sim        the simulation: SEEDS=2000 runs from FROM=1; make sim-long never stops'
 	@echo 'make oom        scenarios in which memory runs out, with many pairs (PAIRS=2000)'
+	@echo 'make valgrind   the unit tests and dialogues under memcheck'
 	@echo 'make chaos      a real cluster in trouble for ten minutes (CHAOS_SECONDS=600)'
 	@echo 'make coverage   what the tests run of src/core and src/node, into docs/coverage.md'
 	@echo 'make bench      CPU time beside hiredis and a bare socket, into docs/performance.md'
@@ -107,4 +113,4 @@ help:
 	@echo 'make uninstall  removes what the last make install put there'
 	@echo 'make clean      removes build/ and build-*/'
 
-.PHONY: all deps test-deps demo test test-clients check sim sim-long oom chaos coverage bench bench-count fuzz fuzz-long install uninstall clean help
+.PHONY: all deps test-deps demo test test-clients check sim sim-long oom valgrind chaos coverage bench bench-count fuzz fuzz-long install uninstall clean help

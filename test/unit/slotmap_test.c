@@ -24,6 +24,12 @@ static int loaded(void **state) {
     return 0;
 }
 
+static int done(void **state) {
+    (void)state;
+    slotmap_done(&map);
+    return 0;
+}
+
 static void new_map_knows_nothing(void **state) {
     (void)state;
     slotmap_init(&map, &mem_default);
@@ -142,13 +148,14 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(new_map_knows_nothing),
         cmocka_unit_test(first_view_loads_and_heals_nothing),
-        cmocka_unit_test_setup(patch_changes_one_slot, loaded),
-        cmocka_unit_test_setup(patch_of_a_hole_heals, loaded),
-        cmocka_unit_test_setup(view_requested_before_a_patch_leaves_it, loaded),
-        cmocka_unit_test_setup(kept_holes_are_suspect, loaded),
-        cmocka_unit_test_setup(holes_that_are_taken_have_no_owner_until_they_heal, loaded),
-        cmocka_unit_test_setup(suspicion_is_counted_once, loaded),
-        cmocka_unit_test_setup(forgotten_slot_has_nothing_left, loaded),
+        cmocka_unit_test_setup_teardown(patch_changes_one_slot, loaded, done),
+        cmocka_unit_test_setup_teardown(patch_of_a_hole_heals, loaded, done),
+        cmocka_unit_test_setup_teardown(view_requested_before_a_patch_leaves_it, loaded, done),
+        cmocka_unit_test_setup_teardown(kept_holes_are_suspect, loaded, done),
+        cmocka_unit_test_setup_teardown(holes_that_are_taken_have_no_owner_until_they_heal, loaded,
+                                        done),
+        cmocka_unit_test_setup_teardown(suspicion_is_counted_once, loaded, done),
+        cmocka_unit_test_setup_teardown(forgotten_slot_has_nothing_left, loaded, done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
