@@ -65,6 +65,7 @@ static bool says_why(kw_slice reply) {
     static const char why[] = "out of memory\r\n"; /* of one setting */
     size_t len = sizeof why - 1;
     return slice_starts_with(reply, "-OOM ") ||
+           slice_starts_with(reply, "-ERR Insufficient memory") ||
            (reply.len > len && memcmp(reply.data + reply.len - len, why, len) == 0);
 }
 

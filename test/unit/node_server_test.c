@@ -41,6 +41,21 @@ static void each_command_is_told_of_in_all_three_ways(void **state) {
     driver_stop(&d);
 }
 
+static void commands_are_described_in_either_protocol(void **state) {
+    (void)state;
+    node_driver d;
+    driver_start(&d, 1, 0);
+    driver_expect(&d, 0, "COMMAND INFO dbsize",
+                  "*1\r\n*10\r\n$6\r\ndbsize\r\n:1\r\n*2\r\n+readonly\r\n+fast\r\n:0\r\n:0\r\n"
+                  ":0\r\n*3\r\n+@keyspace\r\n+@read\r\n+@fast\r\n*2\r\n$25\r\n"
+                  "request_policy:all_shards\r\n$23\r\nresponse_policy:agg_sum\r\n*0\r\n*0\r\n");
+    (void)driver_ask(&d, 0, "HELLO 3");
+    names_expect_part(&d, 0, "COMMAND INFO dbsize", "~2\r\n+readonly\r\n+fast\r\n:0\r\n");
+    names_expect_part(&d, 0, "COMMAND INFO get", "~1\r\n%3\r\n$5\r\nflags\r\n~2\r\n");
+    names_expect_part(&d, 0, "COMMAND INFO nosuch", "*1\r\n_\r\n");
+    driver_stop(&d);
+}
+
 static void commands_are_listed_by_category(void **state) {
     (void)state;
     node_driver d;
@@ -320,6 +335,7 @@ static void monitor_is_not_for_transactions(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_command_is_told_of_in_all_three_ways),
+        cmocka_unit_test(commands_are_described_in_either_protocol),
         cmocka_unit_test(commands_are_listed_by_category),
         cmocka_unit_test(passwords_are_as_long_as_asked_for),
         cmocka_unit_test(refusals_are_logged_and_counted_together_for_a_minute),
