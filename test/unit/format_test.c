@@ -141,6 +141,26 @@ static void command_over_its_limit_is_refused(void **state) {
     assert_int_equal(m.live_count, 0);
 }
 
+static void too_many_arguments_are_refused(void **state) {
+    (void)state;
+    static char text[2 * (LIMIT_ARGUMENTS + 1) + 1];
+    for (size_t i = 0; i <= LIMIT_ARGUMENTS; i++) {
+        memcpy(text + 2 * i, "a ", 2);
+    }
+    failing_mem m;
+    format_args f;
+    const char *error = NULL;
+    failing_mem_init(&m);
+    assert_int_equal(format(&m.mem, &f, &error, text), KW_ERR_LIMIT);
+    assert_string_equal(error, "the command is over the limit on its arguments");
+    assert_int_equal(m.live_count, 0);
+    text[2 * LIMIT_ARGUMENTS] = '\0'; /* one less */
+    assert_int_equal(format(&m.mem, &f, &error, text), KW_OK);
+    assert_int_equal(f.argc, LIMIT_ARGUMENTS);
+    format_args_done(&f);
+    assert_int_equal(m.live_count, 0);
+}
+
 static void every_failed_allocation_is_reported(void **state) {
     (void)state;
     failing_mem m;
@@ -177,6 +197,7 @@ int main(void) {
         cmocka_unit_test(single_value_is_not_copied),
         cmocka_unit_test(wrong_formats_are_refused_with_a_reason),
         cmocka_unit_test(command_over_its_limit_is_refused),
+        cmocka_unit_test(too_many_arguments_are_refused),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

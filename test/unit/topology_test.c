@@ -302,6 +302,21 @@ static void caps_are_held(void **state) {
     }
 }
 
+static void more_ranges_than_slots_are_refused(void **state) {
+    (void)state;
+    static char text[2 * (LIMIT_SLOT_RANGES + 1) + 3];
+    text[0] = '[';
+    for (size_t i = 0; i <= LIMIT_SLOT_RANGES; i++) {
+        memcpy(text + 1 + 2 * i, "1 ", 2);
+    }
+    text[sizeof text - 2] = ']';
+    view *v = view_new(&mem_default);
+    const char *why = NULL;
+    assert_int_equal(read_asking(v, text, &asked, &why), KW_ERR_PROTOCOL);
+    assert_string_equal(why, "too many slot ranges");
+    view_free(v);
+}
+
 /* ---------------------------------------------------------------- epoch, peers */
 
 static void epoch_is_read_from_info(void **state) {
@@ -440,6 +455,7 @@ int main(void) {
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(error_replies_have_their_status),
         cmocka_unit_test(caps_are_held),
+        cmocka_unit_test(more_ranges_than_slots_are_refused),
         cmocka_unit_test(epoch_is_read_from_info),
         cmocka_unit_test(views_agree_on_owners_and_endpoints),
         cmocka_unit_test(every_failed_allocation_is_reported),
