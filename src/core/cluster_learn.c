@@ -127,7 +127,7 @@ void learn_command(cluster *c, request *r) {
     kw_status status = argv ? command_book_route(&c->book, argv, argc, &way) : KW_ERR_NOMEM;
     const char *why = status == KW_OK && way.info ? request_disturbs(&way, argv[0]) : NULL;
     mem_free(c->mem, argv);
-    if (status == KW_OK && !why && way.blocks && !r->at.more->blocking &&
+    if (status == KW_OK && !why && way.info && way.blocks && !r->at.more->blocking &&
         !blocking_init(c, r, way.info->name, NULL, 0, true)) {
         status = KW_ERR_NOMEM;
     }
