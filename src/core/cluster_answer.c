@@ -124,7 +124,8 @@ static void on_error(reception *x) {
 static void note_served(reception *x) {
     cluster *c = x->c;
     request *r = x->r;
-    bool was_refused = r->has_more && r->at.more->attempts > 0;
+    const request_more *more = r->has_more ? r->at.more : NULL;
+    bool was_refused = more && more->attempts > 0;
     if (x->n->says_down && (!r->only_reads || was_refused)) {
         node_recovered(c, x->n); /* reads alone may be served by a cluster that is down */
     }
@@ -410,6 +411,7 @@ static void on_error_frame(reception *x) {
         return;
     }
     on_answer[a.kind](x);
+    x->answer = NULL; /* it was this function's */
 }
 
 static void on_internal(cluster *c, link *l, request *r, const link_frame *frame) {
