@@ -129,7 +129,7 @@ static void note_served(reception *x) {
     if (x->n->says_down && (!r->only_reads || was_refused)) {
         node_recovered(c, x->n); /* reads alone may be served by a cluster that is down */
     }
-    if (r->has_more && r->at.more->probe &&
+    if (more && more->probe &&
         x->n->in_map) { /* else a view removed it meanwhile, and knows more */
         learn_owner(x, r->slot, x->n);
     }
@@ -396,7 +396,9 @@ static void take_out(cluster *c, link *l, request *r) {
     lane_leave(c, r);
 }
 
-static void on_error_frame(reception *x) {
+static void on_error_frame(const reception *before) {
+    reception known = *before;
+    reception *x = &known;
     answer a;
     memset(&a, 0, sizeof a);
     read_answer(x->c, x->frame, &a);
@@ -411,7 +413,6 @@ static void on_error_frame(reception *x) {
         return;
     }
     on_answer[a.kind](x);
-    x->answer = NULL; /* it was this function's */
 }
 
 static void on_internal(cluster *c, link *l, request *r, const link_frame *frame) {
