@@ -415,7 +415,8 @@ void route_later(cluster *c, request *r, uint64_t delay_us, const char *reason) 
     const request *before = lane_first(c, r->slot);
     bool timed = before && wheel_running(&before->at.more->retry);
     lane_insert(c, r);
-    if (!timed && lane_first(c, r->slot) == r) {
+    /* Its leaving the link has just woken the lane: one that was refused waits nevertheless. */
+    if ((!timed || r->at.more->yields) && lane_first(c, r->slot) == r) {
         wheel_start(&c->wheel, &r->at.more->retry, c->now_us + delay_us);
     }
 }

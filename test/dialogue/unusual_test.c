@@ -74,6 +74,29 @@ static void asks_in_a_circle_come_to_an_end(dialogue *d) {
     assert_int_equal(owner_of(d, SLOT_K), 2);
 }
 
+/* One of its slot was redirected and waits behind it: that must not wake it. */
+static void refused_command_waits_though_another_one_is_ready(dialogue *d) {
+    start(d);
+    int a = call(d, "GET k");
+    int b = call(d, "MGET k k");
+    expect(d, 2, "GET k");
+    expect(d, 2, "MGET k k");
+    reply(d, 2, "-ASK 7629 127.0.0.1:7003");
+    reply(d, 2, "-ASK 7629 127.0.0.1:7001");
+    expect(d, 3, "ASKING");
+    expect(d, 3, "GET k");
+    reply(d, 3, "+OK");
+    reply(d, 3, "-TRYAGAIN later");
+    expect_nothing(d);
+    advance_ms(d, 20);
+    expect(d, 2, "GET k");
+    expect(d, 2, "MGET k k");
+    reply(d, 2, "v");
+    reply(d, 2, "w");
+    ok(d, a, "v");
+    ok(d, b, "w");
+}
+
 /* ------------------------------------------------------------------------------ learning */
 
 static void command_learned_to_disturb_is_not_sent(dialogue *d) {
@@ -276,6 +299,7 @@ int main(void) {
         DIALOGUE(reply_behind_an_attribute_is_the_reply),
         DIALOGUE(nonsense_behind_an_attribute_breaks_the_connection),
         DIALOGUE(asks_in_a_circle_come_to_an_end),
+        DIALOGUE(refused_command_waits_though_another_one_is_ready),
         DIALOGUE(command_learned_to_disturb_is_not_sent),
         DIALOGUE(keys_learned_to_be_in_two_slots_send_nothing),
         DIALOGUE(learned_slot_is_in_the_trace),
