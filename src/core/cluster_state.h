@@ -244,6 +244,8 @@ bool request_set_asking(cluster *c, request *r, chunk **current, bool asking);
 #define REQUEST_ASKING "*1\r\n$6\r\nASKING\r\n"
 #define REQUEST_ASKING_LEN ((uint32_t)sizeof REQUEST_ASKING - 1)
 
+/* ------------------------------------------------------------ cluster_timers.c */
+
 /* Runs what was put off to the end of the input (timer_start_now), no other timer: what came in the
  * same batch as a deadline is to be seen before it. */
 void cluster_settle(cluster *c);
