@@ -273,5 +273,8 @@ liar_deed liar_answer(liar *l, unsigned self, const kw_slice *argv, size_t argc,
         say(b, "|1\r\n+ttl\r\n:1\r\n");
     }
     serve(l, self, argv, number, slot, asked, b);
-    return wish == 23 ? LIAR_HANGS_UP : LIAR_ANSWERS;
+    if (wish == 24) { /* it was executed, and nobody will hear of it */
+        buffer_clear(b, SIZE_MAX);
+    }
+    return wish == 23 || wish == 24 ? LIAR_HANGS_UP : LIAR_ANSWERS;
 }
