@@ -96,7 +96,7 @@ static void draw_rate(bench_line *l, const bench_second *s) {
     l->rate[l->samples++ % BENCH_SPARKS] = rate;
     label(l, "commands/s");
     out_printf(&l->screen, "%s%11s%s  %s", style_of(l, STYLE_BOLD),
-               bench_grouped((uint64_t)(rate + 0.5), number), style_of(l, STYLE_RESET),
+               grouped((uint64_t)(rate + 0.5), number), style_of(l, STYLE_RESET),
                style_of(l, STYLE_GOOD));
     draw_spark(l);
     out_text(&l->screen, style_of(l, STYLE_RESET));
@@ -122,7 +122,7 @@ static void counted(bench_line *l, const char *name, double value, const char *u
     char number[BENCH_TEXT_BYTES];
     out_printf(&l->screen, "%s%s%s %s%s%s%s   ", style_of(l, STYLE_DIM), name,
                style_of(l, STYLE_RESET), value > 0 ? style_of(l, s) : "",
-               bench_grouped((uint64_t)(value + 0.5), number), unit, style_of(l, STYLE_RESET));
+               grouped((uint64_t)(value + 0.5), number), unit, style_of(l, STYLE_RESET));
 }
 
 static void draw_counters(bench_line *l, const bench_second *s) {
@@ -151,7 +151,7 @@ static void draw_node(bench_line *l, const bench_nodes *nodes, const bench_secon
     }
     out_printf(&l->screen, "%s %-21s %9s/s  p99 %-7s ", style_of(l, STYLE_RESET),
                bench_nodes_endpoint(nodes, node),
-               bench_grouped((uint64_t)(per_second(s, count) + 0.5), number),
+               grouped((uint64_t)(per_second(s, count) + 0.5), number),
                h ? bench_ms(bench_histogram_quantile(h, 0.99), p99) : "-");
     if (l->look.width >= BAR_ROOM) {
         term_ink(&l->screen, &l->look, (colour){node, false});
@@ -160,7 +160,7 @@ static void draw_node(bench_line *l, const bench_nodes *nodes, const bench_secon
     }
     if (moved > 0) {
         out_printf(&l->screen, " %sMOVED %s/s%s", style_of(l, STYLE_WARN),
-                   bench_grouped((uint64_t)per_second(s, moved), number), style_of(l, STYLE_RESET));
+                   grouped((uint64_t)per_second(s, moved), number), style_of(l, STYLE_RESET));
     }
     end_line(l);
 }

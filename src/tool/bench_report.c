@@ -29,12 +29,12 @@ static void row_commands(const writer *w) {
     char text[160];
     const bench_result *r = w->r;
     double each_s = r->seconds > 0 ? (double)r->tally->done / r->seconds : 0;
-    snprintf(text, sizeof text, "%s in %.2f s, %s a second", bench_grouped(r->tally->done, count),
-             r->seconds, bench_grouped((uint64_t)(each_s + 0.5), rate));
+    snprintf(text, sizeof text, "%s in %.2f s, %s a second", grouped(r->tally->done, count),
+             r->seconds, grouped((uint64_t)(each_s + 0.5), rate));
     row(w, "commands", text, STYLE_BOLD);
     if (r->plan->rate > 0) {
         snprintf(text, sizeof text, "%s a second wanted; %s were due and never sent",
-                 bench_grouped(r->plan->rate, rate), bench_grouped(r->tally->unsent, count));
+                 grouped(r->plan->rate, rate), grouped(r->tally->unsent, count));
         row(w, "rate", text, r->tally->unsent > 0 ? STYLE_WARN : STYLE_RESET);
     }
 }
@@ -43,10 +43,10 @@ static void row_errors(const writer *w) {
     const bench_tally *tally = w->r->tally;
     char number[BENCH_TEXT_BYTES];
     char text[160];
-    row(w, "errors", bench_grouped(tally->error_count, number),
+    row(w, "errors", grouped(tally->error_count, number),
         tally->error_count > 0 ? STYLE_BAD : STYLE_GOOD);
     for (int i = 0; i < BENCH_ERRORS_MAX && tally->errors[i].count > 0; i++) {
-        snprintf(text, sizeof text, "%12s  %s", bench_grouped(tally->errors[i].count, number),
+        snprintf(text, sizeof text, "%12s  %s", grouped(tally->errors[i].count, number),
                  tally->errors[i].name);
         row(w, "", text, STYLE_BAD);
     }
@@ -56,7 +56,7 @@ static void row_counted(const writer *w, const char *name, kw_counter c, bool al
     char number[BENCH_TEXT_BYTES];
     uint64_t count = w->r->counters->total[c];
     if (count > 0 || always) {
-        row(w, name, bench_grouped(count, number), STYLE_RESET);
+        row(w, name, grouped(count, number), STYLE_RESET);
     }
 }
 
@@ -70,11 +70,11 @@ static void write_totals(const writer *w) {
     row_commands(w);
     row_errors(w);
     if (r->tally->misses > 0) {
-        row(w, "keys not there", bench_grouped(r->tally->misses, number), STYLE_RESET);
+        row(w, "keys not there", grouped(r->tally->misses, number), STYLE_RESET);
     }
     snprintf(text, sizeof text, "MOVED %s, ASK %s",
-             bench_grouped(r->counters->total[KW_COUNT_MOVED], number),
-             bench_grouped(r->counters->total[KW_COUNT_ASK], other));
+             grouped(r->counters->total[KW_COUNT_MOVED], number),
+             grouped(r->counters->total[KW_COUNT_ASK], other));
     row(w, "redirects", text, STYLE_RESET);
     row_counted(w, "TRYAGAIN", KW_COUNT_TRYAGAIN, false);
     row_counted(w, "CLUSTERDOWN", KW_COUNT_CLUSTERDOWN, false);
@@ -104,7 +104,7 @@ static void table_row(const writer *w, const char *name, const bench_histogram *
         term_ink(w->o, w->t, (colour){node, false});
     }
     out_printf(w->o, "%-*s%s %9s %7s", NAME_WIDTH, name, node >= 0 ? style_of(w, STYLE_RESET) : "",
-               bench_grouped((uint64_t)(each_s + 0.5), number),
+               grouped((uint64_t)(each_s + 0.5), number),
                bench_ms((uint64_t)(bench_histogram_mean_us(h) + 0.5), mean));
     for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
         out_printf(w->o, " %7s", bench_ms(bench_histogram_quantile(h, shares[i]), number));
@@ -200,7 +200,7 @@ static void verdict_row(const writer *w, const char *name, uint64_t count, style
                         const char *remark) {
     char number[BENCH_TEXT_BYTES];
     out_printf(w->o, "  %-18s %s%12s%s  %s%s%s\n", name, count > 0 ? style_of(w, s) : "",
-               bench_grouped(count, number), count > 0 ? style_of(w, STYLE_RESET) : "",
+               grouped(count, number), count > 0 ? style_of(w, STYLE_RESET) : "",
                style_of(w, STYLE_DIM), remark, style_of(w, STYLE_RESET));
 }
 

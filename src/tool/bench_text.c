@@ -2,24 +2,10 @@
 
 #include <stdio.h>
 
-const char *bench_grouped(uint64_t n, char ret[BENCH_TEXT_BYTES]) {
-    char digits[24];
-    int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n);
-    char *at = ret;
-    for (int i = 0; i < len; i++) {
-        if (i > 0 && (len - i) % 3 == 0) {
-            *at++ = ' ';
-        }
-        *at++ = digits[i];
-    }
-    *at = '\0';
-    return ret;
-}
-
 const char *bench_ms(uint64_t us, char ret[BENCH_TEXT_BYTES]) {
     double ms = (double)us / 1000;
     if (us >= 1000 * 1000) {
-        return bench_grouped((us + 500) / 1000, ret);
+        return grouped((us + 500) / 1000, ret);
     }
     snprintf(ret, BENCH_TEXT_BYTES, "%.*f", ms < 10 ? ms < 1 ? 3 : 2 : ms < 100 ? 1 : 0, ms);
     return ret;

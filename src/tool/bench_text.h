@@ -2,14 +2,13 @@
 #ifndef TOOL_BENCH_TEXT_H
 #define TOOL_BENCH_TEXT_H
 
+#include "tool/grouped.h"
 #include "tool/term.h"
 
 #include <stdint.h>
 
-enum { BENCH_TEXT_BYTES = 32 };
+enum { BENCH_TEXT_BYTES = GROUPED_BYTES };
 
-/* 1234567 as 1 234 567. */
-const char *bench_grouped(uint64_t n, char ret[BENCH_TEXT_BYTES]);
 /* Microseconds as milliseconds with three digits that count: 0.412, 3.10, 41.2, 1 234. */
 const char *bench_ms(uint64_t us, char ret[BENCH_TEXT_BYTES]);
 /* 1536 as 1.5 KiB. */

@@ -1,5 +1,7 @@
 #include "tool/view.h"
 
+#include "tool/grouped.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -28,21 +30,6 @@ static void end_line(view *v) {
 }
 
 /* ----------------------------------------------------------------- numbers */
-
-/* 1234567 as 1 234 567. */
-static const char *grouped(uint64_t n, char ret[32]) {
-    char digits[24];
-    int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n);
-    char *at = ret;
-    for (int i = 0; i < len; i++) {
-        if (i > 0 && (len - i) % 3 == 0) {
-            *at++ = ' ';
-        }
-        *at++ = digits[i];
-    }
-    *at = '\0';
-    return ret;
-}
 
 static void sample(view *v, uint64_t now_us) {
     uint64_t count = 0;
@@ -228,7 +215,7 @@ static void draw_spark(view *v, const double *values, bool logarithmic, double h
 static void draw_gauges(view *v) {
     double high = 1;
     double slowest_ms = 1000;
-    char number[32];
+    char number[GROUPED_BYTES];
     size_t count = v->samples < VIEW_SAMPLES ? v->samples : VIEW_SAMPLES;
     for (size_t i = 0; i < count; i++) {
         high = v->rate[i] > high ? v->rate[i] : high;
@@ -248,7 +235,7 @@ static void draw_gauges(view *v) {
 }
 
 static void counter(view *v, const char *name, uint64_t value, style s) {
-    char number[32];
+    char number[GROUPED_BYTES];
     out_printf(&v->screen, "  %s%s%s %s%s%s", style_of(v, STYLE_DIM), name,
                style_of(v, STYLE_RESET), style_of(v, s), grouped(value, number),
                style_of(v, STYLE_RESET));
@@ -259,7 +246,7 @@ static void draw_counters(view *v) {
     if (kw_stats_new(v->plan->client, &stats) != KW_OK) {
         give_up("out of memory");
     }
-    char number[32];
+    char number[GROUPED_BYTES];
     out_printf(&v->screen, "  %-*s%s%9s%s", LABEL_WIDTH, "commands", style_of(v, STYLE_BOLD),
                grouped(v->traffic->commands, number), style_of(v, STYLE_RESET));
     counter(v, "failed", v->traffic->failed, v->traffic->failed ? STYLE_BAD : STYLE_GOOD);
@@ -359,7 +346,7 @@ void view_end(view *v, uint64_t now_us) {
 /* ------------------------------------------------------------------- table */
 
 static void row(view *v, const char *name, uint64_t value, const char *remark) {
-    char number[32];
+    char number[GROUPED_BYTES];
     out_printf(&v->screen, "  %-28s %12s  %s%s%s\n", name, grouped(value, number),
                style_of(v, STYLE_DIM), remark, style_of(v, STYLE_RESET));
 }
