@@ -1,9 +1,7 @@
 /* What holds for a handle with an I/O thread beside its calls: where callbacks run, what they may
  * do, closing, forks, limits, deadlines, short memory. */
+#include "unit/support/threaded.h"
 #include "unit/support/unit.h"
-
-#include <keyway/keyway.h>
-#include <keyway/lab.h>
 
 #include <pthread.h>
 #include <signal.h>
@@ -12,54 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { THREADS = 64, WAIT_ROUNDS = 20000, WAIT_US = 1000 };
-
-static kw_lab *lab;
-
-static int start_lab(void **state) {
-    kw_error err;
-    (void)state;
-    return kw_lab_start(NULL, &lab, &err) == KW_OK ? 0 : -1;
-}
-
-static int stop_lab(void **state) {
-    (void)state;
-    kw_lab_stop(lab);
-    return 0;
-}
-
-static int reset_lab(void **state) {
-    (void)state;
-    return kw_lab_reset(lab) == KW_OK ? 0 : -1;
-}
-
-static kw_options *new_options(const char *name, const char *value) {
-    kw_options *options = NULL;
-    assert_int_equal(kw_options_new(&options), KW_OK);
-    kw_options_set_io_thread(options, true);
-    if (name) {
-        assert_int_equal(kw_options_set(options, name, value, NULL), KW_OK);
-    }
-    return options;
-}
-
-/* With one more option, if name is not NULL. */
-static kw_client *open_client(const char *name, const char *value) {
-    kw_options *options = new_options(name, value);
-    kw_client *c = NULL;
-    kw_error err = {0};
-    if (kw_open(kw_lab_url(lab), options, &c, &err) != KW_OK) {
-        fail_msg("%s", err.message);
-    }
-    kw_options_free(options);
-    return c;
-}
-
-static void pause_owner(const char *key, bool paused) {
-    int owner = kw_lab_owner(lab, kw_key_slot(key, strlen(key)));
-    assert_true(owner >= 0);
-    assert_int_equal(kw_lab_pause(lab, owner, paused), KW_OK);
-}
+enum { THREADS = 64 };
 
 /* A key of another node. */
 static const char *key_apart_from(const char *key) {
@@ -73,13 +24,6 @@ static const char *key_apart_from(const char *key) {
     return keys[i];
 }
 
-static void wait_for(const atomic_int *count, int want) {
-    for (int i = 0; i < WAIT_ROUNDS && atomic_load(count) < want; i++) {
-        usleep(WAIT_US);
-    }
-    assert_int_equal(atomic_load(count), want);
-}
-
 /* Until the handle has taken so many commands. */
 static void wait_for_commands(const kw_client *c, uint64_t want) {
     uint64_t taken = 0;
@@ -91,13 +35,6 @@ static void wait_for_commands(const kw_client *c, uint64_t want) {
         usleep(WAIT_US);
     }
     assert_int_equal(taken, want);
-}
-
-static void wait_until_done(const kw_client *c) {
-    for (int i = 0; i < WAIT_ROUNDS && kw_pending(c) > 0; i++) {
-        usleep(WAIT_US);
-    }
-    assert_int_equal(kw_pending(c), 0);
 }
 
 static void set(kw_client *c, const char *key) {
@@ -150,7 +87,7 @@ static void look(kw_client *c, kw_reply *reply, const kw_error *err, void *arg) 
 
 static void callbacks_run_on_the_thread_and_may_not_wait(void **state) {
     (void)state;
-    kw_client *c = open_client(NULL, NULL);
+    kw_client *c = threaded_open(NULL, NULL);
     sight s = {.call = KW_OK};
     assert_int_equal(kw_submitf(c, look, &s, NULL, "GET a"), KW_OK);
     wait_until_done(c);
@@ -169,7 +106,7 @@ static void callbacks_run_on_the_thread_and_may_not_wait(void **state) {
 
 static void driving_is_refused(void **state) {
     (void)state;
-    kw_client *c = open_client(NULL, NULL);
+    kw_client *c = threaded_open(NULL, NULL);
     assert_int_equal(kw_fd(c), -1);
     assert_int_equal(kw_timeout_ms(c), -1);
     assert_int_equal(kw_process(c), KW_ERR_INVALID);
@@ -186,7 +123,7 @@ static void note_error(kw_client *c, kw_reply *reply, const kw_error *err, void 
 
 static void what_cannot_be_sent_is_refused(void **state) {
     (void)state;
-    kw_client *c = open_client(NULL, NULL);
+    kw_client *c = threaded_open(NULL, NULL);
     kw_reply *reply = NULL;
     kw_error err = {0};
     kw_slice nameless = {"", 0};
@@ -223,7 +160,7 @@ static void note_event(kw_client *c, const kw_event *event, void *arg) {
 
 static void events_come_on_the_thread(void **state) {
     (void)state;
-    kw_client *c = open_client(NULL, NULL);
+    kw_client *c = threaded_open(NULL, NULL);
     told t = {.thread = pthread_self()};
     int slot = kw_key_slot("hole", 4);
     set(c, "hole");
@@ -242,7 +179,7 @@ static void events_come_on_the_thread(void **state) {
 
 static void traces_and_batches_tell_the_same_as_without_a_thread(void **state) {
     (void)state;
-    kw_client *c = open_client(NULL, NULL);
+    kw_client *c = threaded_open(NULL, NULL);
     kw_trace *trace = NULL;
     kw_call_options *options = NULL;
     kw_batch *batch = NULL;
@@ -319,7 +256,7 @@ static void start_caller(caller *k, kw_client *c, uint32_t timeout_ms, const cha
 
 static void too_many_submissions_are_busy_and_calls_wait_for_room(void **state) {
     (void)state;
-    kw_client *c = open_client("pending_max", "4");
+    kw_client *c = threaded_open("pending_max", "4");
     atomic_int done;
     atomic_init(&done, 0);
     kw_error err = {0};
@@ -358,7 +295,7 @@ static void more_threads_than_may_be_pending_all_get_their_turn(void **state) {
     static caller callers[THREADS];
     const char *limits[][2] = {{"pending_max", "3"}, {"waiting_max", "1"}, {"in_flight_max", "1"}};
     for (size_t way = 0; way < COUNT_OF(limits); way++) {
-        kw_client *c = open_client(limits[way][0], limits[way][1]);
+        kw_client *c = threaded_open(limits[way][0], limits[way][1]);
         for (int i = 0; i < THREADS; i++) {
             start_caller(&callers[i], c, 20000, i % 2 ? "a" : "b");
         }
@@ -391,7 +328,7 @@ static void hold_thread(kw_client *c, kw_reply *reply, const kw_error *err, void
 
 static void deadline_counts_from_the_call(void **state) {
     (void)state;
-    kw_client *c = open_client(NULL, NULL);
+    kw_client *c = threaded_open(NULL, NULL);
     hold_up h = {0};
     caller k = {.done = NULL};
     kw_lab_filter filter;
@@ -412,7 +349,7 @@ static void deadline_counts_from_the_call(void **state) {
 
 static void unanswered_call_ends_at_its_own_deadline(void **state) {
     (void)state;
-    kw_client *c = open_client(NULL, NULL);
+    kw_client *c = threaded_open(NULL, NULL);
     caller k[2] = {{.done = NULL}, {.done = NULL}};
     set(c, "mute");
     for (int i = 0; i < 40; i++) {
@@ -437,7 +374,7 @@ static void close_from_outside_serves_all_who_wait(void **state) {
     (void)state;
     static caller callers[THREADS];
     for (int round = 0; round < 5; round++) {
-        kw_client *c = open_client(NULL, NULL);
+        kw_client *c = threaded_open(NULL, NULL);
         atomic_int called;
         atomic_init(&called, 0);
         set(c, "mute");
@@ -501,7 +438,7 @@ static void close_in_a_callback_serves_all_who_wait(void **state) {
         atomic_init(&live, 0);
         atomic_init(&inside, 0);
         closing k = {.later = KW_OK};
-        kw_options *options = new_options(NULL, NULL);
+        kw_options *options = threaded_options(NULL, NULL);
         kw_client *c = NULL;
         assert_int_equal(kw_options_set_allocator(options, counted_alloc, counted_resize,
                                                   counted_release, &live),
@@ -556,7 +493,7 @@ static void *run_refresh(void *arg) {
 
 static void close_ends_batches_and_refreshes(void **state) {
     (void)state;
-    kw_client *c = open_client(NULL, NULL);
+    kw_client *c = threaded_open(NULL, NULL);
     runner runners[2] = {{.client = c}, {.client = c}};
     kw_error err = {0};
     set(c, "mute");
@@ -606,7 +543,7 @@ static bool child_is_refused(kw_client *c) {
 static void child_of_a_fork_is_refused_and_never_hangs(void **state) {
     (void)state;
     for (int round = 0; round < 20; round++) {
-        kw_client *c = open_client(NULL, NULL);
+        kw_client *c = threaded_open(NULL, NULL);
         atomic_int called;
         atomic_init(&called, 0);
         set(c, "before");
@@ -697,7 +634,7 @@ static void every_failing_allocation_is_survived(void **state) {
         budget b;
         atomic_init(&b.left, n);
         atomic_init(&b.live, 0);
-        kw_options *options = new_options("timeout_ms", "60");
+        kw_options *options = threaded_options("timeout_ms", "60");
         assert_int_equal(
             kw_options_set_allocator(options, budget_alloc, budget_resize, budget_release, &b),
             KW_OK);
@@ -713,7 +650,7 @@ static void thread_that_cannot_be_started_fails_the_open(void **state) {
     (void)state;
     pthread_attr_t usual;
     pthread_attr_t huge;
-    kw_options *options = new_options(NULL, NULL);
+    kw_options *options = threaded_options(NULL, NULL);
     kw_client *c = NULL;
     kw_error err = {0};
     assert_int_equal(pthread_getattr_default_np(&usual), 0);
@@ -733,7 +670,7 @@ static void thread_that_cannot_be_started_fails_the_open(void **state) {
 static void opening_and_closing_leaves_no_thread(void **state) {
     (void)state;
     for (int i = 0; i < 50; i++) {
-        kw_client *c = open_client(i % 2 ? "eager" : NULL, "yes");
+        kw_client *c = threaded_open(i % 2 ? "eager" : NULL, "yes");
         if (i % 3 == 0) {
             assert_int_equal(kw_submitf(c, NULL, NULL, NULL, "GET a"), KW_OK);
         }

@@ -1,48 +1,14 @@
 /* One handle with an I/O thread, used by many threads at once: whose reply is whose, order, moving
  * slots, dying nodes. */
+#include "unit/support/threaded.h"
 #include "unit/support/unit.h"
-
-#include <keyway/keyway.h>
-#include <keyway/lab.h>
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 64, WAIT_ROUNDS = 20000, WAIT_US = 1000 };
-
-static kw_lab *lab;
-
-static int start_lab(void **state) {
-    kw_error err;
-    (void)state;
-    return kw_lab_start(NULL, &lab, &err) == KW_OK ? 0 : -1;
-}
-
-static int stop_lab(void **state) {
-    (void)state;
-    kw_lab_stop(lab);
-    return 0;
-}
-
-static int reset_lab(void **state) {
-    (void)state;
-    return kw_lab_reset(lab) == KW_OK ? 0 : -1;
-}
-
-static kw_client *open_client(void) {
-    kw_options *options = NULL;
-    kw_client *c = NULL;
-    kw_error err = {0};
-    assert_int_equal(kw_options_new(&options), KW_OK);
-    kw_options_set_io_thread(options, true);
-    if (kw_open(kw_lab_url(lab), options, &c, &err) != KW_OK) {
-        fail_msg("%s", err.message);
-    }
-    kw_options_free(options);
-    return c;
-}
+enum { THREADS_MAX = 64 };
 
 /* ------------------------------------------------------------------- workers */
 
@@ -148,7 +114,7 @@ static void *call_until_stopped(void *arg) {
 static void each_reply_is_its_commands(void **state) {
     (void)state;
     const int counts[] = {1, 4, 16, 64};
-    kw_client *c = open_client();
+    kw_client *c = threaded_open(NULL, NULL);
     for (size_t i = 0; i < COUNT_OF(counts); i++) {
         int commands = 640 / counts[i];
         start_workers(c, counts[i], commands, NULL, call_in_turn);
@@ -201,17 +167,10 @@ static void *submit_in_turn(void *arg) {
     return NULL;
 }
 
-static void wait_until_done(const kw_client *c) {
-    for (int i = 0; i < WAIT_ROUNDS && kw_pending(c) > 0; i++) {
-        usleep(WAIT_US);
-    }
-    assert_int_equal(kw_pending(c), 0);
-}
-
 static void each_threads_submissions_keep_their_order(void **state) {
     (void)state;
     enum { THREADS = 16 };
-    kw_client *c = open_client();
+    kw_client *c = threaded_open(NULL, NULL);
     start_workers(c, THREADS, SUBMITTED, NULL, submit_in_turn);
     for (int i = 0; i < THREADS; i++) {
         pthread_join(workers[i].thread, NULL);
@@ -253,7 +212,7 @@ static void submit_next(kw_client *c, kw_reply *reply, const kw_error *err, void
 
 static void callbacks_submit_further_commands(void **state) {
     (void)state;
-    kw_client *c = open_client();
+    kw_client *c = threaded_open(NULL, NULL);
     chain ch = {.left = 1000};
     for (int i = 0; i < 10; i++) {
         assert_int_equal(kw_submitf(c, submit_next, &ch, NULL, "INCR chain:%d", i), KW_OK);
@@ -298,7 +257,7 @@ static void *run_batches(void *arg) {
 
 static void batches_of_many_threads_run_side_by_side(void **state) {
     (void)state;
-    kw_client *c = open_client();
+    kw_client *c = threaded_open(NULL, NULL);
     start_workers(c, 16, 10, NULL, run_batches);
     assert_int_equal(join_workers(16), 16 * 10 * 50);
     kw_close(c);
@@ -328,7 +287,7 @@ static void *look_around(void *arg) {
 
 static void every_thread_may_look_refresh_and_forget(void **state) {
     (void)state;
-    kw_client *c = open_client();
+    kw_client *c = threaded_open(NULL, NULL);
     start_workers(c, 8, 40, NULL, look_around);
     assert_int_equal(join_workers(8), 8 * 40);
     kw_close(c);
@@ -353,7 +312,7 @@ static void moving_slots_fail_nobody(void **state) {
     (void)state;
     atomic_int stop;
     atomic_init(&stop, 0);
-    kw_client *c = open_client();
+    kw_client *c = threaded_open(NULL, NULL);
     start_workers(c, 16, 0, &stop, call_until_stopped);
     for (int round = 0; round < 3; round++) {
         wait_for_progress(20);
@@ -415,7 +374,7 @@ static void killed_node_costs_nothing_but_honest_outcomes(void **state) {
     (void)state;
     atomic_int stop;
     atomic_init(&stop, 0);
-    kw_client *c = open_client();
+    kw_client *c = threaded_open(NULL, NULL);
     start_workers(c, 16, 0, &stop, count_through_a_death);
     for (int node = 0; node < 2; node++) {
         wait_for_progress(50);
