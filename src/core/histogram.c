@@ -17,21 +17,6 @@ void histogram_init(histogram *h) {
     memset(h, 0, sizeof(*h));
 }
 
-static void bucket_add(uint32_t *bucket, uint32_t count) {
-    *bucket = count > UINT32_MAX - *bucket ? UINT32_MAX : *bucket + count;
-}
-
-void histogram_merge(histogram *to, const histogram *from) {
-    to->count += from->count;
-    to->sum_us += from->sum_us;
-    if (from->max_us > to->max_us) {
-        to->max_us = from->max_us;
-    }
-    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-        bucket_add(&to->buckets[i], from->buckets[i]);
-    }
-}
-
 uint64_t histogram_quantile(const histogram *h, double share) {
     /* Full buckets no longer count: the ranks are those of what the buckets hold. */
     uint64_t total = 0;

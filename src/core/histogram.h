@@ -36,7 +36,6 @@ static inline void histogram_add(histogram *h, uint64_t value_us) {
     h->max_us = value_us > h->max_us ? value_us : h->max_us;
     *bucket += *bucket != UINT32_MAX;
 }
-void histogram_merge(histogram *to, const histogram *from);
 /* The value below which `share` (0..1) of the values lie; 0 if empty. */
 uint64_t histogram_quantile(const histogram *h, double share);
 /* How many values are at most value_us, for cumulative text. */

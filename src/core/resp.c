@@ -525,13 +525,6 @@ bool resp_write_double(buffer *b, int resp, double value) {
     return buffer_append(b, text, len + 3);
 }
 
-bool resp_write_bool(buffer *b, int resp, bool value) {
-    if (resp < 3) {
-        return resp_write_integer(b, value);
-    }
-    return buffer_append_text(b, value ? "#t\r\n" : "#f\r\n");
-}
-
 bool resp_write_verbatim(buffer *b, int resp, kw_slice text) {
     if (resp < 3) {
         return resp_write_bulk(b, text);

@@ -58,7 +58,6 @@ KW_CHECKED bool resp_write_array(buffer *b, size_t count);
 KW_CHECKED bool resp_write_map(buffer *b, int resp, size_t pairs); /* a flat array in RESP2 */
 KW_CHECKED bool resp_write_set(buffer *b, int resp, size_t count);
 KW_CHECKED bool resp_write_double(buffer *b, int resp, double value); /* a bulk string in RESP2 */
-KW_CHECKED bool resp_write_bool(buffer *b, int resp, bool value);     /* :1 or :0 in RESP2 */
 KW_CHECKED bool resp_write_verbatim(buffer *b, int resp, kw_slice text);
 
 /* A command: an array of bulk strings. */

@@ -77,37 +77,13 @@ static void values_beyond_the_last_bucket_keep_the_maximum(void **state) {
     assert_true(histogram_quantile(&h, 0.5) == 5);
 }
 
-static void merge_is_the_sum(void **state) {
-    (void)state;
-    histogram a;
-    histogram b;
-    histogram both;
-    prng random;
-    histogram_init(&a);
-    histogram_init(&b);
-    histogram_init(&both);
-    prng_init(&random, 8);
-    for (int i = 0; i < 1000; i++) {
-        uint64_t value = prng_below(&random, 1000000);
-        histogram_add(i % 3 ? &a : &b, value);
-        histogram_add(&both, value);
-    }
-    histogram_merge(&a, &b);
-    assert_memory_equal(&a, &both, sizeof(a));
-}
-
 static void full_bucket_stays_full(void **state) {
     (void)state;
     histogram h;
-    histogram more;
     histogram_init(&h);
-    histogram_init(&more);
     histogram_add(&h, 7);
     h.buckets[7] = UINT32_MAX;
     histogram_add(&h, 7);
-    assert_true(h.buckets[7] == UINT32_MAX);
-    histogram_add(&more, 7);
-    histogram_merge(&h, &more);
     assert_true(h.buckets[7] == UINT32_MAX);
     assert_true(histogram_quantile(&h, 0.99) == 7);
 }
@@ -138,7 +114,6 @@ int main(void) {
         cmocka_unit_test(one_value_is_every_quantile),
         cmocka_unit_test(quantiles_are_at_most_three_percent_off),
         cmocka_unit_test(values_beyond_the_last_bucket_keep_the_maximum),
-        cmocka_unit_test(merge_is_the_sum),
         cmocka_unit_test(full_bucket_stays_full),
         cmocka_unit_test(count_below_is_cumulative),
     };

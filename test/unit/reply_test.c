@@ -408,7 +408,7 @@ static bool write_random(buffer *b, prng *random, unsigned depth) {
     case 4:
         return resp_write_double(b, 3, (double)prng_next(random) / 7);
     case 5:
-        return resp_write_bool(b, 3, count > 1);
+        return buffer_append_text(b, count > 1 ? "#t\r\n" : "#f\r\n");
     case 6:
         return resp_write_verbatim(b, 3, slice_of("verb", count));
     case 7:
@@ -459,7 +459,7 @@ static bool write_tree(buffer *b, const kw_reply *r) {
     case KW_TYPE_DOUBLE:
         return resp_write_double(b, 3, kw_reply_double(r));
     case KW_TYPE_BOOL:
-        return resp_write_bool(b, 3, r->value.integer != 0);
+        return buffer_append_text(b, r->value.integer != 0 ? "#t\r\n" : "#f\r\n");
     case KW_TYPE_VERBATIM:
         return resp_write_verbatim(b, 3, reply_slice(r));
     case KW_TYPE_ARRAY:

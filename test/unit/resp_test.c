@@ -323,9 +323,6 @@ static void writers_write_both_protocols(void **state) {
     assert_wrote(&b, resp_write_double(&b, 3, 0.25), ",0.25\r\n");
     assert_wrote(&b, resp_write_double(&b, 3, (double)-INFINITY), ",-inf\r\n");
     assert_wrote(&b, resp_write_double(&b, 3, (double)NAN), ",nan\r\n");
-    assert_wrote(&b, resp_write_bool(&b, 2, true), ":1\r\n");
-    assert_wrote(&b, resp_write_bool(&b, 3, true), "#t\r\n");
-    assert_wrote(&b, resp_write_bool(&b, 3, false), "#f\r\n");
     assert_wrote(&b, resp_write_verbatim(&b, 2, SLICE_LITERAL("hi")), "$2\r\nhi\r\n");
     assert_wrote(&b, resp_write_verbatim(&b, 3, SLICE_LITERAL("hi")), "=6\r\ntxt:hi\r\n");
     buffer_done(&b);
