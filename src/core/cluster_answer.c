@@ -4,6 +4,7 @@
 
 #include "core/reply.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define BOUNCE_MIN_US 50000u
@@ -359,29 +360,36 @@ static answer_fn *const on_answer[] = {
 
 /* ----------------------------------------------------------------- dispatch */
 
-/* Servers send attributes with no error, but the protocol allows it. */
-static void read_attributed(cluster *c, const link_frame *frame, answer *ret) {
-    kw_reply *reply = reply_build(c->mem, frame->data, frame->len, frame->node_count);
-    if (reply && kw_reply_is_error(reply)) {
-        answer_read('-', reply_slice(reply), ret);
+/* A whole value without the attributes before it. Servers send none with an error, but the protocol
+ * allows it. It needs no memory: whoever runs out of it must not take a refusal for the reply. */
+static kw_slice behind_attributes(const resp_limits *limits, kw_slice value) {
+    while (value.data[0] == '|') {
+        const char *end = memchr(value.data, '\r', value.len);
+        uint64_t pairs = 0;
+        bool counted =
+            slice_to_u64(slice_of(value.data + 1, (size_t)(end - value.data) - 1), &pairs);
+        assert(counted); /* the scanner has read it */
+        (void)counted;
+        size_t at = (size_t)(end - value.data) + 2;
+        for (uint64_t i = 0; i < 2 * pairs; i++) {
+            resp_scanner s;
+            resp_scanner_init(&s, limits);
+            (void)resp_scan(&s, value.data + at, value.len - at);
+            at += (size_t)s.offset;
+        }
+        value = slice_of(value.data + at, value.len - at);
     }
-    reply_free(reply);
+    return value;
 }
 
-static void read_answer(cluster *c, const link_frame *frame, answer *ret) {
-    kw_slice text = slice_of(frame->data + 1, frame->len - 1);
+static void read_answer(const link *l, const link_frame *frame, answer *ret) {
+    kw_slice value = behind_attributes(&l->limits, slice_of(frame->data, frame->len));
+    kw_slice text = slice_of(value.data + 1, value.len - 1);
     const char *end = memchr(text.data, '\r', text.len);
-    switch (frame->data[0]) {
-    case '|':
-        read_attributed(c, frame, ret);
-        return;
-    case '!': /* the text follows its length */
-        text = slice_of(end + 2, (size_t)(frame->data + frame->len - end - 2));
+    if (value.data[0] == '!') { /* the text follows its length */
+        text = slice_of(end + 2, (size_t)(value.data + value.len - end - 2));
         end = memchr(text.data, '\r', text.len);
-        break;
-    case '-':
-        break;
-    default:
+    } else if (value.data[0] != '-') {
         return;
     }
     answer_read('-', slice_of(text.data, end ? (size_t)(end - text.data) : text.len), ret);
@@ -401,7 +409,7 @@ static void on_error_frame(const reception *before) {
     reception *x = &known;
     answer a;
     memset(&a, 0, sizeof a);
-    read_answer(x->c, x->frame, &a);
+    read_answer(x->l, x->frame, &a);
     if (a.kind == ANSWER_BROKEN) {
         link_fail(x->c, x->l, KW_ERR_PROTOCOL, "a redirect that makes no sense");
         return;

@@ -31,6 +31,32 @@ static void redirect_behind_an_attribute_is_followed(dialogue *d) {
     assert_int_equal(owner_of(d, SLOT_K), 3);
 }
 
+static void redirect_behind_attributes_is_followed_without_memory(dialogue *d) {
+    static const struct {
+        int from;
+        int to;
+        const char *bytes;
+    } redirects[] = {
+        {2, 3, "|1\r\n+ttl\r\n:3600\r\n-MOVED 7629 127.0.0.1:7003\r\n"},
+        {3, 2, "|1\r\n+ttl\r\n:3600\r\n!25\r\nMOVED 7629 127.0.0.1:7002\r\n"},
+        {2, 3,
+         "|0\r\n|2\r\n+a\r\n*2\r\n:1\r\n*0\r\n+b\r\n|1\r\n+c\r\n:2\r\n$4\r\n\r\n-x\r\n"
+         "-MOVED 7629 127.0.0.1:7003\r\n"},
+    };
+    const cluster_submit_options options = {.slot = SLOT_NONE, .timeout_us = 1000 * 1000};
+    start(d);
+    for (size_t i = 0; i < sizeof redirects / sizeof *redirects; i++) {
+        int a = call_with(d, &options, "GET k");
+        expect(d, redirects[i].from, "GET k");
+        failing_mem_fail_at(&d->mem, 1);
+        say(d, redirects[i].from, redirects[i].bytes);
+        failing_mem_fail_at(&d->mem, 0);
+        expect(d, redirects[i].to, "GET k");
+        reply(d, redirects[i].to, "v");
+        ok(d, a, "v");
+    }
+}
+
 static void reply_behind_an_attribute_is_the_reply(dialogue *d) {
     start(d);
     int a = call(d, "GET k");
@@ -296,6 +322,7 @@ static void forgetting_slots_before_there_is_a_map_does_nothing(dialogue *d) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         DIALOGUE(redirect_behind_an_attribute_is_followed),
+        DIALOGUE(redirect_behind_attributes_is_followed_without_memory),
         DIALOGUE(reply_behind_an_attribute_is_the_reply),
         DIALOGUE(nonsense_behind_an_attribute_breaks_the_connection),
         DIALOGUE(asks_in_a_circle_come_to_an_end),
