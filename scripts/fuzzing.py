@@ -1,4 +1,6 @@
 """What scripts/fuzz and scripts/fuzz-long share: the targets, their build, and one run of one."""
+import base64
+import ctypes
 import glob
 import os
 import re
@@ -10,6 +12,15 @@ BUILD = os.path.join(TOP, "build-fuzz")
 FUZZ = os.path.join(TOP, "test", "fuzz")
 MEMORY_MB = 1024
 SLOW_SECONDS = 25  # an input that takes longer is a finding; generous, for machines that are busy
+FINDING_LINES = 40
+SHOWN_BYTES_MAX = 2048  # of an input, in base64
+BEGINS = re.compile(r"does not hold:|Assertion|runtime error:|ERROR:|ALARM:")
+NOISE = re.compile(r'#\d+\t|INFO:|NOTE:|stat::|NEW_|MS: \d|Base64:|artifact_prefix=|0x[0-9a-f]{2},|###|"|\s*$|==\d+==ABORTING|'
+                   r"\s*(=>|0x|Shadow |[A-Z][A-Za-z' -]+: +[0-9a-f]{2}\b)|      Combine lib")
+FRAME = re.compile(r"\s*#\d+ 0x[0-9a-f]+ +(?:in )?(.*?)(?: \(BuildId: \w+\))?$")
+UNNAMED_FRAME = re.compile(r"\((.*/fuzz_\w+)\+(0x[0-9a-f]+)\)$")
+FOREIGN_FRAME = re.compile(r"\(|\?\?|fuzzer::|__sanitizer_|__interceptor_|__libc_start|_start|main |__pthread_|raise |abort |__assert_|exit |__run_exit|"
+                           r"malloc |free |realloc |calloc ")
 
 
 def targets():
@@ -65,22 +76,60 @@ def artifacts(name):
     return [p for k in kinds for p in glob.glob(os.path.join(BUILD, f"fuzz_{name}-{k}-*"))]
 
 
-class Run:
-    """One run of one target, as a process of its own."""
+def frame_of(where):
+    """Function and place; without llvm-symbolizer the sanitizers give an address only."""
+    unnamed = UNNAMED_FRAME.match(where)
+    if unnamed:
+        found = subprocess.run(["addr2line", "-f", "-C", "-e", unnamed[1], unnamed[2]], stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, text=True, check=False).stdout.split("\n")
+        where = " ".join(found[:2])
+    return re.sub(r"[^ ]*/(?=(src|include|test)/)", "", where)
 
-    def __init__(self, name, dictionary, seconds, extra=()):
+
+def tidied(line):
+    """A line of a finding; None if it does not matter."""
+    frame = FRAME.match(line)
+    if frame:
+        where = frame_of(frame[1])
+        return None if FOREIGN_FRAME.match(where) else "    " + where
+    return None if NOISE.match(line) else line[:300]
+
+
+def ordered_seeds(name):
+    """A file that names the small corpus in an order that is the same on every machine."""
+    path = os.path.join(BUILD, f"fuzz_{name}.seeds")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(",".join(sorted(glob.glob(os.path.join(seeds_of(name), "*")))))
+    return path
+
+
+def fix_addresses():
+    """Where the system allows it: addresses are among what libFuzzer tries."""
+    ADDR_NO_RANDOMIZE = 0x0040000
+    ctypes.CDLL(None).personality(ADDR_NO_RANDOMIZE)
+
+
+class Run:
+    """One run of one target, as a process of its own. With a seed it repeats itself: it begins from
+    the small corpus alone, and keeps nothing."""
+
+    def __init__(self, name, dictionary, seconds, seed=None):
         self.name = name
         self.log = os.path.join(BUILD, f"fuzz_{name}.log")
         self.started = time.monotonic()
         command = [os.path.join(BUILD, "fuzz_" + name), f"-max_total_time={max(1, int(seconds))}",
                    f"-timeout={SLOW_SECONDS}", f"-rss_limit_mb={MEMORY_MB}", "-print_final_stats=1",
-                   f"-artifact_prefix={BUILD}/fuzz_{name}-", *extra]
+                   f"-artifact_prefix={BUILD}/fuzz_{name}-"]
         if dictionary:
             command.append(f"-dict={FUZZ}/dictionaries/{dictionary}.dict")
-        command += [corpus_of(name)] + [p for p in [seeds_of(name)] if os.path.isdir(p)]
+        if seed is None:
+            command += [corpus_of(name)] + [p for p in [seeds_of(name)] if os.path.isdir(p)]
+        else:
+            command += [f"-seed={seed}", f"-seed_inputs=@{ordered_seeds(name)}"]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=subprocess.STDOUT, start_new_session=True)
+                                            stderr=subprocess.STDOUT, start_new_session=True,
+                                            preexec_fn=None if seed is None else fix_addresses)
         self.ended = None
 
     def wait(self, blocking=True):
@@ -107,3 +156,25 @@ class Run:
         units = re.search(r"^stat::number_of_executed_units: *(\d+)", text, re.M)
         count = int(units[1]) if units else max([int(n) for n in re.findall(r"^#(\d+)\t", text, re.M)] or [0])
         return (count, *(int(n) for n in (status[-1] if status else (0, 0, 0))))
+
+    def finding(self):
+        """What was found, without what libFuzzer says besides; and how to see it again, from this
+        text alone if the input is small."""
+        text = self.text()
+        lines = text.splitlines()
+        begin = next((i for i, line in enumerate(lines) if BEGINS.search(line)), max(0, len(lines) - FINDING_LINES))
+        told = [tidy for tidy in map(tidied, lines[begin:]) if tidy]
+        if len(told) > FINDING_LINES:
+            told = told[:FINDING_LINES - 2] + ["..."] + [line for line in told if line.startswith("SUMMARY")][-1:]
+        seed = re.search(r"^INFO: Seed: (\d+)", text, re.M)
+        told.append(f"{self.name} found this with the seed {seed[1] if seed else '?'} after {self.figures()[0]} executions or "
+                    f"some more, and ended with status {self.ended}")
+        written = re.search(r"Test unit written to (\S+)", text)
+        if not written or not os.path.exists(written[1]):
+            return "\n".join(told)
+        path = os.path.relpath(written[1], TOP)
+        told.append(f"again: build-fuzz/fuzz_{self.name} {path}")
+        if os.path.getsize(written[1]) <= SHOWN_BYTES_MAX:
+            with open(written[1], "rb") as f:
+                told.append(f"which is: echo {base64.b64encode(f.read()).decode()} | base64 -d >{path}")
+        return "\n".join(told)
