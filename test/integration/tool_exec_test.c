@@ -260,6 +260,57 @@ static void statuses_tell_what_came_of_it(void **state) {
     }
 }
 
+/* Until that command waits at the server; in shell. */
+#define UNTIL_BLOCKED                                                                              \
+    "for i in $(seq 1000); do $KEYWAY exec -u %s INFO clients | grep -q '^blocked_clients:1' && "  \
+    "break; sleep 0.01; done; "
+
+static void command_that_blocks_waits_until_somebody_wakes_it(void **state) {
+    fixture *f = *state;
+    shell_result r = shell("$KEYWAY exec -u %s BLPOP queue 0 & " UNTIL_BLOCKED
+                           "$KEYWAY exec -u %s RPUSH queue one >/dev/null; wait $!",
+                           f->url, f->url, f->url);
+    assert_int_equal(r.status, 0);
+    assert_string_equal(r.out, "queue\none\n");
+    assert_string_equal(r.err, "");
+    shell_result_done(&r);
+    r = shell(
+        "printf '%%s\n' 'BLMOVE queue {queue}2 LEFT RIGHT 0' 'XREAD BLOCK 0 STREAMS stream 0' "
+        "'XADD stream 1-1 a b' 'RPUSH queue two' | timeout 20 $KEYWAY exec --json -u %s -",
+        f->url); /* what wakes the first two stands behind them */
+    assert_int_equal(r.status, 0);
+    assert_string_equal(r.out, "\"two\"\n{\"stream\":[[\"1-1\",[\"a\",\"b\"]]]}\n\"1-1\"\n1\n");
+    shell_result_done(&r);
+}
+
+static void command_that_blocks_ends_in_time(void **state) {
+    fixture *f = *state;
+    static const struct {
+        const char *arguments;
+        int status;
+        const char *out;
+        const char *err;
+    } cases[] = {
+        {"BLPOP none 0.05", 0, "\n", ""}, /* its own time: as redis-cli */
+        {"--json BLMOVE none {none}2 LEFT RIGHT 0.05", 0, "null\n", ""},
+        {"--typed XREAD BLOCK 50 STREAMS none 0", 0, "(nil)\n", ""},
+        {"--timeout 100 BLPOP none 0", 3, "", "keyway: TIMEOUT (MAYBE_EXECUTED): "},
+        {"--timeout 100 XREAD BLOCK 0 STREAMS none 0", 3, "", "keyway: TIMEOUT (NO_EFFECT): "},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        shell_result r = shell("$KEYWAY exec -u %s %s", f->url, cases[i].arguments);
+        if (r.status != cases[i].status || strcmp(r.out, cases[i].out) != 0 ||
+            !strstr(r.err, cases[i].err)) {
+            fail_msg("exec %s: status %d\n%s%s", cases[i].arguments, r.status, r.out, r.err);
+        }
+        shell_result_done(&r);
+    }
+    shell_result r = shell("$KEYWAY exec -u %s RPUSH none x; $KEYWAY exec -u %s LLEN none", f->url,
+                           f->url); /* nobody waits there any more */
+    assert_string_equal(r.out, "1\n1\n");
+    shell_result_done(&r);
+}
+
 static void explain_tells_the_way(void **state) {
     fixture *f = *state;
     shell_result r = shell("$KEYWAY exec -u %s --explain --raw GET foo", f->url);
@@ -286,6 +337,8 @@ int main(void) {
         cmocka_unit_test(reply_comes_before_the_input_ends),
         cmocka_unit_test(reader_that_leaves_ends_it_quietly),
         cmocka_unit_test(statuses_tell_what_came_of_it),
+        cmocka_unit_test(command_that_blocks_waits_until_somebody_wakes_it),
+        cmocka_unit_test(command_that_blocks_ends_in_time),
         cmocka_unit_test(explain_tells_the_way),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
