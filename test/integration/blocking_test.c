@@ -247,6 +247,59 @@ static void a_thousand_share_as_many_connections_as_may_be(void **state) {
     redis_cluster_stop(cluster);
 }
 
+/* With an I/O thread: counters tell when a command blocks, nobody drives. */
+static void wait_until_blocked(const kw_client *client, uint64_t blocked) {
+    uint64_t end_us = now_us() + WAIT_MS * UINT64_C(1000);
+    while (client_counter(client, KW_COUNT_BLOCKED) != blocked) {
+        assert_true(now_us() < end_us);
+        sleep_ms(5);
+    }
+}
+
+static void reads_of_a_handle_with_a_thread_wait_and_end(void **state) {
+    (void)state;
+    redis_cluster *cluster = redis_cluster_start(&(redis_cluster_options){.node_timeout_ms = 5000});
+    kw_client *client = client_open(cluster, "io_thread=yes");
+    kw_call_options *options = NULL;
+    kw_batch *batch = NULL;
+    kw_reply *reply = NULL;
+    kw_error err = {.status = KW_OK};
+    const kw_slice argv[] = {{"XREAD", 5},   {"BLOCK", 5}, {"0", 1},
+                             {"STREAMS", 7}, {"e", 1},     {"$", 1}};
+    result r[2];
+    submit(client, &r[0], "XREAD BLOCK 20000 STREAMS %s $", "d");
+    wait_until_blocked(client, 1);
+    client_expect_integer(client, 1, "INCR {d}count"); /* past it */
+    kw_reply_free(client_call(client, "XADD d * field one"));
+    for (int i = 0; i < WAIT_MS / 5 && kw_pending(client) > 0; i++) {
+        sleep_ms(5);
+    }
+    assert_int_equal(kw_pending(client), 0); /* and what the callback did is seen */
+    expect_text(client, &r[0], "one");
+
+    assert_int_equal(kw_batch_new(client, &batch), KW_OK);
+    assert_int_equal(kw_batch_addf(batch, &err, "XREAD BLOCK 50 STREAMS d $"), KW_OK);
+    assert_int_equal(kw_batch_addf(batch, &err, "XLEN d"), KW_OK);
+    assert_int_equal(kw_batch_run(batch, &err), KW_OK);
+    assert_true(kw_reply_is_null(kw_batch_reply(batch, 0)));
+    assert_int_equal(kw_reply_integer(kw_batch_reply(batch, 1)), 1);
+    kw_batch_free(batch);
+
+    submit(client, &r[0], "XREAD BLOCK 0 STREAMS %s $", "e");
+    submit(client, &r[1], "BLMOVE %s {e}3 LEFT RIGHT 0", "{e}2");
+    assert_int_equal(kw_call_options_new(&options), KW_OK);
+    kw_call_options_set_timeout_ms(options, 200);
+    assert_int_equal(kw_call_argv(client, argv, 6, options, &reply, &err), KW_ERR_TIMEOUT);
+    assert_int_equal(err.outcome, KW_NO_EFFECT);
+    wait_until_blocked(client, 2);
+    kw_call_options_free(options);
+    kw_close(client);
+    assert_int_equal(r[0].err.status, KW_ERR_CLOSED);
+    assert_int_equal(r[0].err.outcome, KW_NO_EFFECT);
+    assert_int_equal(r[1].err.outcome, KW_MAYBE_EXECUTED);
+    redis_cluster_stop(cluster);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_woken_by_its_own_handle),
@@ -254,6 +307,7 @@ int main(void) {
         cmocka_unit_test(node_that_is_killed_takes_a_pop_along_and_no_read),
         cmocka_unit_test(closing_the_handle_ends_them_at_their_servers_too),
         cmocka_unit_test(deadline_takes_it_back_from_the_server),
+        cmocka_unit_test(reads_of_a_handle_with_a_thread_wait_and_end),
         cmocka_unit_test(a_thousand_share_as_many_connections_as_may_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
