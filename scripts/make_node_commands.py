@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes src/node/node_command_info.inc, node_help.inc and node_acl_table.inc: what a redis-server 7 says of
-each of its commands and containers, for the lab's COMMAND INFO, COMMAND DOCS, HELP and ACL rules. The server listens on a Unix
-socket in a directory of its own, and ends with the script. With --check: fails if a file would change."""
+each of the commands and containers that src/node/node_command.c has, for the lab's COMMAND INFO, COMMAND DOCS and HELP, and of all
+its own for ACL rules. The server listens on a Unix socket in a directory of its own, and ends with the script. With --check: fails if a file would change."""
 import os
 import re
 import sys
@@ -51,7 +51,7 @@ def info(connection, name):
     parts = elements(row)
     subcommands = sorted(elements(parts[9]), key=lambda sub: elements(sub)[0].split(b"\r\n")[1])
     parts[9] = parts[9].split(b"\r\n", 1)[0] + b"\r\n" + b"".join(subcommands)
-    return (b"*10\r\n" + b"".join(parts)).decode("ascii"), [elements(sub)[0] for sub in subcommands]
+    return (b"*10\r\n" + b"".join(parts)).decode("ascii")
 
 
 def words(raw):
@@ -95,20 +95,28 @@ def acl_rows(row):
     return rows
 
 
+def served():
+    """The names in the node's tables; subcommands as "cluster|slots"."""
+    with open(os.path.join(root, "src/node/node_command.c"), encoding="ascii") as source:
+        return set(re.findall(r'^    (?:\{|CONTAINER\()"([a-z_|-]+)"', source.read(), re.M))
+
+
 def tables(connection):
     connection.send("HELLO", "3")
     connection.raw()
     connection.send("COMMAND", "LIST")
     names = sorted(name for name in connection.value() if "|" not in name)
-    commands, helps, acl = HEAD, HEAD, HEAD
+    commands, helps, acl, here = HEAD, HEAD, HEAD, served()
     for name in names:
-        row, subcommands = info(connection, name)
+        row = info(connection, name)
         acl += "".join(acl_rows(row.encode()))
+        if name not in here:
+            continue
         connection.send("COMMAND", "DOCS", name)
         docs = connection.value()[name]
         texts = [literal(docs.get(field, "")) for field in ("summary", "since", "group")]
         commands += '    {"%s",\n     %s,\n     %s},\n' % (name, ",\n     ".join(texts), literal(row))
-        if any(b"|help\r\n" in sub for sub in subcommands):
+        if name + "|help" in here:
             connection.send(name, "HELP")
             lines = [literal(line)[:-1] + '\\n"' for line in connection.value()]
             helps += '    {"%s",\n     %s},\n' % (name, "\n     ".join(lines))
