@@ -189,12 +189,13 @@ static bool may_wait(const kw_batch *b) {
 
 /* Fills what the window has room for; returns the next item to submit. */
 static size_t submit_more(kw_batch *b, size_t next) {
+    uint64_t now_us = loop_now_us();
     for (; next < b->count && b->open < BATCH_WINDOW && may_submit(b->client); next++) {
         batch_item *item = &b->items[next];
         kw_error err;
         item->is_run = true;
         kw_status status = client_submit_waiter(b->client, item->argv, item->argc, &item->options,
-                                                &item->base, &err);
+                                                &item->base, now_us, &err);
         if (status == KW_OK) {
             b->open++;
         } else if (status == KW_ERR_LIMIT && may_wait(b)) {

@@ -66,11 +66,15 @@ kw_status kw_call_argv(kw_client *c, const kw_slice *argv, size_t argc,
     if (status != KW_OK) {
         return status;
     }
-    status = client_submit_waiter(c, argv, argc, options, &waiter.base, &waiter.err);
+    uint64_t now_us = loop_now_us();
+    status = client_submit_waiter(c, argv, argc, options, &waiter.base, now_us, &waiter.err);
     if (status != KW_OK) {
         waiter.is_done = true;
     }
     client_enter(c);
+    if (!waiter.is_done) {
+        client_turn_for_reply(c, now_us);
+    }
     while (!waiter.is_done) {
         client_turn(c, -1);
     }

@@ -80,6 +80,8 @@ static void write_link(kw_client *c, client_link *l, uint64_t now_us) {
         size_t count = cluster_link_output(c->cluster, l->index, slices, SLICES_PER_WRITE);
         if (count == 0) {
             stream_want_write(l->stream, false);
+            c->written = l;
+            c->writes++;
             return;
         }
         size_t total = 0;
@@ -217,11 +219,12 @@ static void carry_out(kw_client *c, const cluster_effect *effect, uint64_t now_u
     }
 }
 
-static bool carry_out_effects(kw_client *c) {
+/* now_us: 0 to have the clock read if there are any. */
+static bool carry_out_effects(kw_client *c, uint64_t now_us) {
     cluster_effect effect;
     bool any = cluster_next_effect(c->cluster, &effect);
     if (any) {
-        uint64_t now_us = loop_now_us();
+        now_us = now_us > 0 ? now_us : loop_now_us();
         do {
             carry_out(c, &effect, now_us);
         } while (cluster_next_effect(c->cluster, &effect));
@@ -297,12 +300,14 @@ static bool deliver_completions(kw_client *c) {
     return any;
 }
 
-bool client_settle(kw_client *c) {
+/* now_us: 0 if it is not known. */
+static bool settle(kw_client *c, uint64_t now_us) {
     bool delivered = false;
     bool any = true;
     c->is_dirty = false;
     for (int round = 0; any && (round < ROUNDS_PER_SETTLE || c->is_closed); round++) {
-        bool carried = carry_out_effects(c);
+        bool carried = carry_out_effects(c, now_us);
+        now_us = 0; /* callbacks take their time */
         bool told = deliver_events(c);
         told = deliver_completions(c) || told;
         delivered = delivered || told;
@@ -312,6 +317,10 @@ bool client_settle(kw_client *c) {
         client_touch(c);
     }
     return delivered;
+}
+
+bool client_settle(kw_client *c) {
+    return settle(c, 0);
 }
 
 /* --------------------------------------------------------------------- turns */
@@ -370,25 +379,72 @@ static void take_events(kw_client *c, int wait_ms) {
     client_handle_events(c, events, count);
 }
 
-void client_turn(kw_client *c, int wait_ms) {
-    /* After a pause, what the peers did meanwhile comes first: a write must not go to a connection
-     * that was closed long ago, and be lost there as MAYBE_EXECUTED. */
-    if (loop_now_us() - c->turned_us > PAUSE_US) {
+/* The first half of a turn. After a pause, what the peers did meanwhile comes first: a write must
+ * not go to a connection that was closed long ago, and be lost there as MAYBE_EXECUTED. */
+static bool look_and_settle(kw_client *c, uint64_t now_us) {
+    if (now_us - c->turned_us > PAUSE_US) {
         take_events(c, 0);
+        now_us = c->turned_us;
     }
-    bool delivered = client_settle(c);
-    if (c->is_closed) {
-        return;
-    }
-    if (delivered) {
-        wait_ms = 0; /* whoever waits for just that must not wait on */
-    }
+    return settle(c, now_us);
+}
+
+static void wait_and_settle(kw_client *c, int wait_ms) {
     int own_ms = wait_ms == 0 ? 0 : client_wait_ms(c);
     if (own_ms >= 0 && (wait_ms < 0 || own_ms < wait_ms)) {
         wait_ms = own_ms;
     }
     take_events(c, wait_ms);
-    (void)client_settle(c); /* what it handed over, the caller sees by what it waits for */
+    (void)settle(c, c->turned_us); /* what it handed over, the caller sees by what it waits for */
+}
+
+void client_turn(kw_client *c, int wait_ms) {
+    bool delivered = look_and_settle(c, loop_now_us());
+    if (!c->is_closed) {
+        /* whoever waits for just what was delivered must not wait on */
+        wait_and_settle(c, delivered ? 0 : wait_ms);
+    }
+}
+
+/* The link that the only command under way was written to, if nothing else is to be done for so
+ * long that its reply can be waited for in a read; else NULL. Other links' events lie in the loop
+ * meanwhile: it is looked at when that wait is over in vain, and once in PAUSE_US. */
+static client_link *find_awaitable(const kw_client *c, size_t writes_before, uint64_t now_us) {
+    bool is_lone = c->writes == writes_before + 1 && cluster_pending(c->cluster) == 1 &&
+                   cluster_waiting(c->cluster) == 0;
+    bool is_usable = is_lone && c->written->stream && stream_can_await(c->written->stream);
+    /* a receive timeout may come a tick of the system late */
+    return is_usable && client_next_us(c, now_us) >= now_us + 2 * STREAM_AWAIT_US ? c->written
+                                                                                  : NULL;
+}
+
+/* False: nothing came. */
+static bool await_reply(kw_client *c, client_link *l) {
+    size_t room = 0;
+    char *at = cluster_link_input(c->cluster, l->index, &room);
+    size_t got = at ? stream_await(l->stream, at, room) : 0;
+    uint64_t now_us = loop_now_us();
+    if (got > 0) {
+        cluster_link_received(c->cluster, l->index, got, now_us);
+    } else if (stream_get_state(l->stream) == STREAM_ENDED) {
+        lose_link(c, l, now_us);
+    }
+    (void)settle(c, now_us);
+    return got > 0;
+}
+
+void client_turn_for_reply(kw_client *c, uint64_t now_us) {
+    size_t writes_before = c->writes;
+    bool delivered = look_and_settle(c, now_us);
+    if (c->is_closed) {
+        return;
+    }
+    client_link *l = delivered ? NULL : find_awaitable(c, writes_before, now_us);
+    if (!l) {
+        wait_and_settle(c, delivered ? 0 : -1);
+    } else if (!await_reply(c, l) && !c->is_closed) {
+        wait_and_settle(c, 0);
+    }
 }
 
 void client_touch(kw_client *c) {
@@ -408,7 +464,8 @@ static void take_options(cluster_submit_options *how, const kw_call_options *opt
 }
 
 static kw_status submit(kw_client *c, const kw_slice *argv, size_t argc,
-                        const kw_call_options *options, void *user, void *user2, kw_error *err) {
+                        const kw_call_options *options, void *user, void *user2, uint64_t now_us,
+                        kw_error *err) {
     cluster_submit_options how = {.slot = SLOT_NONE, .user = user, .user2 = user2};
     kw_error unwanted;
     if (c->is_closed) {
@@ -417,7 +474,7 @@ static kw_status submit(kw_client *c, const kw_slice *argv, size_t argc,
     if (options) {
         take_options(&how, options);
     }
-    return cluster_submit(c->cluster, argv, argc, &how, loop_now_us(), err ? err : &unwanted);
+    return cluster_submit(c->cluster, argv, argc, &how, now_us, err ? err : &unwanted);
 }
 
 kw_status client_submit(kw_client *c, const client_submission *s, uint64_t now_us, kw_error *err) {
@@ -439,8 +496,8 @@ kw_status client_submit(kw_client *c, const client_submission *s, uint64_t now_u
 
 kw_status client_submit_waiter(kw_client *c, const kw_slice *argv, size_t argc,
                                const kw_call_options *options, client_waiter *waiter,
-                               kw_error *err) {
-    return submit(c, argv, argc, options, (void *)(uintptr_t)&WAITER_MARK, waiter, err);
+                               uint64_t now_us, kw_error *err) {
+    return submit(c, argv, argc, options, (void *)(uintptr_t)&WAITER_MARK, waiter, now_us, err);
 }
 
 kw_status kw_submit(kw_client *c, const kw_slice *argv, size_t argc, const kw_call_options *options,
@@ -452,7 +509,7 @@ kw_status kw_submit(kw_client *c, const kw_slice *argv, size_t argc, const kw_ca
     if (status != KW_OK) {
         return status;
     }
-    status = submit(c, argv, argc, options, pointer_of(on_reply), arg, err);
+    status = submit(c, argv, argc, options, pointer_of(on_reply), arg, loop_now_us(), err);
     /* callbacks run inside a turn, which goes on until all is carried out */
     if (status == KW_OK && !c->in_callback) {
         client_touch(c);

@@ -38,14 +38,16 @@ struct kw_client {
     uint32_t unread_count;
     kw_event_fn *on_event;
     void *on_event_arg;
-    fork_mark fork;     /* whose process it is */
-    uint64_t turned_us; /* when events were taken last */
-    size_t given;       /* commands with a callback, given to the brain so far */
-    size_t called_back; /* ... and called back */
-    unsigned depth;     /* calls into the handle under way that turn it */
-    bool in_callback;   /* a callback is running */
-    bool is_closed;     /* kw_close was called; freed when depth is 0 */
-    bool is_dirty;      /* there may be effects or completions to see to */
+    fork_mark fork;       /* whose process it is */
+    uint64_t turned_us;   /* when events were taken last */
+    client_link *written; /* the last link that all its bytes were written to */
+    size_t writes;        /* ... and how often that was, on all links */
+    size_t given;         /* commands with a callback, given to the brain so far */
+    size_t called_back;   /* ... and called back */
+    unsigned depth;       /* calls into the handle under way that turn it */
+    bool in_callback;     /* a callback is running */
+    bool is_closed;       /* kw_close was called; freed when depth is 0 */
+    bool is_dirty;        /* there may be effects or completions to see to */
 };
 
 /* Options of one call, as kw_call_options. */
@@ -77,6 +79,10 @@ void client_touch(kw_client *c);
 /* One turn; waits at most wait_ms (-1: as long as there is nothing to do). */
 void client_turn(kw_client *c, int wait_ms);
 
+/* The first turn of a call that has just submitted a command and waits for its reply, if possible
+ * in the read of it. now_us: of the submission. */
+void client_turn_for_reply(kw_client *c, uint64_t now_us);
+
 /* The parts of a turn. */
 enum { CLIENT_EVENTS_PER_WAIT = 64 };
 uint64_t client_next_us(const kw_client *c, uint64_t now_us); /* 0: at once; UINT64_MAX: never */
@@ -92,7 +98,7 @@ bool client_settle(kw_client *c);
  * not NULL. */
 KW_CHECKED kw_status client_submit_waiter(kw_client *c, const kw_slice *argv, size_t argc,
                                           const kw_call_options *options, client_waiter *waiter,
-                                          kw_error *err);
+                                          uint64_t now_us, kw_error *err);
 
 /* A command with who gets its completion, and since when its deadline runs. */
 typedef struct client_submission {

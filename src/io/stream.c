@@ -8,6 +8,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -28,6 +30,7 @@ struct stream {
     int write_errno; /* writing failed: what came before is still to be read */
     stream_state state;
     bool is_connected; /* the socket is; TLS may still shake hands */
+    bool is_blocking;  /* the socket, where a call does not say otherwise */
     bool is_drained;   /* the last read was short: another one would only say EAGAIN */
     bool want_read;
     bool want_write;
@@ -100,7 +103,7 @@ static void flush_tls(stream *s) {
         if (out.len == 0) {
             return;
         }
-        ssize_t sent = send(s->fd, out.data, out.len, MSG_NOSIGNAL);
+        ssize_t sent = send(s->fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
         int error = errno;
         if (sent >= 0) {
             tls_sent(s->tls, (size_t)sent);
@@ -112,13 +115,10 @@ static void flush_tls(stream *s) {
     }
 }
 
-/* Bytes of the socket; 0: none now, or ended. */
-static size_t read_socket(stream *s, char *dst, size_t size) {
-    if (s->is_drained) {
-        return 0;
-    }
+/* 0: none now, or ended. */
+static size_t receive(stream *s, char *dst, size_t size, int flags) {
     for (;;) {
-        ssize_t got = recv(s->fd, dst, size, 0);
+        ssize_t got = recv(s->fd, dst, size, flags);
         int error = errno;
         if (got > 0) {
             s->is_drained = (size_t)got < size;
@@ -128,14 +128,19 @@ static size_t read_socket(stream *s, char *dst, size_t size) {
             end_read(s, 0);
             return 0;
         }
-        if (error == EAGAIN || error == EWOULDBLOCK) {
-            return 0;
+        if (error == EAGAIN || error == EWOULDBLOCK || (error == EINTR && !flags)) {
+            return 0; /* signals must not make a wait longer */
         }
         if (error != EINTR) {
             end_read(s, error);
             return 0;
         }
     }
+}
+
+/* Bytes of the socket; 0: none now, or ended. */
+static size_t read_socket(stream *s, char *dst, size_t size) {
+    return s->is_drained ? 0 : receive(s, dst, size, MSG_DONTWAIT);
 }
 
 /* Moves bytes of the socket into the TLS session; false: none now, or ended. */
@@ -381,6 +386,26 @@ size_t stream_read(stream *s, char *dst, size_t size) {
     return len;
 }
 
+/* Every call on the socket but the one that awaits says MSG_DONTWAIT. */
+static bool make_blocking(stream *s) {
+    const struct timeval wait = {.tv_usec = STREAM_AWAIT_US};
+    int non_blocking = 0;
+    if (!s->is_blocking) {
+        s->is_blocking = setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0 &&
+                         ioctl(s->fd, FIONBIO, &non_blocking) == 0;
+    }
+    return s->is_blocking;
+}
+
+bool stream_can_await(const stream *s) {
+    return s->state == STREAM_OPEN && !s->tls;
+}
+
+size_t stream_await(stream *s, char *dst, size_t size) {
+    assert(stream_can_await(s) && size > 0);
+    return receive(s, dst, size, make_blocking(s) ? 0 : MSG_DONTWAIT);
+}
+
 static size_t write_plain(stream *s, const kw_slice *slices, size_t count) {
     struct iovec parts[SLICES_PER_WRITE];
     size_t part_count = count < SLICES_PER_WRITE ? count : SLICES_PER_WRITE;
@@ -390,7 +415,7 @@ static size_t write_plain(stream *s, const kw_slice *slices, size_t count) {
     }
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = part_count};
     for (;;) {
-        ssize_t sent = sendmsg(s->fd, &message, MSG_NOSIGNAL);
+        ssize_t sent = sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         int error = errno;
         if (sent >= 0) {
             return (size_t)sent;

@@ -1,6 +1,6 @@
-/* One connection to a peer: a non-blocking socket (TCP or Unix), with TLS over it or not. Owns the
- * descriptor and its watch in the loop. Reads and writes plain bytes; never blocks, never calls
- * back, never raises SIGPIPE. */
+/* One connection to a peer: a socket (TCP or Unix), with TLS over it or not. Owns the
+ * descriptor and its watch in the loop. Reads and writes plain bytes; never blocks (but for
+ * stream_await, shortly), never calls back, never raises SIGPIPE. */
 #ifndef IO_STREAM_H
 #define IO_STREAM_H
 
@@ -50,6 +50,12 @@ stream_state stream_get_state(const stream *s);
  * left in a TLS session make no event. (It costs no system call to learn that nothing is left when
  * the last read was short.) */
 size_t stream_read(stream *s, char *dst, size_t size);
+/* As stream_read, but waits a little for bytes; 0 also when none came, or a signal did. Only for a
+ * stream that is open and without TLS, and for a caller who has nothing else to do for so long:
+ * waiting in the read saves the system call that waits in the loop. */
+enum { STREAM_AWAIT_US = 10000 };
+size_t stream_await(stream *s, char *dst, size_t size);
+bool stream_can_await(const stream *s);
 /* Writes as much as the socket (or the TLS buffer, bounded) takes now; returns the bytes taken. */
 size_t stream_write(stream *s, const kw_slice *slices, size_t count);
 /* False while bytes that stream_write took wait in the TLS session for the socket: closing now
