@@ -501,7 +501,8 @@ static void complete_alone(cluster *c, request *r, kw_reply *reply) {
 }
 
 void request_reply(cluster *c, request *r, const link_frame *frame) {
-    kw_reply *reply = frame->input ? reply_take(c->mem, frame->input, frame->len, LINK_INPUT_BYTES)
+    kw_reply *reply = frame->input ? reply_take(c->mem, frame->input, frame->len, frame->node_count,
+                                                LINK_INPUT_BYTES)
                                    : reply_pool_build(&c->replies, frame->data, frame->len,
                                                       frame->node_count, frame->text);
     if (!reply) {

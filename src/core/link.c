@@ -155,7 +155,8 @@ resp_progress link_next_frame(link *l, link_frame *ret) {
     }
     resp_progress progress = resp_scan(&l->scanner, in.data, in.len);
     if (progress == RESP_DONE) {
-        bool large = in.data[0] == '$' && l->scanner.offset >= REPLY_TAKEN_BYTES;
+        /* ... and more than what is behind it, which would have to be moved. */
+        bool large = l->scanner.offset >= REPLY_TAKEN_BYTES && l->scanner.offset >= in.len / 2;
         *ret = (link_frame){.data = in.data,
                             .len = (size_t)l->scanner.offset,
                             .node_count = l->scanner.node_count,

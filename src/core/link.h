@@ -95,7 +95,7 @@ typedef struct link_frame {
     size_t len;
     uint64_t node_count;
     kw_slice text; /* of resp_peek; data NULL: it was scanned */
-    buffer *input; /* a large string: the memory that it lies in may be taken for the reply */
+    buffer *input; /* a large value: the memory that it lies in may be taken for the reply */
 } link_frame;
 
 /* The next whole value; RESP_BROKEN: l->scanner says why. The frame is valid until link_consume. */

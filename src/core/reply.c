@@ -3,22 +3,28 @@
 #include "base/buffer.h"
 #include "base/number.h"
 #include "core/limits.h"
-#include "core/resp.h"
 
 #include <assert.h>
 #include <stddef.h>
 
-/* The one allocation: this, then node_count nodes, the root first, then the bytes. */
+/* The one allocation: this, then the nodes, the root first, then the bytes that they point to,
+ * unless those are another's that were taken. */
 typedef struct reply_block {
     mem mem; /* a copy: a kept reply outlives its client */
     struct reply_block *next_free;
     size_t room; /* bytes behind this */
-    char *taken; /* memory of its bytes that was another's; or NULL */
+    char *taken; /* or NULL */
     kw_reply nodes[];
 } reply_block;
 
 #define POOLED_ROOM 208      /* 256 bytes with the head */
 #define POOLED_COUNT_MAX 512 /* free ones */
+
+#define VERBATIM_FORMAT_BYTES 4 /* "txt:" */
+
+/* Stands where a value with attributes would: its child is the value, and in front of that is a
+ * node whose child is the attributes. Never seen from outside. */
+#define TYPE_ATTRIBUTED UINT8_MAX
 
 /* An aggregate whose children are being filled in. */
 typedef struct open_node {
@@ -28,63 +34,60 @@ typedef struct open_node {
     kw_reply *attribute;  /* this aggregate, if it is an attribute: belongs to the outer's next */
 } open_node;
 
+/* Reads what the scanner has passed: nothing is checked again. */
 typedef struct builder {
-    const char *at; /* in the wire's bytes */
+    char *at; /* in the bytes that the reply keeps */
     const char *end;
+    kw_reply *root;
     kw_reply *free_node;
-    char *free_byte;
+    const kw_reply *end_node;
     uint32_t depth;
     open_node open[LIMIT_REPLY_DEPTH + 1];
 } builder;
 
-static kw_slice take_line(builder *b) {
+/* To the end of the line. */
+static int64_t take_number(builder *b) {
+    const char *at = b->at;
+    bool negative = *at == '-';
+    uint64_t magnitude = 0;
+    for (at += negative || *at == '+'; *at != '\r'; at++) {
+        magnitude = magnitude * 10 + (uint64_t)(*at - '0');
+    }
+    b->at += at - b->at + 2;
+    return (int64_t)(negative ? 0 - magnitude : magnitude);
+}
+
+/* The terminator takes the place of the CR. */
+static void set_bytes(builder *b, kw_reply *r, kw_type type, size_t len) {
+    r->type = (uint8_t)type;
+    r->value.bytes = b->at;
+    r->len = (uint32_t)len;
+    b->at[len] = '\0';
+    b->at += len + 2;
+}
+
+static void set_line(builder *b, kw_reply *r, kw_type type) {
     const char *cr = memchr(b->at, '\r', (size_t)(b->end - b->at));
     assert(cr);
-    kw_slice line = slice_of(b->at, (size_t)(cr - b->at));
-    b->at = cr + 2;
-    return line;
+    set_bytes(b, r, type, (size_t)(cr - b->at));
 }
 
-static void set_bytes(builder *b, kw_reply *r, kw_type type, kw_slice bytes) {
-    r->type = (uint8_t)type;
-    r->value.bytes = b->free_byte;
-    r->len = bytes.len;
-    *slice_put(b->free_byte, bytes) = '\0';
-    b->free_byte += bytes.len + 1;
-}
-
-static void set_integer(kw_reply *r, kw_type type, int64_t value) {
-    r->type = (uint8_t)type;
-    r->value.integer = value;
-}
-
-static int64_t integer_of(kw_slice text) {
-    int64_t value = 0;
-    if (text.len > 0 && text.data[0] == '+') {
-        text = slice_of(text.data + 1, text.len - 1);
-    }
-    (void)slice_to_i64(text, &value); /* the scanner has checked it */
-    return value;
-}
-
-static void set_bulk(builder *b, kw_reply *r, char type, kw_slice header) {
-    if (slice_is(header, "-1")) {
+static void set_bulk(builder *b, kw_reply *r, char type) {
+    int64_t len = take_number(b);
+    if (len < 0) {
         r->type = KW_TYPE_NULL;
-        return;
-    }
-    kw_slice bytes = slice_of(b->at, (size_t)integer_of(header));
-    b->at += bytes.len + 2;
-    if (type == '=') {
-        memcpy(r->format, bytes.data, 3);
-        r->format[3] = '\0';
-        set_bytes(b, r, KW_TYPE_VERBATIM, slice_of(bytes.data + 4, bytes.len - 4));
+    } else if (type == '=') {
+        b->at[VERBATIM_FORMAT_BYTES - 1] = '\0'; /* where its colon was */
+        b->at += VERBATIM_FORMAT_BYTES;
+        set_bytes(b, r, KW_TYPE_VERBATIM, (size_t)len - VERBATIM_FORMAT_BYTES);
     } else {
-        set_bytes(b, r, type == '!' ? KW_TYPE_ERROR : KW_TYPE_STRING, bytes);
+        set_bytes(b, r, type == '!' ? KW_TYPE_ERROR : KW_TYPE_STRING, (size_t)len);
     }
 }
 
-static void set_aggregate(builder *b, kw_reply *r, char type, kw_slice header) {
-    if (slice_is(header, "-1")) {
+static void set_aggregate(builder *b, kw_reply *r, char type) {
+    int64_t count = take_number(b);
+    if (count < 0) {
         r->type = KW_TYPE_NULL;
         return;
     }
@@ -94,7 +97,7 @@ static void set_aggregate(builder *b, kw_reply *r, char type, kw_slice header) {
                    : type == '>' ? KW_TYPE_PUSH
                                  : KW_TYPE_ARRAY;
     r->type = (uint8_t)kind;
-    r->len = (size_t)integer_of(header) * (pairs ? 2 : 1);
+    r->len = (uint32_t)count * (pairs ? 2 : 1);
     r->value.children = b->free_node;
     b->free_node += r->len;
     if (r->len > 0) {
@@ -103,94 +106,119 @@ static void set_aggregate(builder *b, kw_reply *r, char type, kw_slice header) {
     }
 }
 
-static void set_scalar(builder *b, kw_reply *r, char type, kw_slice text) {
-    switch (type) {
-    case '+':
-        set_bytes(b, r, KW_TYPE_STATUS, text);
-        break;
-    case '-':
-        set_bytes(b, r, KW_TYPE_ERROR, text);
-        break;
-    case '(':
-        set_bytes(b, r, KW_TYPE_BIGNUM, text);
-        break;
-    case ':':
-        set_integer(r, KW_TYPE_INTEGER, integer_of(text));
-        break;
-    case '#':
-        set_integer(r, KW_TYPE_BOOL, slice_is(text, "t"));
-        break;
-    case ',':
-        set_bytes(b, r, KW_TYPE_DOUBLE, text);
-        break;
-    default:
-        r->type = KW_TYPE_NULL;
-        break;
-    }
-}
-
-static void set_value(builder *b, kw_reply *r, char type, kw_slice text) {
+static void set_value(builder *b, kw_reply *r) {
+    char type = *b->at++;
     switch (type) {
     case '$':
     case '!':
     case '=':
-        set_bulk(b, r, type, text);
+        set_bulk(b, r, type);
         break;
-    case '*':
-    case '~':
-    case '>':
-    case '%':
-    case '|':
-        set_aggregate(b, r, type, text);
+    case ':':
+        r->type = KW_TYPE_INTEGER;
+        r->value.integer = take_number(b);
+        break;
+    case '+':
+        set_line(b, r, KW_TYPE_STATUS);
+        break;
+    case '-':
+        set_line(b, r, KW_TYPE_ERROR);
+        break;
+    case ',':
+        set_line(b, r, KW_TYPE_DOUBLE);
+        break;
+    case '(':
+        set_line(b, r, KW_TYPE_BIGNUM);
+        break;
+    case '#':
+        r->type = KW_TYPE_BOOL;
+        r->value.integer = *b->at == 't';
+        b->at += sizeof "t\r\n" - 1;
+        break;
+    case '_':
+        r->type = KW_TYPE_NULL;
+        b->at += sizeof "\r\n" - 1;
         break;
     default:
-        set_scalar(b, r, type, text);
+        set_aggregate(b, r, type);
         break;
     }
 }
 
-/* Reads one value's header, or all of it if it is no aggregate. */
-static void build_node(builder *b) {
-    open_node *outer = &b->open[b->depth - 1];
-    kw_slice line = take_line(b);
-    char type = line.data[0];
-    kw_reply *r;
-    if (type == '|') {
-        r = b->free_node++;
-    } else {
-        r = outer->next++;
-        outer->left--;
+/* Where the value goes that has these attributes, if not into its place: there must be a way from
+ * it to them. */
+static kw_reply *place_attributed(builder *b, kw_reply *place, kw_reply *attributes) {
+    kw_reply *pair = place;
+    if (place != b->root) { /* which has room for both */
+        pair = b->free_node;
+        b->free_node += 2;
+        *place = (kw_reply){.type = TYPE_ATTRIBUTED, .value.children = pair + 1};
     }
-    *r = (kw_reply){.attributes = outer->attributes};
-    outer->attributes = NULL;
+    pair[0] = (kw_reply){.value.children = attributes};
+    pair[1] = (kw_reply){.has_attributes = true};
+    return pair + 1;
+}
+
+/* An attribute, which belongs to the value after it, and may have some itself. */
+static void build_attribute(builder *b, open_node *outer) {
     uint32_t depth = b->depth;
-    set_value(b, r, type, slice_of(line.data + 1, line.len - 1));
-    if (type != '|') {
-        return;
+    kw_reply *r = b->free_node++;
+    if (outer->attributes) {
+        r = place_attributed(b, r, outer->attributes);
+    } else {
+        *r = (kw_reply){.len = 0};
     }
+    outer->attributes = NULL;
+    set_value(b, r);
     if (b->depth > depth) {
-        b->open[b->depth - 1].attribute = r;
+        b->open[depth].attribute = r;
     } else {
         outer->attributes = r;
     }
 }
 
-/* The short values that come next in this aggregate, as resp_peek finds them. */
-static void build_elements(builder *b) {
-    open_node *outer = &b->open[b->depth - 1];
-    kw_slice text;
-    size_t size;
-    while (outer->left > 0 && !outer->attributes && b->at < b->end &&
-           (size = resp_peek(b->at, (size_t)(b->end - b->at), &resp_limits_default, &text)) > 0) {
-        kw_reply *r = outer->next++;
-        *r = (kw_reply){.attributes = NULL};
-        if (*b->at == ':') {
-            set_integer(r, KW_TYPE_INTEGER, integer_of(text));
-        } else {
-            set_bytes(b, r, *b->at == '$' ? KW_TYPE_STRING : KW_TYPE_STATUS, text);
+/* The strings that come next, most of what large replies are made of. */
+static void build_strings(builder *b, open_node *outer) {
+    kw_reply *r = outer->next;
+    const kw_reply *end = r + outer->left;
+    char *at = b->at;
+    for (; r < end && at[0] == '$' && at[1] != '-'; r++) {
+        size_t len = 0;
+        for (at++; *at != '\r'; at++) {
+            len = len * 10 + (size_t)(*at - '0');
         }
+        at += 2;
+        *r = (kw_reply){.value.bytes = at, .len = (uint32_t)len, .type = KW_TYPE_STRING};
+        at[len] = '\0';
+        at += len + 2;
+    }
+    outer->left -= (uint64_t)(r - outer->next);
+    outer->next = r;
+    b->at = at;
+}
+
+/* The values that come next in the innermost aggregate, up to one that is an aggregate itself. */
+static void build_values(builder *b) {
+    uint32_t depth = b->depth;
+    open_node *outer = &b->open[depth - 1];
+    while (outer->left > 0 && b->depth == depth) {
+        if (*b->at == '|') {
+            build_attribute(b, outer);
+            continue;
+        }
+        if (*b->at == '$' && !outer->attributes && b->at[1] != '-') {
+            build_strings(b, outer);
+            continue;
+        }
+        kw_reply *r = outer->next++;
         outer->left--;
-        b->at += size;
+        if (outer->attributes) {
+            r = place_attributed(b, r, outer->attributes);
+            outer->attributes = NULL;
+        } else {
+            *r = (kw_reply){.len = 0};
+        }
+        set_value(b, r);
     }
 }
 
@@ -207,7 +235,8 @@ static void close_full(builder *b) {
 
 static reply_block *block_of(kw_reply *root) {
     assert(root->is_root);
-    return (reply_block *)(void *)((char *)root - offsetof(reply_block, nodes));
+    const kw_reply *first = root - root->has_attributes; /* the way to these is in front */
+    return (reply_block *)(void *)((char *)(uintptr_t)first - offsetof(reply_block, nodes));
 }
 
 static reply_block *block_new(const mem *m, size_t room) {
@@ -220,41 +249,44 @@ static reply_block *block_new(const mem *m, size_t room) {
     return block;
 }
 
-/* What the block needs room for; 0 if it is too much. Each value has at least its type byte
- * and CRLF: what its line or string holds, and a terminator, is shorter than its bytes on the wire
- * by two or more. */
-static size_t room_for(size_t len, uint64_t node_count) {
-    assert(node_count > 0 && node_count <= len / 3);
-    uint64_t bytes = len - 2 * node_count;
-    uint64_t most = SIZE_MAX - sizeof(reply_block) - bytes;
-    return node_count < most / sizeof(kw_reply) ? (size_t)(node_count * sizeof(kw_reply) + bytes)
-                                                : 0;
+/* What so many nodes and bytes need; 0 if it is too much. */
+static size_t room_for(uint64_t node_count, size_t bytes) {
+    uint64_t most = (SIZE_MAX - sizeof(reply_block) - bytes) / sizeof(kw_reply);
+    assert(node_count > 0);
+    return node_count <= most ? (size_t)node_count * sizeof(kw_reply) + bytes : 0;
 }
 
-static kw_reply *fill_block(reply_block *block, const char *data, size_t len, uint64_t node_count) {
+/* A tree in the block of the value at `data`, which becomes part of it. */
+static kw_reply *fill_block(reply_block *block, char *data, size_t len, uint64_t node_count) {
     builder b;
+    bool attributed = data[0] == '|';
     b.at = data;
     b.end = data + len;
-    b.free_node = block->nodes + 1;
-    b.free_byte = (char *)(block->nodes + node_count);
+    b.root = block->nodes;
+    b.free_node = block->nodes + (attributed ? 2 : 1);
+    b.end_node = block->nodes + node_count;
     b.depth = 1;
     b.open[0] = (open_node){.next = block->nodes, .left = 1};
     while (b.depth > 0) {
-        assert(b.at < b.end);
-        build_node(&b);
-        if (b.open[b.depth - 1].left > 0) {
-            build_elements(&b);
-        }
+        build_values(&b);
         close_full(&b);
     }
-    assert(b.at == b.end && b.free_node == block->nodes + node_count);
-    block->nodes[0].is_root = 1;
-    return block->nodes;
+    assert(b.at == b.end && b.free_node <= b.end_node);
+    kw_reply *root = block->nodes + attributed;
+    root->is_root = true;
+    return root;
+}
+
+static kw_reply *fill_with_copy(reply_block *block, const char *data, size_t len,
+                                uint64_t node_count) {
+    char *bytes = (char *)(block->nodes + node_count);
+    memcpy(bytes, data, len);
+    return fill_block(block, bytes, len, node_count);
 }
 
 kw_reply *reply_build(const mem *m, const char *data, size_t len, uint64_t node_count) {
-    reply_block *block = block_new(m, room_for(len, node_count));
-    return block ? fill_block(block, data, len, node_count) : NULL;
+    reply_block *block = block_new(m, room_for(node_count, len));
+    return block ? fill_with_copy(block, data, len, node_count) : NULL;
 }
 
 void reply_free(kw_reply *root) {
@@ -266,23 +298,24 @@ void reply_free(kw_reply *root) {
     }
 }
 
-kw_reply *reply_take(const mem *m, struct buffer *input, size_t len, size_t keep_bytes) {
-    reply_block *block = block_new(m, sizeof(kw_reply));
-    char *string = memchr(buffer_bytes(input), '\n', len);
-    size_t head = (size_t)(string + 1 - buffer_bytes(input));
-    size_t offset = input->begin + head;
+/* Gives back what a buffer that grew by doubling has too much. */
+static char *trim(const mem *m, char *data, size_t used, size_t capacity) {
+    char *trimmed = capacity - used > used / 4 ? mem_resize(m, data, used, 1) : NULL;
+    return trimmed ? trimmed : data;
+}
+
+kw_reply *reply_take(const mem *m, struct buffer *input, size_t len, uint64_t node_count,
+                     size_t keep_bytes) {
+    reply_block *block = block_new(m, room_for(node_count, 0));
+    size_t begin = input->begin;
+    size_t capacity = input->capacity;
     char *data = block ? buffer_detach(input, len, keep_bytes) : NULL;
     if (!data) {
         mem_free(m, block);
         return NULL;
     }
-    kw_reply *r = block->nodes;
-    *r = (kw_reply){.type = KW_TYPE_STRING, .is_root = 1};
-    r->value.bytes = data + offset;
-    r->len = len - head - 2;
-    data[offset + r->len] = '\0'; /* where its CRLF was */
-    block->taken = data;
-    return r;
+    block->taken = trim(m, data, begin + len, capacity);
+    return fill_block(block, block->taken + begin, len, node_count);
 }
 
 /* -------------------------------------------------------------------- pool */
@@ -316,26 +349,28 @@ static reply_block *pool_take(reply_pool *p, size_t room) {
 static kw_reply *fill_single(reply_block *block, char type, kw_slice text) {
     kw_reply *r = block->nodes;
     char *bytes = (char *)(r + 1);
-    *r = (kw_reply){.is_root = 1};
+    *r = (kw_reply){.is_root = true};
     if (type == ':') {
-        set_integer(r, KW_TYPE_INTEGER, integer_of(text));
+        r->type = KW_TYPE_INTEGER;
+        (void)slice_to_i64(text, &r->value.integer); /* resp_peek has checked it */
         return r;
     }
     r->type = type == '$' ? KW_TYPE_STRING : KW_TYPE_STATUS;
     r->value.bytes = bytes;
-    r->len = text.len;
+    r->len = (uint32_t)text.len;
     *slice_put(bytes, text) = '\0';
     return r;
 }
 
 kw_reply *reply_pool_build(reply_pool *p, const char *data, size_t len, uint64_t node_count,
                            kw_slice text) {
-    size_t room = text.data ? sizeof(kw_reply) + text.len + 1 : room_for(len, node_count);
+    size_t room = text.data ? sizeof(kw_reply) + text.len + 1 : room_for(node_count, len);
     reply_block *block = pool_take(p, room);
     if (!block) {
         return NULL;
     }
-    return text.data ? fill_single(block, data[0], text) : fill_block(block, data, len, node_count);
+    return text.data ? fill_single(block, data[0], text)
+                     : fill_with_copy(block, data, len, node_count);
 }
 
 void reply_pool_free(reply_pool *p, kw_reply *root) {
@@ -365,7 +400,7 @@ void reply_release(reply_pool *p, kw_reply *root) {
     if (!root) {
         return;
     }
-    root->is_held = 0;
+    root->is_held = false;
     if (!root->is_kept) {
         reply_pool_free(p, root);
     }
@@ -422,7 +457,7 @@ void kw_reply_free(kw_reply *reply) {
         return;
     }
     if (reply->is_held) {
-        reply->is_kept = 0;
+        reply->is_kept = false;
     } else {
         reply_free(reply);
     }
@@ -432,7 +467,7 @@ kw_reply *kw_reply_keep(kw_reply *reply) {
     if (!reply || !reply->is_root) {
         return NULL;
     }
-    reply->is_kept = 1;
+    reply->is_kept = true;
     return reply;
 }
 
@@ -457,7 +492,8 @@ const char *kw_reply_string(const kw_reply *reply, size_t *ret_len) {
 }
 
 const char *kw_reply_format(const kw_reply *reply) {
-    return kw_reply_type(reply) == KW_TYPE_VERBATIM ? reply->format : NULL;
+    return kw_reply_type(reply) == KW_TYPE_VERBATIM ? reply->value.bytes - VERBATIM_FORMAT_BYTES
+                                                    : NULL;
 }
 
 int64_t kw_reply_integer(const kw_reply *reply) {
@@ -490,18 +526,23 @@ size_t kw_reply_count(const kw_reply *reply) {
     return reply->type == KW_TYPE_MAP ? reply->len / 2 : reply->len;
 }
 
+static const kw_reply *child(const kw_reply *reply, size_t index) {
+    const kw_reply *r = &reply->value.children[index];
+    return r->type == TYPE_ATTRIBUTED ? r->value.children : r;
+}
+
 const kw_reply *kw_reply_at(const kw_reply *reply, size_t index) {
     if (index >= kw_reply_count(reply)) {
         return NULL;
     }
-    return &reply->value.children[reply->type == KW_TYPE_MAP ? index * 2 + 1 : index];
+    return child(reply, reply->type == KW_TYPE_MAP ? index * 2 + 1 : index);
 }
 
 const kw_reply *kw_reply_key(const kw_reply *reply, size_t index) {
     if (kw_reply_type(reply) != KW_TYPE_MAP || index >= kw_reply_count(reply)) {
         return NULL;
     }
-    return &reply->value.children[index * 2];
+    return child(reply, index * 2);
 }
 
 const kw_reply *kw_reply_get(const kw_reply *reply, const char *key) {
@@ -510,14 +551,14 @@ const kw_reply *kw_reply_get(const kw_reply *reply, const char *key) {
         return NULL;
     }
     for (size_t i = 0; i + 1 < reply->len; i += 2) {
-        const kw_reply *name = &reply->value.children[i];
+        const kw_reply *name = child(reply, i);
         if (has_bytes(name) && slice_is(reply_slice(name), key)) {
-            return name + 1;
+            return child(reply, i + 1);
         }
     }
     return NULL;
 }
 
 const kw_reply *kw_reply_attributes(const kw_reply *reply) {
-    return reply ? reply->attributes : NULL;
+    return reply && reply->has_attributes ? reply[-1].value.children : NULL;
 }

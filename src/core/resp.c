@@ -294,6 +294,7 @@ static resp_progress scan_aggregate(resp_scanner *s, char type, kw_slice text) {
         return broken(s, "a push inside another value");
     }
     bool pairs = type == '%' || type == '|';
+    s->node_count += type == '|' ? RESP_ATTRIBUTE_NODES - 1 : 0;
     if (count > s->limits->elements / (pairs ? 2 : 1)) {
         return over_limit(s, "the reply has an aggregate over the limit on its elements");
     }

@@ -12,11 +12,13 @@ typedef struct resp_limits {
     uint64_t value_bytes;
     uint64_t bulk_bytes;
     uint64_t elements; /* of one aggregate, announced */
-    uint64_t values;   /* in one reply, nested ones and attributes counted */
+    uint64_t values;   /* in one reply, nested ones counted, an attribute as three */
     uint32_t depth;    /* at most LIMIT_REPLY_DEPTH */
 } resp_limits;
 
 extern const resp_limits resp_limits_default;
+
+#define RESP_ATTRIBUTE_NODES 3 /* itself, and two that join it and its value */
 
 typedef struct resp_scanner {
     const resp_limits *limits;
@@ -24,7 +26,8 @@ typedef struct resp_scanner {
     uint64_t line_end;   /* where the search for the next CR goes on */
     uint64_t body_end;   /* of the string being received: one past its CRLF; 0: in none */
     char body_type;      /* ... and its type byte */
-    uint64_t node_count; /* values met, nested ones and attributes among them */
+    uint64_t node_count; /* that a tree needs of what was met: RESP_ATTRIBUTE_NODES for an
+                          * attribute, one for any other value, nested or not */
     uint32_t depth;
     uint64_t remaining[LIMIT_REPLY_DEPTH]; /* values still open in each aggregate */
     bool attribute[LIMIT_REPLY_DEPTH];     /* the aggregate is an attribute: a value must follow */
@@ -37,7 +40,7 @@ typedef enum resp_progress { RESP_MORE, RESP_DONE, RESP_BROKEN } resp_progress;
 void resp_scanner_init(resp_scanner *s, const resp_limits *limits);
 
 /* Looks at the bytes of one value from its first byte on; more of them with each call. RESP_DONE:
- * s->offset is the value's length (its attributes included), s->node_count the values in it. */
+ * s->offset is the value's length (its attributes included), s->node_count what its tree takes. */
 resp_progress resp_scan(resp_scanner *s, const char *data, size_t len);
 
 /* Most replies are one short value, whole: `+` `:` `$`. Returns its length and its text (the line

@@ -194,6 +194,21 @@ static void attributes_of_attributes_are_kept(void **state) {
     kw_reply_free(r);
 }
 
+/* They stand beside the value, not in its place among others. */
+static void attributes_do_not_hide_their_value(void **state) {
+    (void)state;
+    kw_reply *r = BUILD("%2\r\n|1\r\n+x\r\n:1\r\n+a\r\n|1\r\n+y\r\n:2\r\n+b\r\n+c\r\n:3\r\n");
+    assert_string_equal(kw_reply_string(kw_reply_key(r, 0), NULL), "a");
+    const kw_reply *b = kw_reply_get(r, "a");
+    assert_string_equal(kw_reply_string(b, NULL), "b");
+    assert_ptr_equal(kw_reply_at(r, 0), b);
+    assert_int_equal(kw_reply_integer(kw_reply_get(kw_reply_attributes(b), "y")), 2);
+    assert_int_equal(kw_reply_integer(kw_reply_get(kw_reply_attributes(kw_reply_key(r, 0)), "x")),
+                     1);
+    assert_int_equal(kw_reply_integer(kw_reply_get(r, "c")), 3);
+    kw_reply_free(r);
+}
+
 static void verbatim_has_a_format(void **state) {
     (void)state;
     kw_reply *r = BUILD("=4\r\nmkd:\r\n");
@@ -288,16 +303,47 @@ static void cleared_blocks_go_to_another_pool(void **state) {
     assert_int_equal(memory.live_count, 0);
 }
 
+/* A tree over the memory that the buffer grew to, and what of it is too much goes back. */
+static void taken_array_keeps_the_memory_it_came_in(void **state) {
+    (void)state;
+    static const char wire[] =
+        "|1\r\n+ttl\r\n:9\r\n*4\r\n$2\r\nhi\r\n|1\r\n+a\r\n:1\r\n$-1\r\n=5\r\ntxt:x\r\n:-7\r\n";
+    buffer in;
+    buffer_init(&in, &memory.mem, 0);
+    assert_non_null(buffer_reserve(&in, 4096));
+    assert_true(buffer_append(&in, wire, sizeof wire - 1) && buffer_append_text(&in, "+next\r\n"));
+    resp_scanner s;
+    resp_scanner_init(&s, &resp_limits_default);
+    assert_int_equal(resp_scan(&s, in.data, buffer_len(&in)), RESP_DONE);
+    assert_int_equal(s.offset, sizeof wire - 1);
+
+    kw_reply *r = reply_take(&memory.mem, &in, sizeof wire - 1, s.node_count, 8);
+    assert_non_null(r);
+    assert_int_equal(kw_reply_count(r), 4);
+    assert_int_equal(kw_reply_integer(kw_reply_get(kw_reply_attributes(r), "ttl")), 9);
+    assert_string_equal(kw_reply_string(kw_reply_at(r, 0), NULL), "hi");
+    assert_true(kw_reply_is_null(kw_reply_at(r, 1)));
+    assert_int_equal(kw_reply_integer(kw_reply_get(kw_reply_attributes(kw_reply_at(r, 1)), "a")),
+                     1);
+    assert_string_equal(kw_reply_format(kw_reply_at(r, 2)), "txt");
+    assert_int_equal(kw_reply_integer(kw_reply_at(r, 3)), -7);
+    assert_true(slice_is(buffer_slice(&in), "+next\r\n"));
+    assert_int_equal(memory.live_count, 3); /* nodes, bytes, and the buffer's new memory */
+    kw_reply_free(r);
+    buffer_done(&in);
+}
+
 static void taken_string_keeps_the_memory_it_came_in(void **state) {
     (void)state;
     static const char wire[] = "+before\r\n$12\r\nhello\r\nworld\r\n+next\r\n";
     buffer in;
     buffer_init(&in, &memory.mem, 0);
+    assert_non_null(buffer_reserve_exactly(&in, sizeof wire - 1));
     assert_true(buffer_append(&in, wire, sizeof wire - 1));
     buffer_consume(&in, 9);
     const char *string = buffer_bytes(&in) + 5;
 
-    kw_reply *r = reply_take(&memory.mem, &in, 19, 8);
+    kw_reply *r = reply_take(&memory.mem, &in, 19, 1, 8);
     assert_non_null(r);
     assert_int_equal(kw_reply_type(r), KW_TYPE_STRING);
     assert_ptr_equal(reply_slice(r).data, string);
@@ -315,7 +361,7 @@ static void string_is_not_taken_without_memory(void **state) {
         buffer_init(&in, &memory.mem, 0);
         assert_true(buffer_append_text(&in, "$2\r\nhi\r\n"));
         failing_mem_fail_at(&memory, allowed + 1);
-        assert_null(reply_take(&memory.mem, &in, 8, 8));
+        assert_null(reply_take(&memory.mem, &in, 8, 1, 8));
         failing_mem_fail_at(&memory, 0);
         assert_true(slice_is(buffer_slice(&in), "$2\r\nhi\r\n"));
         buffer_done(&in);
@@ -326,7 +372,7 @@ static void string_is_not_taken_without_memory(void **state) {
 static void nested_reply_is_neither_kept_nor_freed(void **state) {
     (void)state;
     kw_reply *r = BUILD("*1\r\n+a\r\n");
-    kw_reply *nested = r->value.children;
+    kw_reply *nested = (kw_reply *)(uintptr_t)kw_reply_at(r, 0);
     assert_null(kw_reply_keep(nested));
     kw_reply_free(nested);
     assert_int_equal(memory.live_count, 1);
@@ -430,8 +476,9 @@ static bool write_tree(buffer *b, const kw_reply *r);
 
 static bool write_tree_children(buffer *b, const kw_reply *r) {
     bool ok = true;
-    for (size_t i = 0; i < r->len; i++) {
-        ok = ok && write_tree(b, &r->value.children[i]);
+    for (size_t i = 0; i < kw_reply_count(r); i++) {
+        const kw_reply *key = kw_reply_key(r, i);
+        ok = ok && (!key || write_tree(b, key)) && write_tree(b, kw_reply_at(r, i));
     }
     return ok;
 }
@@ -439,21 +486,23 @@ static bool write_tree_children(buffer *b, const kw_reply *r) {
 /* With those in front of it first. */
 static bool write_attributes(buffer *b, const kw_reply *a) {
     assert_int_equal(a->type, KW_TYPE_MAP);
-    return (!a->attributes || write_attributes(b, a->attributes)) &&
-           buffer_printf(b, "|%zu\r\n", a->len / 2) && write_tree_children(b, a);
+    const kw_reply *before = kw_reply_attributes(a);
+    return (!before || write_attributes(b, before)) &&
+           buffer_printf(b, "|%zu\r\n", kw_reply_count(a)) && write_tree_children(b, a);
 }
 
 static bool write_tree(buffer *b, const kw_reply *r) {
-    if (r->attributes && !write_attributes(b, r->attributes)) {
+    const kw_reply *attributes = kw_reply_attributes(r);
+    if (attributes && !write_attributes(b, attributes)) {
         return false;
     }
     switch ((kw_type)r->type) {
     case KW_TYPE_STATUS:
-        return resp_write_status(b, r->value.bytes);
+        return resp_write_status(b, kw_reply_string(r, NULL));
     case KW_TYPE_ERROR:
-        return resp_write_error(b, r->value.bytes);
+        return resp_write_error(b, kw_reply_string(r, NULL));
     case KW_TYPE_INTEGER:
-        return resp_write_integer(b, r->value.integer);
+        return resp_write_integer(b, kw_reply_integer(r));
     case KW_TYPE_STRING:
         return resp_write_bulk(b, reply_slice(r));
     case KW_TYPE_DOUBLE:
@@ -463,11 +512,11 @@ static bool write_tree(buffer *b, const kw_reply *r) {
     case KW_TYPE_VERBATIM:
         return resp_write_verbatim(b, 3, reply_slice(r));
     case KW_TYPE_ARRAY:
-        return resp_write_array(b, r->len) && write_tree_children(b, r);
+        return resp_write_array(b, kw_reply_count(r)) && write_tree_children(b, r);
     case KW_TYPE_SET:
-        return resp_write_set(b, 3, r->len) && write_tree_children(b, r);
+        return resp_write_set(b, 3, kw_reply_count(r)) && write_tree_children(b, r);
     case KW_TYPE_MAP:
-        return resp_write_map(b, 3, r->len / 2) && write_tree_children(b, r);
+        return resp_write_map(b, 3, kw_reply_count(r)) && write_tree_children(b, r);
     default:
         return resp_write_null(b, 3);
     }
@@ -506,12 +555,14 @@ int main(void) {
         TEST(get_reads_maps_and_flat_pairs),
         TEST(attributes_belong_to_the_value_that_follows),
         TEST(attributes_of_attributes_are_kept),
+        TEST(attributes_do_not_hide_their_value),
         TEST(verbatim_has_a_format),
         TEST(one_allocation_holds_it_all),
         TEST(kept_reply_outlives_its_allocator_struct),
         TEST(held_reply_is_freed_by_release_unless_kept),
         TEST(pooled_block_is_used_again),
         TEST(cleared_blocks_go_to_another_pool),
+        TEST(taken_array_keeps_the_memory_it_came_in),
         TEST(taken_string_keeps_the_memory_it_came_in),
         TEST(string_is_not_taken_without_memory),
         TEST(nested_reply_is_neither_kept_nor_freed),

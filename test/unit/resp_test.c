@@ -82,12 +82,12 @@ static const struct value_case {
     VALUE("%2\r\n+a\r\n:1\r\n+b\r\n*1\r\n_\r\n", 6),
     VALUE("~2\r\n:1\r\n:2\r\n", 3),
     VALUE(">2\r\n+message\r\n$2\r\nhi\r\n", 3),
-    VALUE("|1\r\n+ttl\r\n:3600\r\n$1\r\nx\r\n", 4),
-    VALUE("|0\r\n+OK\r\n", 2),
-    VALUE("|1\r\n+a\r\n:1\r\n|1\r\n+b\r\n:2\r\n:3\r\n", 7),
-    VALUE("*2\r\n|1\r\n+a\r\n*1\r\n:1\r\n:2\r\n|0\r\n:3\r\n", 8),
-    VALUE("|1\r\n+a\r\n|1\r\n+in\r\n+ner\r\n:1\r\n*1\r\n|1\r\n+k\r\n+v\r\n*0\r\n", 11),
-    VALUE("|1\r\n+a\r\n:1\r\n>1\r\n+p\r\n", 5),
+    VALUE("|1\r\n+ttl\r\n:3600\r\n$1\r\nx\r\n", 6),
+    VALUE("|0\r\n+OK\r\n", 4),
+    VALUE("|1\r\n+a\r\n:1\r\n|1\r\n+b\r\n:2\r\n:3\r\n", 11),
+    VALUE("*2\r\n|1\r\n+a\r\n*1\r\n:1\r\n:2\r\n|0\r\n:3\r\n", 12),
+    VALUE("|1\r\n+a\r\n|1\r\n+in\r\n+ner\r\n:1\r\n*1\r\n|1\r\n+k\r\n+v\r\n*0\r\n", 17),
+    VALUE("|1\r\n+a\r\n:1\r\n>1\r\n+p\r\n", 7),
 };
 
 static void values_end_where_they_end_however_cut(void **state) {

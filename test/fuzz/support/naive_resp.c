@@ -200,6 +200,7 @@ static resp_progress read_value(reader *r, uint32_t depth) {
     if (!strchr("*~>%|", type)) {
         return read_scalar(r, type, rest);
     }
+    r->values += type == '|' ? 2 : 0; /* it costs three */
     progress = read_aggregate(r, type, rest, depth);
     return type == '|' && progress == RESP_DONE ? read_value(r, depth) : progress;
 }
