@@ -220,9 +220,10 @@ static request *first_waiting(const cluster *c, const node *n, bool *ret_any) {
         }
         for (list *w = l->waiting.next; w != &l->waiting; w = w->next) {
             request *r = REQUEST_OF(w);
-            /* a blocking one would not tell that it was let in */
+            /* A blocking one would not tell that it was let in. One that was asked here is nobody
+             * else's; it goes back to the owner when the connection fails. */
             if (r->kind != REQUEST_USER || r->slot == SLOT_NONE || r->at.more->forced ||
-                r->at.more->blocking) {
+                r->at.more->blocking || r->at.more->asking) {
                 continue;
             }
             *ret_any = true;

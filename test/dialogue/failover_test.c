@@ -36,6 +36,40 @@ static void replica_that_serves_takes_all_slots(dialogue *d) {
     ms_until(d, KW_EVENT_REFRESH_ACCEPTED, 1102);
 }
 
+static void asked_command_goes_back_to_the_owner_while_its_target_is_lost(dialogue *d) {
+    unsigned returns = 0;
+    view(d, THREE_NODES_WITH_REPLICAS, 3);
+    start(d);
+    meet_all(d);
+    advance_ms(d, 2000);
+    d->nodes[3].refuses = true;
+    hang_up(d, 3);
+    int a = call(d, "SET k 1");
+    for (int i = 0; i < 20; i++) {
+        while (hears(d, 2)) {
+            expect(d, 2, "SET k 1");
+            reply(d, 2, "-ASK 7629 127.0.0.1:7003");
+            returns++;
+        }
+        advance_ms(d, 125);
+        is_open(d, a);
+    }
+    assert_in_range(returns, 3, 15); /* with each connection that fails */
+    d->nodes[3].refuses = false;
+    advance_ms(d, 1000);
+    while (hears(d, 2)) {
+        expect(d, 2, "SET k 1");
+        reply(d, 2, "-ASK 7629 127.0.0.1:7003");
+    }
+    expect(d, 3, "ASKING");
+    expect(d, 3, "SET k 1");
+    expect_nothing(d);
+    reply(d, 3, "+OK");
+    reply(d, 3, "+OK");
+    ok(d, a, "+OK");
+    assert_int_equal(owner_of(d, SLOT_K), 2);
+}
+
 static void replica_that_is_none_yet_is_asked_again(dialogue *d) {
     lose_node_2(d);
     int a = call(d, "SET k 1");
@@ -197,6 +231,7 @@ static void one_command_of_a_slot_asks_at_a_time(dialogue *d) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         DIALOGUE(replica_that_serves_takes_all_slots),
+        DIALOGUE(asked_command_goes_back_to_the_owner_while_its_target_is_lost),
         DIALOGUE(replica_that_is_none_yet_is_asked_again),
         DIALOGUE(replica_that_names_its_successor_moves_all_slots),
         DIALOGUE(primary_that_comes_back_goes_on),
