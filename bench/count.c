@@ -59,7 +59,7 @@ static int peer_in;  /* closed: it ends */
 static int peer_out; /* its ports, then a byte for each round */
 static int rounds_due;
 
-static void die(const char *what) {
+static _Noreturn void die(const char *what) {
     (void)fprintf(stderr, "bench-count: %s\n", what);
     exit(1);
 }
@@ -86,9 +86,15 @@ static pid_t start_peer(const char *path, const char *round, unsigned ports[3]) 
     peer_in = to[1];
     peer_out = from[0];
     char line[64] = "";
-    if (pid < 0 || read(peer_out, line, sizeof line - 1) <= 0 ||
-        sscanf(line, "%u %u %u", &ports[0], &ports[1], &ports[2]) != 3) {
+    char *at = line;
+    if (pid < 0 || read(peer_out, line, sizeof line - 1) <= 0) {
         die("the peer does not start");
+    }
+    for (int i = 0; i < 3; i++) {
+        ports[i] = (unsigned)strtoul(at, &at, 10);
+        if (ports[i] == 0) {
+            die("the peer does not start");
+        }
     }
     return pid;
 }
@@ -102,11 +108,11 @@ static void await_round(void) {
 
 /* In place of the C library's: whoever waits for a round's replies waits for all of them, so that
  * each round is the same turns. */
-int epoll_wait(int fd, struct epoll_event *events, int max, int timeout_ms) {
-    if (timeout_ms != 0) {
+int epoll_wait(int fd, struct epoll_event *events, int maxevents, int timeout) {
+    if (timeout != 0) {
         await_round();
     }
-    return (int)syscall(SYS_epoll_wait, fd, events, max, timeout_ms);
+    return (int)syscall(SYS_epoll_wait, fd, events, maxevents, timeout);
 }
 
 /* ---------------------------------------------------------------- commands */

@@ -13,7 +13,7 @@
 char speed_keys[SPEED_KEYS][SPEED_KEY_BYTES + 1];
 unsigned char speed_key_node[SPEED_KEYS];
 
-void speed_die(const char *what) {
+_Noreturn void speed_die(const char *what) {
     (void)fprintf(stderr, "bench-speed: %s\n", what);
     exit(1);
 }

@@ -23,7 +23,7 @@ speed_part speed_load;  /* SECONDS PORT...: commands in each tenth of a second, 
 
 uint64_t speed_cpu_ns(void); /* of this process, in user space and in the kernel */
 uint64_t speed_wall_ns(void);
-void speed_die(const char *what);
+_Noreturn void speed_die(const char *what);
 void speed_check(kw_status status, const kw_error *err);
 int speed_connect(unsigned port);
 /* Any of the ports, with these options in the URL. */
