@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define FIRST_ROW_SHARE 0.002
 
@@ -43,10 +44,10 @@ static void row_errors(const writer *w) {
     const bench_tally *tally = w->r->tally;
     char number[BENCH_TEXT_BYTES];
     char text[160];
-    row(w, "errors", grouped(tally->error_count, number),
-        tally->error_count > 0 ? STYLE_BAD : STYLE_GOOD);
+    int width = (int)strlen(grouped(tally->error_count, number));
+    row(w, "errors", number, tally->error_count > 0 ? STYLE_BAD : STYLE_GOOD);
     for (int i = 0; i < BENCH_ERRORS_MAX && tally->errors[i].count > 0; i++) {
-        snprintf(text, sizeof text, "%12s  %s", grouped(tally->errors[i].count, number),
+        snprintf(text, sizeof text, "%*s  %s", width, grouped(tally->errors[i].count, number),
                  tally->errors[i].name);
         row(w, "", text, STYLE_BAD);
     }

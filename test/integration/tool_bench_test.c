@@ -88,6 +88,11 @@ static void own_commands_are_sent_and_their_errors_counted(void **state) {
     assert_non_null(strstr(r.out, "\"errors_by_name\":{\"WRONGTYPE\":"));
     assert_true(figure(&r, "errors") > 100);
     shell_result_done(&r);
+    r = shell("$KEYWAY bench -q -n 1200 -c 3 --keys 10 --command 'NOPE {key}'");
+    assert_status(&r, 1);
+    assert_non_null(strstr(r.out, "\n  errors             1 200\n"
+                                  "                     1 200  ERR\n"));
+    shell_result_done(&r);
 }
 
 static void pipe_shows_plain_lines_and_a_table(void **state) {
