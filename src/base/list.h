@@ -63,6 +63,18 @@ static inline list *list_pop_front(list *head) {
     return node;
 }
 
+/* Moves the nodes from `first` up to, not including, `end` of their list to the end of `to`; there
+ * is one at least. */
+static inline void list_move_run(list *to, list *first, list *end) {
+    list *last = end->prev;
+    first->prev->next = end;
+    end->prev = first->prev;
+    first->prev = to->prev;
+    to->prev->next = first;
+    last->next = to;
+    to->prev = last;
+}
+
 /* Moves all nodes of `from` to the end of `to`; `from` is empty afterwards. */
 static inline void list_append_all(list *to, list *from) {
     if (list_empty(from)) {

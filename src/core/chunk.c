@@ -1,7 +1,5 @@
 #include "core/chunk.h"
 
-#include <assert.h>
-
 void chunk_pool_init(chunk_pool *p, const mem *m) {
     *p = (chunk_pool){.mem = m};
 }
@@ -59,14 +57,7 @@ char *chunk_reserve(chunk_pool *p, chunk **current, size_t size, chunk **ret_chu
     return at;
 }
 
-void chunk_unref(chunk_pool *p, chunk *c) {
-    if (!c) {
-        return;
-    }
-    assert(c->refs > 0);
-    if (--c->refs > 0) {
-        return;
-    }
+void chunk_free(chunk_pool *p, chunk *c) {
     if (c->capacity == CHUNK_BYTES && p->free_count < CHUNK_POOL_MAX) {
         c->next_free = p->free;
         p->free = c;

@@ -31,12 +31,37 @@ void chunk_pool_done(chunk_pool *p);
  * of its own, and the caller gets one for its bytes. NULL if memory is short. */
 char *chunk_reserve(chunk_pool *p, chunk **current, size_t size, chunk **ret_chunk);
 
+/* Where the next bytes of the current chunk go if they fit; *ret_end: one past its room. chunk_take
+ * makes them a command's. NULL: there is no chunk. */
+static inline char *chunk_tail(chunk *c, const char **ret_end) {
+    if (!c) {
+        return NULL;
+    }
+    c->used =
+        c->refs == 1 ? 0 : c->used; /* nobody but its holder has it: its bytes are done with */
+    *ret_end = c->data + c->capacity;
+    return c->data + c->used;
+}
+
+/* The bytes up to `end` are a command's, which gets a reference. */
+static inline void chunk_take(chunk *c, const char *end) {
+    c->used = (size_t)(end - c->data);
+    c->refs++;
+}
+
 static inline chunk *chunk_ref(chunk *c) {
     c->refs++;
     return c;
 }
 
+/* Nobody refers to it any more. */
+void chunk_free(chunk_pool *p, chunk *c);
+
 /* NULL is allowed. */
-void chunk_unref(chunk_pool *p, chunk *c);
+static inline void chunk_unref(chunk_pool *p, chunk *c) {
+    if (c && --c->refs == 0) {
+        chunk_free(p, c);
+    }
+}
 
 #endif

@@ -140,8 +140,8 @@ kw_status cluster_new(const mem *m, const cluster_config *config, uint64_t seed,
         list_init(&c->map_waiting);
         list_init(&c->keyless_waiting);
         list_init(&c->learning);
-        list_init(&c->free_requests);
-        list_init(&c->free_mores);
+        pool_init(&c->requests, m, sizeof(request), FREE_REQUESTS_MAX);
+        pool_init(&c->mores, m, sizeof(request_more), FREE_REQUESTS_MAX);
         list_init(&c->completed);
         list_init(&c->timed_out);
         list_init(&c->events);
@@ -215,7 +215,6 @@ void cluster_free(cluster *c) {
     if (!c) {
         return;
     }
-    list *at;
     request *done;
     while ((done = next_completed(c))) {
         done->fetched = true;
@@ -241,12 +240,8 @@ void cluster_free(cluster *c) {
         }
         mem_free(c->mem, c->nodes[i]);
     }
-    while ((at = list_pop_front(&c->free_requests))) {
-        mem_free(c->mem, REQUEST_OF(at));
-    }
-    while ((at = list_pop_front(&c->free_mores))) {
-        mem_free(c->mem, LIST_ENTRY(at, request_more, done));
-    }
+    pool_done(&c->requests);
+    pool_done(&c->mores);
     chunk_unref(&c->chunks, c->chunk);
     chunk_unref(&c->chunks, c->blocking_chunk);
     slotmap_done(&c->slots);
@@ -267,27 +262,9 @@ void cluster_free(cluster *c) {
 
 /* ---------------------------------------------------------------- requests */
 
-/* Free ones are linked by their first member. */
-_Static_assert(offsetof(request, node) == 0 && offsetof(request_more, done) == 0, "a list first");
-
-static void *pool_take(cluster *c, list *pool, size_t *count, size_t size) {
-    list *at = list_pop_front(pool);
-    *count -= at != NULL;
-    return at ? (void *)at : mem_alloc(c->mem, size);
-}
-
-static void pool_give(cluster *c, list *pool, size_t *count, list *at) {
-    if (*count < FREE_REQUESTS_MAX) {
-        list_push_front(pool, at);
-        ++*count;
-    } else {
-        mem_free(c->mem, at);
-    }
-}
-
 /* Bare: its bytes are yet to come. */
 static request *request_blank(cluster *c, size_t len) {
-    request *r = pool_take(c, &c->free_requests, &c->free_request_count, sizeof *r);
+    request *r = pool_take(&c->requests);
     if (r) {
         *r = (request){.slot = SLOT_NONE,
                        .seq = c->next_seq++,
@@ -301,7 +278,7 @@ bool request_widen(cluster *c, request *r, link *l) {
     if (r->has_more) {
         return true;
     }
-    request_more *more = pool_take(c, &c->free_mores, &c->free_more_count, sizeof *more);
+    request_more *more = pool_take(&c->mores);
     if (!more) {
         return false;
     }
@@ -372,7 +349,7 @@ static void more_free(cluster *c, request_more *more) {
         more->peer->at.more->peer = NULL;
     }
     list_remove(&more->done);
-    pool_give(c, &c->free_mores, &c->free_more_count, &more->done);
+    pool_give(&c->mores, more);
 }
 
 void request_free(cluster *c, request *r) {
@@ -384,7 +361,7 @@ void request_free(cluster *c, request *r) {
     } else {
         chunk_unref(&c->chunks, r->at.chunk);
     }
-    pool_give(c, &c->free_requests, &c->free_request_count, &r->node);
+    pool_give(&c->requests, r);
 }
 
 void request_discard(cluster *c, request *r) {
@@ -749,8 +726,8 @@ static bool must_learn(const cluster_submit_options *options, const command_rout
 
 /* A command with nothing to it but its key. */
 static bool is_plain(const cluster_submit_options *options, const command_route *way) {
-    return options->slot == SLOT_NONE && options->timeout_us == 0 && !options->trace &&
-           !way->blocks && !must_learn(options, way);
+    return way->slot != SLOT_NONE && options->slot == SLOT_NONE && options->timeout_us == 0 &&
+           !options->trace && !way->blocks && !must_learn(options, way);
 }
 
 /* Encodes it where it will be written from; NULL: no memory. */
@@ -763,16 +740,14 @@ static request *encode(cluster *c, chunk **home, const kw_slice *argv, size_t ar
     return r;
 }
 
-static void note_caller(request *r, const cluster_submit_options *options,
+static void note_caller(cluster *c, request *r, const cluster_submit_options *options,
                         const command_route *way) {
     r->only_reads = way->reads_only;
     r->reads_only = way->reads_only || options->idempotent;
     r->keys_known = !must_learn(options, way);
     r->user = options->user;
     r->user2 = options->user2;
-    if (options->submitted_us > 0) {
-        r->submitted_us = options->submitted_us;
-    }
+    r->submitted_us = cluster_submitted_us(c, options);
 }
 
 /* What only some commands need; false if memory is short. */
@@ -795,11 +770,40 @@ static bool note_options(cluster *c, request *r, const cluster_submit_options *o
     return true;
 }
 
+/* A command that is to wait, or of which more is to be known than its key. */
+static kw_status submit_general(cluster *c, const kw_slice *argv, size_t argc, size_t size,
+                                const cluster_submit_options *options, const command_route *way,
+                                kw_error *err) {
+    int slot = options->slot != SLOT_NONE ? options->slot : way->slot;
+    chunk **home = way->blocks ? &c->blocking_chunk : likely_chunk(c, slot);
+    request *r = encode(c, home, argv, argc, size);
+    if (!r) {
+        return refuse(err, KW_ERR_NOMEM, slot, "out of memory");
+    }
+    r->slot = (int16_t)slot;
+    note_caller(c, r, options, way);
+    if (!note_options(c, r, options, way, argv, argc)) {
+        request_free(c, r);
+        return refuse(err, KW_ERR_NOMEM, slot, "out of memory");
+    }
+    c->pending++;
+    c->counters[KW_COUNT_COMMANDS]++;
+    if (r->keys_known) {
+        route(c, r);
+    } else {
+        learn_command(c, r);
+    }
+    return KW_OK;
+}
+
 kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
                          const cluster_submit_options *options, uint64_t now_us, kw_error *err) {
     c->now_us = now_us;
-    uint64_t len = encoded_size(argv, argc);
-    kw_status status = check_command(c, argv, argc, len, err);
+    if (direct_submit(c, argv, argc, options)) {
+        return KW_OK;
+    }
+    uint64_t size = encoded_size(argv, argc);
+    kw_status status = check_command(c, argv, argc, size, err);
     command_route way = {.slot = SLOT_NONE};
     if (status == KW_OK) {
         status = find_route(c, argv, argc, &way, err);
@@ -811,29 +815,12 @@ kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
         return refuse(err, KW_ERR_INVALID, SLOT_NONE, "slot %d: slots go from 0 to %d",
                       options->slot, SLOT_COUNT - 1);
     }
-    int slot = options->slot != SLOT_NONE ? options->slot : way.slot;
-    link *l = is_plain(options, &way) ? route_open_link(c, way.slot) : NULL;
-    chunk **home = way.blocks ? &c->blocking_chunk : l ? &l->chunk : likely_chunk(c, slot);
-    request *r = encode(c, home, argv, argc, (size_t)len);
-    if (!r) {
-        return refuse(err, KW_ERR_NOMEM, slot, "out of memory");
+    link *l =
+        is_plain(options, &way) ? direct_link(c, way.slot, cluster_submitted_us(c, options)) : NULL;
+    if (l && direct_send(c, l, argv, argc, way.slot, way.reads_only, options)) {
+        return KW_OK;
     }
-    r->slot = (int16_t)slot;
-    note_caller(r, options, &way);
-    if (!l && !note_options(c, r, options, &way, argv, argc)) {
-        request_free(c, r);
-        return refuse(err, KW_ERR_NOMEM, slot, "out of memory");
-    }
-    c->pending++;
-    c->counters[KW_COUNT_COMMANDS]++;
-    if (l) {
-        route_at_once(c, r, l);
-    } else if (r->keys_known) {
-        route(c, r);
-    } else {
-        learn_command(c, r);
-    }
-    return KW_OK;
+    return submit_general(c, argv, argc, (size_t)size, options, &way, err);
 }
 
 /* ----------------------------------------------------------------- shutdown */

@@ -265,7 +265,7 @@ static bool push_internal(cluster *c, link *l, const char *bytes, size_t len, re
     return true;
 }
 
-static void want_write(cluster *c, link *l) {
+void link_want_write(cluster *c, link *l) {
     if (!l->write_wanted && link_has_output(l)) {
         l->write_wanted = true;
         want(c, l, EFFECT_WRITE);
@@ -308,7 +308,7 @@ void cluster_link_connected(cluster *c, uint32_t index, uint64_t now_us) {
             link_ready(c, l);
         }
         if (made) {
-            want_write(c, l);
+            link_want_write(c, l);
         }
     }
     cluster_settle(c);
@@ -358,41 +358,25 @@ void link_on_handshake(cluster *c, link *l, request *r, const link_frame *frame)
 
 /* ------------------------------------------------------------------ giving */
 
-bool link_has_room(const cluster *c, const link *l) {
-    return l->count == 0 ||
-           (l->count < c->config.in_flight_max && l->bytes < c->config.in_flight_bytes_max);
-}
-
-/* Requests with a timer of their own are not in line for this one: so the deadlines of the others
- * follow each other as they do in the pipeline. */
-static void note_deadline(cluster *c, link *l, request *r) {
-    if (r->submitted_us >= l->submitted_us) {
-        l->submitted_us = r->submitted_us;
-    } else if (request_widen(c, r, l)) { /* another thread's, whose turn came late */
-        return;
-    }
-    if (!wheel_running(&l->expiry) && !MUTANT(DEADLINE_IGNORED)) {
-        wheel_start(&c->wheel, &l->expiry, r->submitted_us + c->config.timeout_us);
+void link_begins(cluster *c, link *l) {
+    if (l->timer.at_us > c->now_us + SILENCE_US) {
+        wheel_start(&c->wheel, &l->timer, c->now_us + SILENCE_US);
     }
 }
 
 void link_dispatch(cluster *c, link *l, request *r) {
     node *n = l->node;
-    if (list_empty(&l->pipeline) && l->timer.at_us > c->now_us + SILENCE_US) {
-        wheel_start(&c->wheel, &l->timer, c->now_us + SILENCE_US);
+    if (list_empty(&l->pipeline)) {
+        link_begins(c, l);
     }
     if (r->kind == REQUEST_USER) {
         n->counters[KW_COUNT_COMMANDS]++;
         retry_budget_earn(&n->budget, c->config.retry_percent);
     }
-    if (r->has_more) {
-        r->at.more->sent_us = c->now_us;
-        watch_hop(c, r, n);
-    } else {
-        note_deadline(c, l, r);
-    }
+    r->at.more->sent_us = c->now_us;
+    watch_hop(c, r, n);
     link_push(l, r);
-    want_write(c, l);
+    link_want_write(c, l);
 }
 
 /* Sorted by submission, since what comes back from elsewhere was submitted before the others; our
@@ -561,6 +545,7 @@ void cluster_link_received(cluster *c, uint32_t index, size_t len, uint64_t now_
     }
     while (takes_bytes(c, index, l)) {
         link_frame frame;
+        direct_replies(c, l);
         resp_progress progress = link_next_frame(l, &frame);
         if (progress == RESP_MORE) {
             break;
@@ -576,7 +561,7 @@ void cluster_link_received(cluster *c, uint32_t index, size_t len, uint64_t now_
     }
     if (takes_bytes(c, index, l)) {
         link_pump(c, l);
-        want_write(c, l);
+        link_want_write(c, l);
         link_close_if_drained(c, l);
     }
     cluster_settle(c);
@@ -801,7 +786,7 @@ static bool is_wanted(const link *l) {
 static void push_ping(cluster *c, link *l) {
     static const char ping[] = "*1\r\n$4\r\nPING\r\n";
     if (push_internal(c, l, ping, sizeof ping - 1, REQUEST_PING)) {
-        want_write(c, l);
+        link_want_write(c, l);
     }
 }
 

@@ -222,7 +222,7 @@ static void enter_lane(lane *a, request *r, const link *l) {
         a->split = 1;
     }
     a->assigned++;
-    a->link = l->index & 0x3fffffff;
+    a->link = l->index & LANE_LINK_MASK;
     r->in_lane = true;
 }
 
@@ -297,11 +297,6 @@ static node *target_of(cluster *c, request *r, const char **ret_reason) {
 
 /* ----------------------------------------------------------------- routing */
 
-static bool map_is_usable(const cluster *c) {
-    return slotmap_loaded(&c->slots) &&
-           (!c->config.require_full_coverage || c->slots.known_count == SLOT_COUNT);
-}
-
 void route_wait_for_map(cluster *c, request *r) {
     const request *hint = c->inserted;
     bool same_queue = hint && hint->place == PLACE_MAP;
@@ -334,7 +329,7 @@ void route(cluster *c, request *r) {
     if (r->at.more->blocking) {
         blocking_under_way(c, r);
     }
-    if (!map_is_usable(c)) {
+    if (!route_map_is_usable(c)) {
         wait_for_better_map(c, r);
         return;
     }
@@ -360,24 +355,6 @@ void route(cluster *c, request *r) {
     }
     r->at.more->avoid = 0;
     assign(c, r, l, r->at.more->lost ? "retry" : reason);
-}
-
-link *route_open_link(cluster *c, int slot) {
-    uint16_t owner = slot == SLOT_NONE ? SLOTMAP_NONE : slotmap_owner(&c->slots, slot);
-    if (owner == SLOTMAP_NONE || !map_is_usable(c)) {
-        return NULL;
-    }
-    const lane *a = &c->lanes[slot];
-    unsigned count = c->config.connections_per_node;
-    link *l = c->nodes[owner]->links[count == 1 ? 0 : (unsigned)slot % count];
-    bool open = l && l->state == LINK_READY && list_empty(&l->waiting) && link_has_room(c, l) &&
-                !a->waits && !lane_is_elsewhere(a, l);
-    return open ? l : NULL;
-}
-
-void route_at_once(cluster *c, request *r, link *l) {
-    enter_lane(lane_of(c, r), r, l);
-    link_dispatch(c, l, r);
 }
 
 static bool comes_too_early(cluster *c, const lane *a, const request *r, const link *l) {
@@ -433,7 +410,7 @@ void lane_on_timer(cluster *c, request *r) {
     request *first;
     while ((first = lane_first(c, slot))) {
         const char *reason = NULL;
-        node *n = map_is_usable(c) ? target_of(c, first, &reason) : NULL;
+        node *n = route_map_is_usable(c) ? target_of(c, first, &reason) : NULL;
         link *l = n ? link_for(c, n, first->slot) : NULL;
         if (!n) { /* an accepted view wakes it earlier */
             wheel_start(&c->wheel, &first->at.more->retry, c->now_us + BETTER_MAP_US);

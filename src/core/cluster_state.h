@@ -1,5 +1,6 @@
 /* The inside of core/cluster, shared by its files and by nobody else. One idea a file:
  *   cluster.c          making, submitting, completing, deadlines
+ *   cluster_direct.c   the short way of most commands, there and back
  *   cluster_route.c    which link a request goes to, and the order within a slot (lanes)
  *   cluster_answer.c   what each answer does
  *   cluster_node.c     nodes: finding, states, leaving
@@ -14,6 +15,7 @@
 #define CORE_CLUSTER_STATE_H
 
 #include "base/map.h"
+#include "base/pool.h"
 #include "base/prng.h"
 #include "base/wheel.h"
 #include "core/block_time.h"
@@ -86,6 +88,7 @@ typedef struct lane {
     uint32_t waits : 1; /* requests wait here: lane_first */
 } lane;
 
+#define LANE_LINK_MASK 0x3fffffffu
 #define LANE_BUCKETS 256 /* of the few lanes in which something waits */
 
 /* One node asked for its view in a refresh run. */
@@ -178,10 +181,8 @@ struct cluster {
     chunk_pool chunks;
     chunk *chunk;          /* for requests with no link yet */
     chunk *blocking_chunk; /* for those that may stay long, and hold their neighbours' memory */
-    list free_requests;
-    size_t free_request_count;
-    list free_mores;
-    size_t free_more_count;
+    pool requests;
+    pool mores;
     char *hello; /* the parts of a handshake, encoded once */
     size_t hello_len;
     char *setinfo[2];
@@ -199,6 +200,7 @@ struct cluster {
     uint64_t waiting_bytes;
     list effects; /* links that have some */
     command_book book;
+    command_recent recent;
     refresh refresh;
     fence fence;
 
@@ -250,14 +252,35 @@ bool request_set_asking(cluster *c, request *r, chunk **current, bool asking);
  * same batch as a deadline is to be seen before it. */
 void cluster_settle(cluster *c);
 
+/* When the caller submitted it. */
+static inline uint64_t cluster_submitted_us(const cluster *c,
+                                            const cluster_submit_options *options) {
+    return options->submitted_us > 0 ? options->submitted_us : c->now_us;
+}
+
+/* ------------------------------------------------------------ cluster_direct.c */
+
+/* Sends a plain command at once. False: it has to go the general way. */
+bool direct_submit(cluster *c, const kw_slice *argv, size_t argc,
+                   const cluster_submit_options *options);
+/* The link that can take a new command of this slot at once: the map knows its owner, and nothing
+ * is to be waited for. NULL: there is none. */
+link *direct_link(const cluster *c, int slot, uint64_t submitted_us);
+/* Sends a command without options down this link; false: no memory. */
+bool direct_send(cluster *c, link *l, const kw_slice *argv, size_t argc, int slot, bool reads_only,
+                 const cluster_submit_options *options);
+/* Hands out the short replies that are whole, as long as their commands are plain. */
+void direct_replies(cluster *c, link *l);
+
 /* ------------------------------------------------------------- cluster_route.c */
 
 /* Sends a request that is in no queue on its way by the map, or lets it wait. */
 void route(cluster *c, request *r);
-/* The link that can take a new command of this slot at once: the map knows its owner, and nothing
- * is to be waited for. NULL: the command has to take `route`. */
-link *route_open_link(cluster *c, int slot);
-void route_at_once(cluster *c, request *r, link *l);
+/* There is a map, as whole as it must be. */
+static inline bool route_map_is_usable(const cluster *c) {
+    return slotmap_loaded(&c->slots) &&
+           (!c->config.require_full_coverage || c->slots.known_count == SLOT_COUNT);
+}
 /* Sends it to this node now, past the lane's order: it was redirected there. */
 void route_to(cluster *c, request *r, node *n, const char *reason);
 /* Lets it wait in its lane for delay_us; then it is routed again. */
@@ -338,7 +361,14 @@ void link_on_timer(cluster *c, link *l);
 void link_on_expiry(cluster *c, link *l);
 /* Into the pipeline of a link that is ready. */
 void link_dispatch(cluster *c, link *l, request *r);
-bool link_has_room(const cluster *c, const link *l);
+/* A command is about to go into its empty pipeline. */
+void link_begins(cluster *c, link *l);
+/* There is something to write. */
+void link_want_write(cluster *c, link *l);
+static inline bool link_has_room(const cluster *c, const link *l) {
+    return l->count == 0 ||
+           (l->count < c->config.in_flight_max && l->bytes < c->config.in_flight_bytes_max);
+}
 void link_on_handshake(cluster *c, link *l, request *r, const link_frame *frame);
 
 /* A new one of the node's, in no place yet; NULL: no memory. */

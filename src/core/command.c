@@ -1,5 +1,6 @@
 #include "core/command.h"
 
+#include "base/word.h"
 #include "core/slot.h"
 
 #include <assert.h>
@@ -10,22 +11,12 @@
 #define BUCKET_COUNT (sizeof displacements / sizeof displacements[0])
 #define POSITION_COUNT (sizeof positions / sizeof positions[0])
 #define HASH_PRIME 0x9e3779b97f4a7c15ull
-#define WORD_BYTES 8
 
 static_assert((BUCKET_COUNT & (BUCKET_COUNT - 1)) == 0, "buckets are picked by a mask");
 static_assert((POSITION_COUNT & (POSITION_COUNT - 1)) == 0, "positions are picked by a mask");
 
 static uint8_t upper(char c) {
     return (uint8_t)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-}
-
-/* Up to eight bytes in upper case, the first one lowest. */
-static uint64_t upper_word(const char *data, size_t len) {
-    uint64_t word = 0;
-    while (len > 0) {
-        word = word << 8 | upper(data[--len]);
-    }
-    return word;
 }
 
 static uint64_t hash_word(uint64_t hash, uint64_t word) {
@@ -37,7 +28,8 @@ static uint64_t hash_word(uint64_t hash, uint64_t word) {
 static uint64_t hash_name(uint64_t hash, kw_slice name) {
     for (size_t at = 0; at < name.len; at += WORD_BYTES) {
         size_t left = name.len - at;
-        hash = hash_word(hash, upper_word(name.data + at, left < WORD_BYTES ? left : WORD_BYTES));
+        size_t len = left < WORD_BYTES ? left : WORD_BYTES;
+        hash = hash_word(hash, word_upper(word_load_short(name.data + at, len)));
     }
     return hash;
 }
@@ -87,7 +79,7 @@ const command_info *command_find(const kw_slice *argv, size_t argc) {
         return NULL;
     }
     bool is_short = name.len <= WORD_BYTES;
-    uint64_t word = is_short ? upper_word(name.data, name.len) : 0;
+    uint64_t word = is_short ? word_upper(word_load_short(name.data, name.len)) : 0;
     uint64_t hash = is_short ? hash_word(0, word) : hash_name(0, name);
     const command_info *info = table_at_hash(hash);
     if (!info || (is_short ? info->short_name != word : !is_named(info, name))) {
@@ -97,6 +89,31 @@ const command_info *command_find(const kw_slice *argv, size_t argc) {
         return info;
     }
     return find_subcommand(hash, name, argv[1]);
+}
+
+static bool is_plain(const command_info *info) {
+    return info && info->sole_key > 0 &&
+           (info->flags & (COMMAND_DELICATE | COMMAND_CONTAINER)) == 0;
+}
+
+const command_info *command_find_plain(command_recent *recent, const kw_slice *argv, size_t argc) {
+    kw_slice name = argc > 0 ? argv[0] : slice_of("", 0);
+    if (name.len == 0 || name.len > WORD_BYTES) {
+        return NULL;
+    }
+    uint64_t word = word_load_short(name.data, name.len);
+    size_t place = (word * HASH_PRIME) >> (64 - COMMAND_RECENT_BITS);
+    const command_info *info = recent->entries[place].info;
+    if (!info || recent->entries[place].word != word || recent->entries[place].len != name.len) {
+        info = command_find(argv, argc);
+        if (!is_plain(info)) {
+            return NULL;
+        }
+        recent->entries[place].word = word;
+        recent->entries[place].len = name.len;
+        recent->entries[place].info = info;
+    }
+    return info->sole_key < argc ? info : NULL;
 }
 
 size_t command_count(void) {

@@ -65,9 +65,28 @@ typedef struct command_info {
     const key_spec *specs;
 } command_info;
 
+static inline bool command_only_reads(const command_info *info) {
+    return (info->flags & (COMMAND_READONLY | COMMAND_WRITE)) == COMMAND_READONLY;
+}
+
 /* Looks the command (and, of a container, its subcommand) up in the table; NULL if it is not there.
  * A container alone is found without its subcommand. Never searches linearly. */
 const command_info *command_find(const kw_slice *argv, size_t argc);
+
+/* Of the names looked up lately, as they were written: most programs use few. */
+enum { COMMAND_RECENT_BITS = 4 };
+typedef struct command_recent {
+    struct {
+        uint64_t word; /* the name's bytes */
+        size_t len;
+        const struct command_info *info; /* NULL: none yet */
+    } entries[1 << COMMAND_RECENT_BITS];
+} command_recent;
+
+/* A command of the table that has one key, at info->sole_key < argc, and nothing that makes it
+ * special: it is no container, does not block, and leaves its connection as it is. NULL: any other,
+ * or not known. `recent` begins as zeros. */
+const command_info *command_find_plain(command_recent *recent, const kw_slice *argv, size_t argc);
 
 /* The table in the order of its names, for completion and tests. */
 size_t command_count(void);

@@ -129,7 +129,7 @@ kw_status command_book_route(const command_book *book, const kw_slice *argv, siz
     if (!ret->info) {
         return KW_OK;
     }
-    ret->reads_only = (ret->info->flags & (COMMAND_READONLY | COMMAND_WRITE)) == COMMAND_READONLY;
+    ret->reads_only = command_only_reads(ret->info);
     size_t sole_key = ret->info->sole_key;
     if (sole_key > 0 && sole_key < argc && (ret->info->flags & COMMAND_BLOCKING) == 0) {
         ret->key = argv[sole_key];

@@ -29,12 +29,20 @@ static inline uint32_t histogram_bucket(uint64_t value_us) {
     return ((shift + 1) << HISTOGRAM_STEP_BITS) + ((uint32_t)(value >> shift) & (steps - 1));
 }
 
+/* Several values in two steps: each into its bucket; then how many, their sum and the largest. */
+static inline void histogram_count(histogram *h, uint32_t bucket) {
+    h->buckets[bucket] += h->buckets[bucket] != UINT32_MAX;
+}
+
+static inline void histogram_sum(histogram *h, uint64_t count, uint64_t sum_us, uint64_t max_us) {
+    h->count += count;
+    h->sum_us += sum_us;
+    h->max_us = max_us > h->max_us ? max_us : h->max_us;
+}
+
 static inline void histogram_add(histogram *h, uint64_t value_us) {
-    uint32_t *bucket = &h->buckets[histogram_bucket(value_us)];
-    h->count++;
-    h->sum_us += value_us;
-    h->max_us = value_us > h->max_us ? value_us : h->max_us;
-    *bucket += *bucket != UINT32_MAX;
+    histogram_count(h, histogram_bucket(value_us));
+    histogram_sum(h, 1, value_us, value_us);
 }
 /* The value below which `share` (0..1) of the values lie; 0 if empty. */
 uint64_t histogram_quantile(const histogram *h, double share);

@@ -41,22 +41,6 @@ void link_reset(link *l) {
     l->parting = false;
 }
 
-void link_push(link *l, request *r) {
-    list_push_back(&l->pipeline, &r->node);
-    if (l->unsent == &l->pipeline) {
-        l->unsent = &r->node;
-        l->unsent_offset = 0;
-    }
-    l->count++;
-    l->bytes += r->len;
-    r->place = PLACE_PIPELINE;
-    r->on_wire = false;
-    if (r->has_more) {
-        r->at.more->asking_answered = false;
-        r->at.more->link = l;
-    }
-}
-
 static void take_out(link *l, request *r) {
     if (l->unsent == &r->node) {
         l->unsent = r->node.next;
@@ -144,8 +128,7 @@ resp_progress link_next_frame(link *l, link_frame *ret) {
     if (in.len == 0) {
         return RESP_MORE;
     }
-    bool begins = l->scanner.offset == 0 && l->scanner.line_end == 0;
-    size_t len = begins ? resp_peek(in.data, in.len, &l->limits, &ret->text) : 0;
+    size_t len = link_at_value(l) ? resp_peek(in.data, in.len, &l->limits, &ret->text) : 0;
     if (len > 0) {
         ret->data = in.data;
         ret->len = len;

@@ -69,7 +69,21 @@ void link_done(link *l);
 /* Forgets what was received, for a new connection. The pipeline must be empty. */
 void link_reset(link *l);
 
-void link_push(link *l, request *r);
+static inline void link_push(link *l, request *r) {
+    list_push_back(&l->pipeline, &r->node);
+    if (l->unsent == &l->pipeline) {
+        l->unsent = &r->node;
+        l->unsent_offset = 0;
+    }
+    l->count++;
+    l->bytes += r->len;
+    r->place = PLACE_PIPELINE;
+    r->on_wire = false;
+    if (r->has_more) {
+        r->at.more->asking_answered = false;
+        r->at.more->link = l;
+    }
+}
 
 /* Takes a request of which not one byte was written out of the pipeline. */
 void link_withdraw(link *l, request *r);
@@ -88,6 +102,11 @@ static inline bool link_has_output(const link *l) {
 
 char *link_input(link *l, size_t *ret_size);
 void link_received(link *l, size_t len);
+
+/* What comes next is the first byte of a value. */
+static inline bool link_at_value(const link *l) {
+    return l->scanner.offset == 0 && l->scanner.line_end == 0;
+}
 
 /* One whole value, still in the input buffer. */
 typedef struct link_frame {

@@ -362,15 +362,18 @@ static kw_reply *fill_single(reply_block *block, char type, kw_slice text) {
     return r;
 }
 
+kw_reply *reply_pool_single(reply_pool *p, char type, kw_slice text) {
+    reply_block *block = pool_take(p, sizeof(kw_reply) + text.len + 1);
+    return block ? fill_single(block, type, text) : NULL;
+}
+
 kw_reply *reply_pool_build(reply_pool *p, const char *data, size_t len, uint64_t node_count,
                            kw_slice text) {
-    size_t room = text.data ? sizeof(kw_reply) + text.len + 1 : room_for(node_count, len);
-    reply_block *block = pool_take(p, room);
-    if (!block) {
-        return NULL;
+    if (text.data) {
+        return reply_pool_single(p, data[0], text);
     }
-    return text.data ? fill_single(block, data[0], text)
-                     : fill_with_copy(block, data, len, node_count);
+    reply_block *block = pool_take(p, room_for(node_count, len));
+    return block ? fill_with_copy(block, data, len, node_count) : NULL;
 }
 
 void reply_pool_free(reply_pool *p, kw_reply *root) {

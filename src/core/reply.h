@@ -50,6 +50,8 @@ void reply_pool_done(reply_pool *p);
 /* As reply_build. With text.data, the value is one that resp_peek found, and this its text. */
 kw_reply *reply_pool_build(reply_pool *p, const char *data, size_t len, uint64_t node_count,
                            kw_slice text);
+/* One short value that resp_peek found: its type byte and its text. */
+kw_reply *reply_pool_single(reply_pool *p, char type, kw_slice text);
 /* As reply_free, but the block may be used again. */
 void reply_pool_free(reply_pool *p, kw_reply *root);
 

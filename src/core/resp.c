@@ -461,15 +461,18 @@ static inline char *put_crlf(char *dst) {
 
 /* Most numbers of a command have one digit or two. */
 static inline char *encode_header(char *dst, char type, size_t count) {
-    *dst++ = type;
     if (count < 10) {
-        *dst++ = (char)('0' + count);
-    } else if (count < 100) {
-        *dst++ = (char)('0' + count / 10);
-        *dst++ = (char)('0' + count % 10);
-    } else {
-        dst += number_from_u64(dst, count);
+        const char line[] = {type, (char)('0' + count), '\r', '\n'};
+        memcpy(dst, line, sizeof line);
+        return dst + sizeof line;
     }
+    *dst++ = type;
+    if (count < 100) {
+        const char digits[] = {(char)('0' + count / 10), (char)('0' + count % 10), '\r', '\n'};
+        memcpy(dst, digits, sizeof digits);
+        return dst + sizeof digits;
+    }
+    dst += number_from_u64(dst, count);
     return put_crlf(dst);
 }
 
@@ -563,6 +566,22 @@ uint64_t resp_command_size(const kw_slice *argv, size_t argc) {
 char *resp_command_encode(char *dst, const kw_slice *argv, size_t argc) {
     dst = encode_header(dst, '*', argc);
     for (size_t i = 0; i < argc; i++) {
+        dst = encode_bulk(dst, '$', argv[i]);
+    }
+    return dst;
+}
+
+char *resp_command_put(char *dst, const char *end, const kw_slice *argv, size_t argc) {
+    const size_t frame = 1 + NUMBER_U64_BYTES + 2 + 2; /* beside the bytes of an argument */
+    if ((size_t)(end - dst) < frame) {
+        return NULL;
+    }
+    dst = encode_header(dst, '*', argc);
+    for (size_t i = 0; i < argc; i++) {
+        size_t room = (size_t)(end - dst);
+        if (room < frame || argv[i].len > room - frame) {
+            return NULL;
+        }
         dst = encode_bulk(dst, '$', argv[i]);
     }
     return dst;

@@ -24,13 +24,6 @@ void retry_budget_init(retry_budget *b, uint32_t percent) {
     b->tokens = percent > 0 ? RETRY_TOKENS_START : 0;
 }
 
-void retry_budget_earn(retry_budget *b, uint32_t percent) {
-    b->tokens += percent * (RETRY_TOKEN / 100);
-    if (b->tokens > RETRY_TOKENS_MAX) {
-        b->tokens = RETRY_TOKENS_MAX;
-    }
-}
-
 bool retry_budget_spend(retry_budget *b) {
     if (b->tokens < RETRY_TOKEN) {
         return false;

@@ -23,7 +23,10 @@ typedef struct retry_budget {
 } retry_budget;
 
 void retry_budget_init(retry_budget *b, uint32_t percent);
-void retry_budget_earn(retry_budget *b, uint32_t percent);
+static inline void retry_budget_earn(retry_budget *b, uint32_t percent) {
+    uint32_t tokens = b->tokens + percent * (RETRY_TOKEN / 100);
+    b->tokens = tokens < RETRY_TOKENS_MAX ? tokens : RETRY_TOKENS_MAX;
+}
 bool retry_budget_spend(retry_budget *b);
 
 #endif

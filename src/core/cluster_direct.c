@@ -1,0 +1,196 @@
+/* The direct way, which nearly all commands take: their slot's owner is connected, nothing has to
+ * be waited for, they come without options of their own, and are answered by one short reply that
+ * is no error.
+ *
+ * It does what the general way does (cluster_route.c, cluster_link.c, cluster_answer.c), in one
+ * piece and without its questions. Whatever is not so plain is left to that, untouched. */
+#include "core/cluster_state.h"
+
+#include <assert.h>
+
+/* --------------------------------------------------------------- submitting */
+
+/* Those without a timer of their own are in line for their link's: their deadlines must follow each
+ * other as they do in its pipeline. Another thread's command may have been submitted earlier, if
+ * its turn came late. */
+static bool is_in_line(const link *l, uint64_t submitted_us) {
+    return submitted_us >= l->submitted_us;
+}
+
+static bool is_in_order(const lane *a, const link *l) {
+    return !a->waits &&
+           (a->assigned == 0 || (a->link == l->index && !a->split) || MUTANT(NO_ORDER));
+}
+
+link *direct_link(const cluster *c, int slot, uint64_t submitted_us) {
+    uint16_t owner = slotmap_owner(&c->slots, slot);
+    if (owner == SLOTMAP_NONE || !route_map_is_usable(c)) {
+        return NULL;
+    }
+    unsigned count = c->config.connections_per_node;
+    link *l = c->nodes[owner]->links[count == 1 ? 0 : (unsigned)slot % count];
+    bool open = l && l->state == LINK_READY && list_empty(&l->waiting) && link_has_room(c, l) &&
+                is_in_line(l, submitted_us) && is_in_order(&c->lanes[slot], l);
+    return open ? l : NULL;
+}
+
+static void dispatch(cluster *c, link *l, request *r) {
+    node *n = l->node;
+    lane *a = &c->lanes[r->slot];
+    a->assigned++;
+    a->link = l->index & LANE_LINK_MASK;
+    if (list_empty(&l->pipeline)) {
+        link_begins(c, l);
+    }
+    n->counters[KW_COUNT_COMMANDS]++;
+    retry_budget_earn(&n->budget, c->config.retry_percent);
+    l->submitted_us = r->submitted_us;
+    if (!wheel_running(&l->expiry) && !MUTANT(DEADLINE_IGNORED)) {
+        wheel_start(&c->wheel, &l->expiry, r->submitted_us + c->config.timeout_us);
+    }
+    link_push(l, r);
+    if (!l->write_wanted) {
+        link_want_write(c, l);
+    }
+}
+
+/* Encodes it at the end of the link's chunk, or at the start of a new one. False: no memory. */
+static bool encode(cluster *c, link *l, const kw_slice *argv, size_t argc, request *r) {
+    const char *end = NULL;
+    char *at = chunk_tail(l->chunk, &end);
+    char *stop = at ? resp_command_put(at, end, argv, argc) : NULL;
+    if (stop) {
+        chunk_take(l->chunk, stop);
+        r->at.chunk = l->chunk;
+    } else {
+        size_t size = (size_t)resp_command_size(argv, argc);
+        at = chunk_reserve(&c->chunks, &l->chunk, size, &r->at.chunk);
+        stop = at ? resp_command_encode(at, argv, argc) : NULL;
+    }
+    r->offset = (uint32_t)(at - r->at.chunk->data);
+    r->len = (uint32_t)(stop - at);
+    return stop != NULL;
+}
+
+bool direct_send(cluster *c, link *l, const kw_slice *argv, size_t argc, int slot, bool reads_only,
+                 const cluster_submit_options *options) {
+    request *r = pool_take(&c->requests);
+    if (!r) {
+        return false;
+    }
+    *r = (request){.user = options->user,
+                   .user2 = options->user2,
+                   .submitted_us = cluster_submitted_us(c, options),
+                   .seq = c->next_seq,
+                   .slot = (int16_t)slot,
+                   .only_reads = reads_only,
+                   .reads_only = reads_only || options->idempotent,
+                   .keys_known = true,
+                   .in_lane = true};
+    if (!encode(c, l, argv, argc, r)) {
+        pool_give(&c->requests, r);
+        return false;
+    }
+    c->next_seq++;
+    c->pending++;
+    c->counters[KW_COUNT_COMMANDS]++;
+    dispatch(c, l, r);
+    return true;
+}
+
+bool direct_submit(cluster *c, const kw_slice *argv, size_t argc,
+                   const cluster_submit_options *options) {
+    if (options->slot != SLOT_NONE || options->timeout_us != 0 || options->trace ||
+        c->waiting > 0 || c->closed) {
+        return false;
+    }
+    const command_info *info = command_find_plain(&c->recent, argv, argc);
+    if (!info) {
+        return false;
+    }
+    int slot = slot_of_key(argv[info->sole_key]);
+    link *l = direct_link(c, slot, cluster_submitted_us(c, options));
+    return l && direct_send(c, l, argv, argc, slot, command_only_reads(info), options);
+}
+
+/* ------------------------------------------------------------------ replies */
+
+/* What the run of plain replies adds up to. */
+typedef struct tally {
+    size_t count;
+    uint64_t bytes; /* of their commands */
+    uint64_t sum_us;
+    uint64_t max_us;
+} tally;
+
+static void leave_lane(cluster *c, request *r) {
+    lane *a = &c->lanes[r->slot];
+    assert(a->assigned > 0);
+    if (a->assigned == 1 && (a->split || a->waits)) {
+        lane_leave(c, r); /* somebody waited for that */
+        return;
+    }
+    a->assigned--;
+    r->in_lane = false;
+}
+
+/* Ends the pipeline's first request with this short value; false: no memory, nothing has changed.
+ */
+static bool take_reply(cluster *c, request *r, char type, kw_slice text, histogram *of_node,
+                       tally *sum) {
+    kw_reply *reply = reply_pool_single(&c->replies, type, text);
+    if (!reply) {
+        return false;
+    }
+    uint64_t us = c->now_us - r->submitted_us;
+    uint32_t bucket = histogram_bucket(us);
+    histogram_count(of_node, bucket);
+    histogram_count(&c->latency, bucket);
+    sum->count++;
+    sum->bytes += r->len;
+    sum->sum_us += us;
+    sum->max_us = us > sum->max_us ? us : sum->max_us;
+    leave_lane(c, r);
+    chunk_unref(&c->chunks, r->at.chunk);
+    r->at.reply = reply;
+    r->place = PLACE_NOWHERE;
+    r->completed = true;
+    return true;
+}
+
+static void note(cluster *c, link *l, const tally *sum) {
+    node *n = l->node;
+    l->count -= sum->count;
+    l->bytes -= sum->bytes;
+    n->timeouts_in_row = 0;
+    n->counters[KW_COUNT_REPLIES] += sum->count;
+    c->counters[KW_COUNT_REPLIES] += sum->count;
+    histogram_sum(&n->contact->latency, sum->count, sum->sum_us, sum->max_us);
+    histogram_sum(&c->latency, sum->count, sum->sum_us, sum->max_us);
+}
+
+void direct_replies(cluster *c, link *l) {
+    if (!link_at_value(l) || l->node->says_down) {
+        return;
+    }
+    kw_slice in = buffer_slice(&l->input);
+    size_t at = 0;
+    tally sum = {0};
+    list *first = l->pipeline.next;
+    list *next = first;
+    while (next != l->unsent && at < in.len && !REQUEST_OF(next)->has_more) {
+        kw_slice text;
+        size_t size = resp_peek(in.data + at, in.len - at, &l->limits, &text);
+        if (size == 0 ||
+            !take_reply(c, REQUEST_OF(next), in.data[at], text, &l->node->contact->latency, &sum)) {
+            break;
+        }
+        at += size;
+        next = next->next;
+    }
+    if (sum.count > 0) {
+        list_move_run(&c->completed, first, next);
+        buffer_consume(&l->input, at);
+        note(c, l, &sum);
+    }
+}
