@@ -577,7 +577,28 @@ static kw_reply *take_reply(request *r) {
     return reply;
 }
 
+/* Most succeed, and need nothing but their reply. */
+static bool take_plain_completion(cluster *c, cluster_completion *ret) {
+    request *r = REQUEST_OF(c->completed.next);
+    if (list_empty(&c->completed) || !list_empty(&c->timed_out) || r->has_more || !r->at.reply) {
+        return false;
+    }
+    list *next = r->node.next;
+    c->completed.next = next;
+    next->prev = &c->completed;
+    ret->user = r->user;
+    ret->user2 = r->user2;
+    ret->reply = r->at.reply;
+    pool_give(&c->requests, r);
+    return true;
+}
+
 bool cluster_next_completion(cluster *c, cluster_completion *ret) {
+    ret->err.status = KW_OK; /* the rest of it only when it failed */
+    if (take_plain_completion(c, ret)) {
+        c->pending--;
+        return true;
+    }
     request *r = next_completed(c);
     if (!r) {
         return false;
@@ -585,7 +606,6 @@ bool cluster_next_completion(cluster *c, cluster_completion *ret) {
     ret->user = r->user;
     ret->user2 = r->user2;
     ret->reply = take_reply(r);
-    ret->err.status = KW_OK; /* the rest of it only when it failed */
     if (!ret->reply) {
         explain_failure(r, r->has_more ? r->at.more->status : KW_ERR_NOMEM, &ret->err);
     }
@@ -771,9 +791,9 @@ static bool note_options(cluster *c, request *r, const cluster_submit_options *o
 }
 
 /* A command that is to wait, or of which more is to be known than its key. */
-static kw_status submit_general(cluster *c, const kw_slice *argv, size_t argc, size_t size,
-                                const cluster_submit_options *options, const command_route *way,
-                                kw_error *err) {
+static kw_status submit_widely(cluster *c, const kw_slice *argv, size_t argc, size_t size,
+                               const cluster_submit_options *options, const command_route *way,
+                               kw_error *err) {
     int slot = options->slot != SLOT_NONE ? options->slot : way->slot;
     chunk **home = way->blocks ? &c->blocking_chunk : likely_chunk(c, slot);
     request *r = encode(c, home, argv, argc, size);
@@ -796,12 +816,8 @@ static kw_status submit_general(cluster *c, const kw_slice *argv, size_t argc, s
     return KW_OK;
 }
 
-kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
-                         const cluster_submit_options *options, uint64_t now_us, kw_error *err) {
-    c->now_us = now_us;
-    if (direct_submit(c, argv, argc, options)) {
-        return KW_OK;
-    }
+kw_status request_submit(cluster *c, const kw_slice *argv, size_t argc,
+                         const cluster_submit_options *options, kw_error *err) {
     uint64_t size = encoded_size(argv, argc);
     kw_status status = check_command(c, argv, argc, size, err);
     command_route way = {.slot = SLOT_NONE};
@@ -820,7 +836,7 @@ kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
     if (l && direct_send(c, l, argv, argc, way.slot, way.reads_only, options)) {
         return KW_OK;
     }
-    return submit_general(c, argv, argc, (size_t)size, options, &way, err);
+    return submit_widely(c, argv, argc, (size_t)size, options, &way, err);
 }
 
 /* ----------------------------------------------------------------- shutdown */

@@ -22,7 +22,7 @@ static bool is_in_order(const lane *a, const link *l) {
            (a->assigned == 0 || (a->link == l->index && !a->split) || MUTANT(NO_ORDER));
 }
 
-link *direct_link(const cluster *c, int slot, uint64_t submitted_us) {
+static inline link *open_link(const cluster *c, int slot, uint64_t submitted_us) {
     uint16_t owner = slotmap_owner(&c->slots, slot);
     if (owner == SLOTMAP_NONE || !route_map_is_usable(c)) {
         return NULL;
@@ -32,6 +32,10 @@ link *direct_link(const cluster *c, int slot, uint64_t submitted_us) {
     bool open = l && l->state == LINK_READY && list_empty(&l->waiting) && link_has_room(c, l) &&
                 is_in_line(l, submitted_us) && is_in_order(&c->lanes[slot], l);
     return open ? l : NULL;
+}
+
+link *direct_link(const cluster *c, int slot, uint64_t submitted_us) {
+    return open_link(c, slot, submitted_us);
 }
 
 static void dispatch(cluster *c, link *l, request *r) {
@@ -72,8 +76,8 @@ static bool encode(cluster *c, link *l, const kw_slice *argv, size_t argc, reque
     return stop != NULL;
 }
 
-bool direct_send(cluster *c, link *l, const kw_slice *argv, size_t argc, int slot, bool reads_only,
-                 const cluster_submit_options *options) {
+static inline bool send_down(cluster *c, link *l, const kw_slice *argv, size_t argc, int slot,
+                             bool reads_only, const cluster_submit_options *options) {
     request *r = pool_take(&c->requests);
     if (!r) {
         return false;
@@ -98,8 +102,14 @@ bool direct_send(cluster *c, link *l, const kw_slice *argv, size_t argc, int slo
     return true;
 }
 
-bool direct_submit(cluster *c, const kw_slice *argv, size_t argc,
-                   const cluster_submit_options *options) {
+bool direct_send(cluster *c, link *l, const kw_slice *argv, size_t argc, int slot, bool reads_only,
+                 const cluster_submit_options *options) {
+    return send_down(c, l, argv, argc, slot, reads_only, options);
+}
+
+/* False: it has to go the general way. */
+static inline bool submit_plain(cluster *c, const kw_slice *argv, size_t argc,
+                                const cluster_submit_options *options) {
     if (options->slot != SLOT_NONE || options->timeout_us != 0 || options->trace ||
         c->waiting > 0 || c->closed) {
         return false;
@@ -109,8 +119,15 @@ bool direct_submit(cluster *c, const kw_slice *argv, size_t argc,
         return false;
     }
     int slot = slot_of_key(argv[info->sole_key]);
-    link *l = direct_link(c, slot, cluster_submitted_us(c, options));
-    return l && direct_send(c, l, argv, argc, slot, command_only_reads(info), options);
+    link *l = open_link(c, slot, cluster_submitted_us(c, options));
+    return l && send_down(c, l, argv, argc, slot, command_only_reads(info), options);
+}
+
+kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
+                         const cluster_submit_options *options, uint64_t now_us, kw_error *err) {
+    c->now_us = now_us;
+    return submit_plain(c, argv, argc, options) ? KW_OK
+                                                : request_submit(c, argv, argc, options, err);
 }
 
 /* ------------------------------------------------------------------ replies */

@@ -214,6 +214,9 @@ struct cluster {
 
 /* ------------------------------------------------------------------- cluster.c */
 
+/* cluster_submit for what is not plain; c->now_us is set. */
+KW_CHECKED kw_status request_submit(cluster *c, const kw_slice *argv, size_t argc,
+                                    const cluster_submit_options *options, kw_error *err);
 /* A request of our own, with `len` bytes to be filled in (*ret_bytes), encoded at *current. */
 request *request_new(cluster *c, chunk **current, size_t len, request_kind kind, char **ret_bytes);
 /* The same, with these bytes. */
@@ -260,9 +263,6 @@ static inline uint64_t cluster_submitted_us(const cluster *c,
 
 /* ------------------------------------------------------------ cluster_direct.c */
 
-/* Sends a plain command at once. False: it has to go the general way. */
-bool direct_submit(cluster *c, const kw_slice *argv, size_t argc,
-                   const cluster_submit_options *options);
 /* The link that can take a new command of this slot at once: the map knows its owner, and nothing
  * is to be waited for. NULL: there is none. */
 link *direct_link(const cluster *c, int slot, uint64_t submitted_us);

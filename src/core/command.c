@@ -1,6 +1,5 @@
 #include "core/command.h"
 
-#include "base/word.h"
 #include "core/slot.h"
 
 #include <assert.h>
@@ -96,24 +95,9 @@ static bool is_plain(const command_info *info) {
            (info->flags & (COMMAND_DELICATE | COMMAND_CONTAINER)) == 0;
 }
 
-const command_info *command_find_plain(command_recent *recent, const kw_slice *argv, size_t argc) {
-    kw_slice name = argc > 0 ? argv[0] : slice_of("", 0);
-    if (name.len == 0 || name.len > WORD_BYTES) {
-        return NULL;
-    }
-    uint64_t word = word_load_short(name.data, name.len);
-    size_t place = (word * HASH_PRIME) >> (64 - COMMAND_RECENT_BITS);
-    const command_info *info = recent->entries[place].info;
-    if (!info || recent->entries[place].word != word || recent->entries[place].len != name.len) {
-        info = command_find(argv, argc);
-        if (!is_plain(info)) {
-            return NULL;
-        }
-        recent->entries[place].word = word;
-        recent->entries[place].len = name.len;
-        recent->entries[place].info = info;
-    }
-    return info->sole_key < argc ? info : NULL;
+void command_look_up(command_seen *seen, uint64_t word, const kw_slice *argv, size_t argc) {
+    const command_info *info = command_find(argv, argc);
+    *seen = (command_seen){.word = word, .len = argv[0].len, .info = is_plain(info) ? info : NULL};
 }
 
 size_t command_count(void) {

@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/slice.h"
+#include "base/word.h"
 
 enum {
     COMMAND_WRITE = 1u << 0,    /* may change data */
@@ -75,18 +76,37 @@ const command_info *command_find(const kw_slice *argv, size_t argc);
 
 /* Of the names looked up lately, as they were written: most programs use few. */
 enum { COMMAND_RECENT_BITS = 4 };
+typedef struct command_seen {
+    uint64_t word; /* the name's bytes */
+    size_t len;
+    const command_info *info; /* NULL: not plain */
+} command_seen;
+
 typedef struct command_recent {
-    struct {
-        uint64_t word; /* the name's bytes */
-        size_t len;
-        const struct command_info *info; /* NULL: none yet */
-    } entries[1 << COMMAND_RECENT_BITS];
+    command_seen seen[1 << COMMAND_RECENT_BITS];
 } command_recent;
+
+/* Fills the entry for this word, which is argv's name. */
+void command_look_up(command_seen *seen, uint64_t word, const kw_slice *argv, size_t argc);
 
 /* A command of the table that has one key, at info->sole_key < argc, and nothing that makes it
  * special: it is no container, does not block, and leaves its connection as it is. NULL: any other,
  * or not known. `recent` begins as zeros. */
-const command_info *command_find_plain(command_recent *recent, const kw_slice *argv, size_t argc);
+static inline const command_info *command_find_plain(command_recent *recent, const kw_slice *argv,
+                                                     size_t argc) {
+    kw_slice name = argc > 0 ? argv[0] : slice_of("", 0);
+    if (name.len == 0 || name.len > WORD_BYTES) {
+        return NULL;
+    }
+    uint64_t word = word_load_short(name.data, name.len);
+    command_seen *seen =
+        &recent->seen[(word * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - COMMAND_RECENT_BITS)];
+    if (seen->word != word || seen->len != name.len) {
+        command_look_up(seen, word, argv, argc);
+    }
+    const command_info *info = seen->info;
+    return info && info->sole_key < argc ? info : NULL;
+}
 
 /* The table in the order of its names, for completion and tests. */
 size_t command_count(void);

@@ -363,7 +363,13 @@ static kw_reply *fill_single(reply_block *block, char type, kw_slice text) {
 }
 
 kw_reply *reply_pool_single(reply_pool *p, char type, kw_slice text) {
-    reply_block *block = pool_take(p, sizeof(kw_reply) + text.len + 1);
+    reply_block *block = p->free;
+    if (block && text.len < POOLED_ROOM - sizeof(kw_reply)) {
+        p->free = block->next_free;
+        p->free_count--;
+    } else {
+        block = pool_take(p, sizeof(kw_reply) + text.len + 1);
+    }
     return block ? fill_single(block, type, text) : NULL;
 }
 

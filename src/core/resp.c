@@ -571,20 +571,35 @@ char *resp_command_encode(char *dst, const kw_slice *argv, size_t argc) {
     return dst;
 }
 
+/* What stands before an argument of less than 100 bytes: the end of the line or argument before it,
+ * and its own header. */
+#define SHORT_MAX 99
+#define HEAD(n) "\r\n$" #n "\r\n"
+#define HEADS(d)                                                                                   \
+    HEAD(d##0), HEAD(d##1), HEAD(d##2), HEAD(d##3), HEAD(d##4), HEAD(d##5), HEAD(d##6),            \
+        HEAD(d##7), HEAD(d##8), HEAD(d##9)
+
+static const char short_heads[SHORT_MAX + 1][8] = {HEADS(),  HEADS(1), HEADS(2), HEADS(3),
+                                                   HEADS(4), HEADS(5), HEADS(6), HEADS(7),
+                                                   HEADS(8), HEADS(9)};
+
 char *resp_command_put(char *dst, const char *end, const kw_slice *argv, size_t argc) {
-    const size_t frame = 1 + NUMBER_U64_BYTES + 2 + 2; /* beside the bytes of an argument */
-    if ((size_t)(end - dst) < frame) {
+    const size_t frame = sizeof short_heads[0] + 2; /* beside the bytes of an argument */
+    if (argc > 9 || (size_t)(end - dst) < 4) {
         return NULL;
     }
-    dst = encode_header(dst, '*', argc);
+    dst[0] = '*';
+    dst[1] = (char)('0' + argc);
+    dst += 2;
     for (size_t i = 0; i < argc; i++) {
-        size_t room = (size_t)(end - dst);
-        if (room < frame || argv[i].len > room - frame) {
+        size_t len = argv[i].len;
+        if (len > SHORT_MAX || (size_t)(end - dst) < frame + len) {
             return NULL;
         }
-        dst = encode_bulk(dst, '$', argv[i]);
+        memcpy(dst, short_heads[len], sizeof short_heads[0]);
+        dst = slice_put(dst + (len < 10 ? 6 : 7), argv[i]);
     }
-    return dst;
+    return put_crlf(dst);
 }
 
 /* A command as it is read: where the next byte is, and what is wrong. */

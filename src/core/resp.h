@@ -67,8 +67,8 @@ KW_CHECKED bool resp_write_verbatim(buffer *b, int resp, kw_slice text);
 uint64_t resp_command_size(const kw_slice *argv, size_t argc);
 /* Writes exactly resp_command_size bytes to dst; returns one past the last. */
 char *resp_command_encode(char *dst, const kw_slice *argv, size_t argc);
-/* The same in one go, before `end`; NULL: there may be too little room, and what is there is of no
- * use. */
+/* The same in one go, before `end`, for few and short arguments. NULL: they are not, or there may
+ * be too little room; what is there is of no use then. */
 char *resp_command_put(char *dst, const char *end, const kw_slice *argv, size_t argc);
 
 /* A command as a server receives it: an array of bulk strings, or one inline line. Slices point

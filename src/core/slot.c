@@ -8,7 +8,7 @@ static inline uint16_t crc16_byte(uint16_t crc, uint8_t byte) {
 
 /* CRC16-XMODEM: polynomial 0x1021, start 0, nothing reflected. Eight bytes a step: the CRC so far
  * joins the first two, and each byte counts as if zeros stood behind it. */
-uint16_t slot_crc16(kw_slice bytes) {
+static inline uint16_t crc16(kw_slice bytes) {
     const uint8_t *at = (const uint8_t *)bytes.data;
     size_t left = bytes.len;
     uint16_t crc = 0;
@@ -24,7 +24,11 @@ uint16_t slot_crc16(kw_slice bytes) {
     return crc;
 }
 
-kw_slice slot_hash_tag(kw_slice key) {
+uint16_t slot_crc16(kw_slice bytes) {
+    return crc16(bytes);
+}
+
+static inline kw_slice hash_tag(kw_slice key) {
     const char *open = key.len > 0 ? memchr(key.data, '{', key.len) : NULL;
     if (!open) {
         return key;
@@ -35,6 +39,10 @@ kw_slice slot_hash_tag(kw_slice key) {
     return close && close > tag ? slice_of(tag, (size_t)(close - tag)) : key;
 }
 
+kw_slice slot_hash_tag(kw_slice key) {
+    return hash_tag(key);
+}
+
 int slot_of_key(kw_slice key) {
-    return slot_crc16(slot_hash_tag(key)) & (SLOT_COUNT - 1);
+    return crc16(hash_tag(key)) & (SLOT_COUNT - 1);
 }
