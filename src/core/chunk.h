@@ -31,16 +31,16 @@ void chunk_pool_done(chunk_pool *p);
  * of its own, and the caller gets one for its bytes. NULL if memory is short. */
 char *chunk_reserve(chunk_pool *p, chunk **current, size_t size, chunk **ret_chunk);
 
-/* Where the next bytes of the current chunk go if they fit; *ret_end: one past its room. chunk_take
- * makes them a command's. NULL: there is no chunk. */
-static inline char *chunk_tail(chunk *c, const char **ret_end) {
+/* Where the next bytes of the current chunk go; chunk_take makes them a command's. NULL: there is
+ * no chunk, or no such room in it. */
+static inline char *chunk_tail(chunk *c, size_t room) {
     if (!c) {
         return NULL;
     }
-    c->used =
-        c->refs == 1 ? 0 : c->used; /* nobody but its holder has it: its bytes are done with */
-    *ret_end = c->data + c->capacity;
-    return c->data + c->used;
+    if (c->refs == 1) { /* nobody but its holder has it: its bytes are done with */
+        c->used = 0;
+    }
+    return c->capacity - c->used >= room ? c->data + c->used : NULL;
 }
 
 /* The bytes up to `end` are a command's, which gets a reference. */

@@ -5,6 +5,7 @@
  * It does what the general way does (cluster_route.c, cluster_link.c, cluster_answer.c), in one
  * piece and without its questions. Whatever is not so plain is left to that, untouched. */
 #include "core/cluster_state.h"
+#include "core/resp_short.h"
 
 #include <assert.h>
 
@@ -17,14 +18,15 @@ static bool is_in_line(const link *l, uint64_t submitted_us) {
     return submitted_us >= l->submitted_us;
 }
 
-static bool is_in_order(const lane *a, const link *l) {
-    return !a->waits &&
-           (a->assigned == 0 || (a->link == l->index && !a->split) || MUTANT(NO_ORDER));
+/* Its commands went down this link before, or there are none. */
+static inline bool is_in_order(const lane *a, const link *l) {
+    bool same = a->link == l->index && !a->split && !a->waits;
+    return same || (a->assigned == 0 && !a->waits) || (MUTANT(NO_ORDER) && !a->waits);
 }
 
 static inline link *open_link(const cluster *c, int slot, uint64_t submitted_us) {
     uint16_t owner = slotmap_owner(&c->slots, slot);
-    if (owner == SLOTMAP_NONE || !route_map_is_usable(c)) {
+    if (owner == SLOTMAP_NONE || (c->config.require_full_coverage && !route_map_is_usable(c))) {
         return NULL;
     }
     unsigned count = c->config.connections_per_node;
@@ -38,66 +40,69 @@ link *direct_link(const cluster *c, int slot, uint64_t submitted_us) {
     return open_link(c, slot, submitted_us);
 }
 
-static void dispatch(cluster *c, link *l, request *r) {
-    node *n = l->node;
+/* Encodes it at the end of the link's chunk, or at the start of a new one: *ret_home. The bytes end
+ * at the address returned; NULL: no memory. */
+static inline char *encode(cluster *c, link *l, const kw_slice *argv, size_t argc, chunk **ret_home,
+                           char **ret_begin) {
+    char *at = chunk_tail(l->chunk, resp_short_room(argc));
+    char *stop = at ? resp_short_encode(at, argv, argc) : NULL;
+    if (stop) {
+        chunk_take(l->chunk, stop);
+        *ret_home = l->chunk;
+    } else {
+        at = chunk_reserve(&c->chunks, &l->chunk, (size_t)resp_command_size(argv, argc), ret_home);
+        stop = at ? resp_command_encode(at, argv, argc) : NULL;
+    }
+    *ret_begin = at;
+    return stop;
+}
+
+/* Counts it, and puts it into its lane and its pipeline. */
+static inline void dispatch(cluster *c, link *l, request *r) {
     lane *a = &c->lanes[r->slot];
-    a->assigned++;
-    a->link = l->index & LANE_LINK_MASK;
+    *a = (lane){.assigned = a->assigned + 1, .link = l->index & LANE_LINK_MASK};
     if (list_empty(&l->pipeline)) {
         link_begins(c, l);
     }
-    n->counters[KW_COUNT_COMMANDS]++;
-    retry_budget_earn(&n->budget, c->config.retry_percent);
+    c->next_seq++;
+    c->pending++;
+    c->counters[KW_COUNT_COMMANDS]++;
+    l->node->counters[KW_COUNT_COMMANDS]++;
     l->submitted_us = r->submitted_us;
     if (!wheel_running(&l->expiry) && !MUTANT(DEADLINE_IGNORED)) {
         wheel_start(&c->wheel, &l->expiry, r->submitted_us + c->config.timeout_us);
     }
-    link_push(l, r);
+    link_append(l, r);
     if (!l->write_wanted) {
         link_want_write(c, l);
     }
 }
 
-/* Encodes it at the end of the link's chunk, or at the start of a new one. False: no memory. */
-static bool encode(cluster *c, link *l, const kw_slice *argv, size_t argc, request *r) {
-    const char *end = NULL;
-    char *at = chunk_tail(l->chunk, &end);
-    char *stop = at ? resp_command_put(at, end, argv, argc) : NULL;
-    if (stop) {
-        chunk_take(l->chunk, stop);
-        r->at.chunk = l->chunk;
-    } else {
-        size_t size = (size_t)resp_command_size(argv, argc);
-        at = chunk_reserve(&c->chunks, &l->chunk, size, &r->at.chunk);
-        stop = at ? resp_command_encode(at, argv, argc) : NULL;
-    }
-    r->offset = (uint32_t)(at - r->at.chunk->data);
-    r->len = (uint32_t)(stop - at);
-    return stop != NULL;
-}
-
 static inline bool send_down(cluster *c, link *l, const kw_slice *argv, size_t argc, int slot,
                              bool reads_only, const cluster_submit_options *options) {
     request *r = pool_take(&c->requests);
-    if (!r) {
+    chunk *home = NULL;
+    char *begin = NULL;
+    char *end = r ? encode(c, l, argv, argc, &home, &begin) : NULL;
+    if (!end) {
+        if (r) {
+            pool_give(&c->requests, r);
+        }
         return false;
     }
     *r = (request){.user = options->user,
                    .user2 = options->user2,
                    .submitted_us = cluster_submitted_us(c, options),
+                   .at.chunk = home,
+                   .offset = (uint32_t)(begin - home->data),
+                   .len = (uint32_t)(end - begin),
                    .seq = c->next_seq,
                    .slot = (int16_t)slot,
+                   .place = PLACE_PIPELINE,
                    .only_reads = reads_only,
                    .reads_only = reads_only || options->idempotent,
                    .keys_known = true,
                    .in_lane = true};
-    if (!encode(c, l, argv, argc, r)) {
-        pool_give(&c->requests, r);
-        return false;
-    }
-    c->next_seq++;
-    c->pending++;
-    c->counters[KW_COUNT_COMMANDS]++;
     dispatch(c, l, r);
     return true;
 }

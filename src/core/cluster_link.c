@@ -371,7 +371,6 @@ void link_dispatch(cluster *c, link *l, request *r) {
     }
     if (r->kind == REQUEST_USER) {
         n->counters[KW_COUNT_COMMANDS]++;
-        retry_budget_earn(&n->budget, c->config.retry_percent);
     }
     r->at.more->sent_us = c->now_us;
     watch_hop(c, r, n);
@@ -596,7 +595,7 @@ static bool survives(cluster *c, link *l, request *r, kw_status status, const ch
         return false;
     }
     r->at.more->lost = true;
-    if (!retry_budget_spend(&n->budget)) {
+    if (!retry_budget_spend(&n->budget, c->config.retry_percent, n->counters[KW_COUNT_COMMANDS])) {
         request_fail(c, r, KW_ERR_CONNECTION, n,
                      "the connection was lost, and too many commands were sent again lately: %s",
                      message);

@@ -2,6 +2,7 @@
 
 #include "core/mutant.h"
 #include "core/reply.h"
+#include "core/resp_short.h"
 
 #include <assert.h>
 

@@ -69,7 +69,8 @@ void link_done(link *l);
 /* Forgets what was received, for a new connection. The pipeline must be empty. */
 void link_reset(link *l);
 
-static inline void link_push(link *l, request *r) {
+/* Puts it at the end; its place is PLACE_PIPELINE, and it is not on_wire. */
+static inline void link_append(link *l, request *r) {
     list_push_back(&l->pipeline, &r->node);
     if (l->unsent == &l->pipeline) {
         l->unsent = &r->node;
@@ -77,12 +78,16 @@ static inline void link_push(link *l, request *r) {
     }
     l->count++;
     l->bytes += r->len;
+}
+
+static inline void link_push(link *l, request *r) {
     r->place = PLACE_PIPELINE;
     r->on_wire = false;
     if (r->has_more) {
         r->at.more->asking_answered = false;
         r->at.more->link = l;
     }
+    link_append(l, r);
 }
 
 /* Takes a request of which not one byte was written out of the pipeline. */

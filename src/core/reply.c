@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/number.h"
 #include "core/limits.h"
+#include "core/resp_short.h"
 
 #include <assert.h>
 #include <stddef.h>

@@ -1,6 +1,7 @@
 #include "core/resp.h"
 
 #include "base/number.h"
+#include "core/resp_short.h"
 
 #include <assert.h>
 #include <math.h>
@@ -12,68 +13,6 @@ const resp_limits resp_limits_default = {
     .values = LIMIT_REPLY_VALUES,
     .depth = LIMIT_REPLY_DEPTH,
 };
-
-/* ------------------------------------------------------------- short values */
-
-#define PEEK_LINE_BYTES 32    /* of a line with its type */
-#define PEEK_STRING_BYTES 999 /* three digits */
-#define PEEK_BYTES_MAX (PEEK_LINE_BYTES + PEEK_STRING_BYTES)
-
-static inline bool ends_line(const char *at) {
-    return at[0] == '\r' && at[1] == '\n';
-}
-
-/* Bytes up to the first that is a control character; at most len. */
-static inline size_t plain_run(const char *data, size_t len) {
-    size_t count = 0;
-    while (count < len && (uint8_t)data[count] >= ' ') {
-        count++;
-    }
-    return count;
-}
-
-static inline size_t digit_run(const char *data, size_t len) {
-    size_t count = 0;
-    while (count < len && (uint8_t)(data[count] - '0') < 10) {
-        count++;
-    }
-    return count;
-}
-
-static size_t peek_string(const char *data, size_t len, kw_slice *ret_text) {
-    size_t size = 0;
-    size_t at = 1;
-    for (; at < 4 && at < len && (uint8_t)(data[at] - '0') < 10; at++) {
-        size = size * 10 + (size_t)(data[at] - '0');
-    }
-    size_t total = at + 2 + size + 2;
-    if (at == 1 || len < total || !ends_line(data + at) || !ends_line(data + total - 2)) {
-        return 0;
-    }
-    *ret_text = slice_of(data + at + 2, size);
-    return total;
-}
-
-size_t resp_peek(const char *data, size_t len, const resp_limits *limits, kw_slice *ret_text) {
-    size_t most = len < PEEK_LINE_BYTES ? len : PEEK_LINE_BYTES;
-    size_t size = 0;
-    if (limits->value_bytes < PEEK_BYTES_MAX || len < 4) {
-        return 0;
-    }
-    if (data[0] == '$') {
-        return peek_string(data, len, ret_text);
-    }
-    if (data[0] == '+') {
-        size = plain_run(data + 1, most - 3);
-    } else if (data[0] == ':') { /* so few digits fit into 64 bits */
-        size = digit_run(data + 1, most - 3 < 18 ? most - 3 : 18);
-    }
-    if (size == 0 || !ends_line(data + 1 + size)) {
-        return 0;
-    }
-    *ret_text = slice_of(data + 1, size);
-    return size + 3;
-}
 
 /* ------------------------------------------------------------------ scanner */
 
@@ -345,7 +284,7 @@ static bool scan_elements(resp_scanner *s, const char *data, size_t len) {
     uint64_t *remaining = &s->remaining[s->depth - 1];
     kw_slice text;
     size_t at = (size_t)s->offset;
-    uint64_t most = s->limits->value_bytes - PEEK_BYTES_MAX;
+    uint64_t most = s->limits->value_bytes - RESP_PEEK_BYTES_MAX;
     bool short_one = false;
     while (at < len && s->line_end <= at && at < most && s->node_count < s->limits->values) {
         size_t size = resp_peek(data + at, len - at, s->limits, &text);
@@ -571,36 +510,14 @@ char *resp_command_encode(char *dst, const kw_slice *argv, size_t argc) {
     return dst;
 }
 
-/* What stands before an argument of less than 100 bytes: the end of the line or argument before it,
- * and its own header. */
-#define SHORT_MAX 99
 #define HEAD(n) "\r\n$" #n "\r\n"
 #define HEADS(d)                                                                                   \
     HEAD(d##0), HEAD(d##1), HEAD(d##2), HEAD(d##3), HEAD(d##4), HEAD(d##5), HEAD(d##6),            \
         HEAD(d##7), HEAD(d##8), HEAD(d##9)
 
-static const char short_heads[SHORT_MAX + 1][8] = {HEADS(),  HEADS(1), HEADS(2), HEADS(3),
-                                                   HEADS(4), HEADS(5), HEADS(6), HEADS(7),
-                                                   HEADS(8), HEADS(9)};
-
-char *resp_command_put(char *dst, const char *end, const kw_slice *argv, size_t argc) {
-    const size_t frame = sizeof short_heads[0] + 2; /* beside the bytes of an argument */
-    if (argc > 9 || (size_t)(end - dst) < 4) {
-        return NULL;
-    }
-    dst[0] = '*';
-    dst[1] = (char)('0' + argc);
-    dst += 2;
-    for (size_t i = 0; i < argc; i++) {
-        size_t len = argv[i].len;
-        if (len > SHORT_MAX || (size_t)(end - dst) < frame + len) {
-            return NULL;
-        }
-        memcpy(dst, short_heads[len], sizeof short_heads[0]);
-        dst = slice_put(dst + (len < 10 ? 6 : 7), argv[i]);
-    }
-    return put_crlf(dst);
-}
+const char resp_short_heads[RESP_SHORT_BYTES + 1][8] = {HEADS(),  HEADS(1), HEADS(2), HEADS(3),
+                                                        HEADS(4), HEADS(5), HEADS(6), HEADS(7),
+                                                        HEADS(8), HEADS(9)};
 
 /* A command as it is read: where the next byte is, and what is wrong. */
 typedef struct command_reader {

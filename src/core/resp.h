@@ -43,11 +43,6 @@ void resp_scanner_init(resp_scanner *s, const resp_limits *limits);
  * s->offset is the value's length (its attributes included), s->node_count what its tree takes. */
 resp_progress resp_scan(resp_scanner *s, const char *data, size_t len);
 
-/* Most replies are one short value, whole: `+` `:` `$`. Returns its length and its text (the line
- * without its type, or the string); 0: it is something else, or wrong, or not whole, which
- * resp_scan will tell. */
-size_t resp_peek(const char *data, size_t len, const resp_limits *limits, kw_slice *ret_text);
-
 /* Writers append to a buffer; false on cap or memory. `resp` is the protocol version, 2 or 3, where
  * the two differ. */
 KW_CHECKED bool resp_write_status(buffer *b, const char *text);
@@ -67,10 +62,6 @@ KW_CHECKED bool resp_write_verbatim(buffer *b, int resp, kw_slice text);
 uint64_t resp_command_size(const kw_slice *argv, size_t argc);
 /* Writes exactly resp_command_size bytes to dst; returns one past the last. */
 char *resp_command_encode(char *dst, const kw_slice *argv, size_t argc);
-/* The same in one go, before `end`, for few and short arguments. NULL: they are not, or there may
- * be too little room; what is there is of no use then. */
-char *resp_command_put(char *dst, const char *end, const kw_slice *argv, size_t argc);
-
 /* A command as a server receives it: an array of bulk strings, or one inline line. Slices point
  * into data. *ret_len: its bytes. RESP_DONE with argc 0 is an empty line or array: skip it. At most
  * argv_max arguments, else RESP_BROKEN. */

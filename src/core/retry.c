@@ -21,10 +21,16 @@ uint64_t retry_growing_us(prng *p, uint64_t start_us, uint64_t max_us, unsigned 
 }
 
 void retry_budget_init(retry_budget *b, uint32_t percent) {
-    b->tokens = percent > 0 ? RETRY_TOKENS_START : 0;
+    *b = (retry_budget){.tokens = percent > 0 ? RETRY_TOKENS_START : 0};
 }
 
-bool retry_budget_spend(retry_budget *b) {
+bool retry_budget_spend(retry_budget *b, uint32_t percent, uint64_t commands) {
+    const uint64_t each = percent * (RETRY_TOKEN / 100);
+    uint64_t fill = each > 0 ? (RETRY_TOKENS_MAX + each - 1) / each : 0; /* so many fill it */
+    uint64_t fresh = commands - b->counted;
+    uint64_t tokens = b->tokens + (fresh < fill ? fresh : fill) * each;
+    b->counted = commands;
+    b->tokens = (uint32_t)(tokens < RETRY_TOKENS_MAX ? tokens : RETRY_TOKENS_MAX);
     if (b->tokens < RETRY_TOKEN) {
         return false;
     }

@@ -17,16 +17,15 @@ uint64_t retry_full_jitter_us(prng *p, uint64_t min_us, uint64_t max_us, unsigne
 uint64_t retry_growing_us(prng *p, uint64_t start_us, uint64_t max_us, unsigned num, unsigned den,
                           unsigned attempt);
 
-/* A token bucket that traffic fills: each command earns `percent` hundredths of a retry. */
+/* A token bucket that traffic fills: each command earns `percent` hundredths of a retry. What was
+ * earned is counted when some of it is to be spent. */
 typedef struct retry_budget {
     uint32_t tokens;
+    uint64_t counted; /* commands that have earned theirs */
 } retry_budget;
 
 void retry_budget_init(retry_budget *b, uint32_t percent);
-static inline void retry_budget_earn(retry_budget *b, uint32_t percent) {
-    uint32_t tokens = b->tokens + percent * (RETRY_TOKEN / 100);
-    b->tokens = tokens < RETRY_TOKENS_MAX ? tokens : RETRY_TOKENS_MAX;
-}
-bool retry_budget_spend(retry_budget *b);
+/* Takes one retry out; false if there is none. `commands`: how many there were up to now. */
+bool retry_budget_spend(retry_budget *b, uint32_t percent, uint64_t commands);
 
 #endif
