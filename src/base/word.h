@@ -1,4 +1,4 @@
-/* Short texts as 64-bit words: compared, searched and changed without a loop. Owns nothing. */
+/* Short texts as 64-bit words: compared and changed without a loop. Owns nothing. */
 #ifndef BASE_WORD_H
 #define BASE_WORD_H
 
@@ -31,13 +31,6 @@ static inline uint64_t word_load_short(const char *data, size_t len) {
                (uint64_t)(uint8_t)data[len - 1] << (8 * (len - 1));
     }
     return word;
-}
-
-/* The top bit of each byte that is equal to this one is set, and perhaps of bytes behind the first
- * of them; 0: there is none. */
-static inline uint64_t word_find(uint64_t word, uint8_t byte) {
-    uint64_t same = word ^ WORD_ONES * byte;
-    return (same - WORD_ONES) & ~same & WORD_TOPS;
 }
 
 /* ASCII letters become capitals. */

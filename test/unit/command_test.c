@@ -75,6 +75,34 @@ static void container_needs_a_known_subcommand(void **state) {
     assert_null(find("XGROUP CREAT k"));
 }
 
+static void plain_command_has_one_key_at_a_known_place(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t argc;
+        bool plain;
+    } rows[] = {
+        {"GET", 2, true},    {"get", 2, true},      {"GET", 1, false},    {"SET", 3, true},
+        {"APPEND", 3, true}, {"EXPIREAT", 3, true}, {"MGET", 2, false},   {"PING", 2, false},
+        {"BLPOP", 3, false}, {"XGROUP", 3, false},  {"NOSUCH", 3, false}, {"INCRBYFLOAT", 3, false},
+        {"WATCH", 2, false}, {"", 2, false},        {"GET", 2, true},     {"GET", 0, false},
+    };
+    command_recent recent = {0};
+    for (int round = 0; round < 2; round++) { /* looked up, and found again */
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+            const kw_slice argv[] = {slice_text(rows[i].name), SLICE_LITERAL("k"),
+                                     SLICE_LITERAL("v")};
+            const command_info *info = command_find_plain(&recent, argv, rows[i].argc);
+            assert_true((info != NULL) == rows[i].plain);
+            if (info) {
+                assert_ptr_equal(info, command_find(argv, rows[i].argc));
+            }
+        }
+    }
+    const kw_slice padded[] = {SLICE_LITERAL("GET\0"), SLICE_LITERAL("k")};
+    assert_null(command_find_plain(&recent, padded, 2));
+}
+
 static void unknown_names_are_not_found(void **state) {
     (void)state;
     const char *names[] = {"NOSUCH", "GETT", "GE", "''", "GETX", "\xff\xfe", "GET\n"};
@@ -728,6 +756,7 @@ int main(void) {
         cmocka_unit_test(names_are_in_order),
         cmocka_unit_test(case_does_not_matter),
         cmocka_unit_test(container_needs_a_known_subcommand),
+        cmocka_unit_test(plain_command_has_one_key_at_a_known_place),
         cmocka_unit_test(unknown_names_are_not_found),
         cmocka_unit_test(two_words_in_one_argument_are_no_subcommand),
         cmocka_unit_test(flags_are_the_servers),

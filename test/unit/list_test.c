@@ -80,6 +80,25 @@ static void walk_may_remove_the_node_it_is_at(void **state) {
     assert_true(list_empty(&head));
 }
 
+static void run_of_nodes_moves_to_the_end_of_another_list(void **state) {
+    (void)state;
+    list from;
+    list to;
+    item items[4];
+    item first = {.value = 9};
+    fill(&from, items, 4);
+    list_init(&to);
+    list_push_back(&to, &first.node);
+    list_move_run(&to, &items[0].node, &items[2].node);
+    list_move_run(&to, &items[3].node, &from);
+    const int moved[] = {9, 0, 1, 3, -1};
+    for (size_t i = 0; i < COUNT_OF(moved); i++) {
+        assert_int_equal(pop(&to), moved[i]);
+    }
+    assert_int_equal(pop(&from), 2);
+    assert_int_equal(pop(&from), -1);
+}
+
 static void appending_empties_the_source(void **state) {
     (void)state;
     list to;
@@ -107,6 +126,7 @@ int main(void) {
         cmocka_unit_test(node_goes_to_the_front_or_before_another),
         cmocka_unit_test(removed_node_is_unlinked_and_may_be_removed_again),
         cmocka_unit_test(walk_may_remove_the_node_it_is_at),
+        cmocka_unit_test(run_of_nodes_moves_to_the_end_of_another_list),
         cmocka_unit_test(appending_empties_the_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-#include "core/resp.h"
+#include "core/resp_short.h"
 
 #include "base/prng.h"
 #include "unit/support/unit.h"
@@ -454,6 +454,31 @@ static void endless_command_lines_are_refused(void **state) {
     free(line);
 }
 
+static void short_commands_are_encoded_as_others_are(void **state) {
+    (void)state;
+    char text[RESP_SHORT_BYTES + 1];
+    char expected[2048];
+    char wire[2048];
+    kw_slice argv[RESP_SHORT_ARGUMENTS + 1];
+    memset(text, 'v', sizeof text);
+    for (size_t argc = 1; argc <= COUNT_OF(argv); argc++) {
+        for (size_t len = 0; len <= sizeof text; len++) {
+            for (size_t i = 0; i < argc; i++) {
+                argv[i] = slice_of(text, i % 2 ? len : len / 3);
+            }
+            bool fits = argc <= RESP_SHORT_ARGUMENTS && (len <= RESP_SHORT_BYTES || argc == 1);
+            char *end = resp_short_encode(wire, argv, argc);
+            assert_true(fits == (end != NULL));
+            if (fits) {
+                size_t size = (size_t)(resp_command_encode(expected, argv, argc) - expected);
+                assert_int_equal(end - wire, size);
+                assert_memory_equal(wire, expected, size);
+                assert_true(size <= resp_short_room(argc));
+            }
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_end_where_they_end_however_cut),
@@ -467,6 +492,7 @@ int main(void) {
         cmocka_unit_test(writers_write_both_protocols),
         cmocka_unit_test(writers_write_all_or_nothing),
         cmocka_unit_test(command_size_is_what_is_encoded),
+        cmocka_unit_test(short_commands_are_encoded_as_others_are),
         cmocka_unit_test(commands_are_read_from_lines_and_arrays),
         cmocka_unit_test(broken_commands_are_refused),
         cmocka_unit_test(endless_command_lines_are_refused),
