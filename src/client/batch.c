@@ -188,8 +188,7 @@ static bool may_wait(const kw_batch *b) {
 }
 
 /* Fills what the window has room for; returns the next item to submit. */
-static size_t submit_more(kw_batch *b, size_t next) {
-    uint64_t now_us = loop_now_us();
+static size_t submit_more(kw_batch *b, size_t next, uint64_t now_us) {
     for (; next < b->count && b->open < BATCH_WINDOW && may_submit(b->client); next++) {
         batch_item *item = &b->items[next];
         kw_error err;
@@ -236,9 +235,8 @@ static void prepare(kw_batch *b) {
 static bool step_batch(client_job *job, kw_client *c, uint64_t now_us) {
     batch_run *run = (batch_run *)job;
     size_t before = run->next;
-    (void)now_us;
     prepare(run->batch);
-    run->next = submit_more(run->batch, before);
+    run->next = submit_more(run->batch, before, now_us);
     c->is_dirty = c->is_dirty || run->next > before; /* what is submitted is to be written */
     return run->batch->open == 0 && run->next == run->batch->count;
 }
@@ -247,10 +245,16 @@ static void drive(kw_batch *b) {
     kw_client *c = b->client;
     client_enter(c);
     prepare(b);
-    size_t next = submit_more(b, b->first);
+    uint64_t now_us = loop_now_us();
+    size_t next = submit_more(b, b->first, now_us);
+    if (b->open > 0 && next == b->count) {
+        client_turn_for_replies(c, b->open, now_us);
+    }
     while (b->open > 0) {
         client_turn(c, -1);
-        next = submit_more(b, next);
+        if (next < b->count) {
+            next = submit_more(b, next, loop_now_us());
+        }
     }
     client_leave(c);
 }

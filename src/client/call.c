@@ -73,7 +73,7 @@ kw_status kw_call_argv(kw_client *c, const kw_slice *argv, size_t argc,
     }
     client_enter(c);
     if (!waiter.is_done) {
-        client_turn_for_reply(c, now_us);
+        client_turn_for_replies(c, 1, now_us);
     }
     while (!waiter.is_done) {
         client_turn(c, -1);

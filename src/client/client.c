@@ -177,7 +177,13 @@ kw_status kw_wait(kw_client *c, int timeout_ms) {
 }
 
 int kw_fd(const kw_client *c) {
-    return c->thread ? -1 : loop_fd(c->loop);
+    if (c->thread) {
+        return -1;
+    }
+    if (c->is_dirty) {
+        loop_wake(c->loop); /* nobody was, until now */
+    }
+    return loop_fd(c->loop);
 }
 
 int kw_timeout_ms(const kw_client *c) {

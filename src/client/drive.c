@@ -74,14 +74,29 @@ static bool is_open(const client_link *l) {
     return l->stream && stream_get_state(l->stream) == STREAM_OPEN;
 }
 
+static void note_written(kw_client *c, client_link *l) {
+    if (!l->is_written) {
+        l->is_written = true;
+        l->next_written = c->written;
+        c->written = l;
+    }
+}
+
+static void forget_written(kw_client *c) {
+    for (client_link *l = c->written; l; l = l->next_written) {
+        l->is_written = false;
+    }
+    c->written = NULL;
+    c->is_cut = false;
+}
+
 static void write_link(kw_client *c, client_link *l, uint64_t now_us) {
     while (is_open(l)) {
         kw_slice slices[SLICES_PER_WRITE];
         size_t count = cluster_link_output(c->cluster, l->index, slices, SLICES_PER_WRITE);
         if (count == 0) {
             stream_want_write(l->stream, false);
-            c->written = l;
-            c->writes++;
+            note_written(c, l);
             return;
         }
         size_t total = 0;
@@ -93,6 +108,7 @@ static void write_link(kw_client *c, client_link *l, uint64_t now_us) {
             cluster_link_written(c->cluster, l->index, written, now_us);
         }
         if (written < total) {
+            c->is_cut = true;
             stream_want_write(l->stream, true);
             break;
         }
@@ -406,20 +422,24 @@ void client_turn(kw_client *c, int wait_ms) {
     }
 }
 
-/* The link that the only command under way was written to, if nothing else is to be done for so
- * long that its reply can be waited for in a read; else NULL. Other links' events lie in the loop
- * meanwhile: it is looked at when that wait is over in vain, and once in PAUSE_US. */
-static client_link *find_awaitable(const kw_client *c, size_t writes_before, uint64_t now_us) {
-    bool is_lone = c->writes == writes_before + 1 && cluster_pending(c->cluster) == 1 &&
-                   cluster_waiting(c->cluster) == 0;
-    bool is_usable = is_lone && c->written->stream && stream_can_await(c->written->stream);
+/* Can the replies be waited for in reads of the links that were written to? If nothing else is
+ * under way and to be done for so long. Other links' events lie in the loop meanwhile: it is looked
+ * at when that wait is over in vain, and once in PAUSE_US. */
+static bool may_await(const kw_client *c, size_t awaited, uint64_t now_us) {
+    bool is_all = cluster_pending(c->cluster) == awaited && cluster_waiting(c->cluster) == 0;
+    bool is_able = c->written && !c->is_cut;
+    for (const client_link *l = c->written; is_able && l; l = l->next_written) {
+        is_able = l->stream && stream_can_await(l->stream);
+    }
     /* a receive timeout may come a tick of the system late */
-    return is_usable && client_next_us(c, now_us) >= now_us + 2 * STREAM_AWAIT_US ? c->written
-                                                                                  : NULL;
+    return is_all && is_able && client_next_us(c, now_us) >= now_us + 2 * STREAM_AWAIT_US;
 }
 
 /* False: nothing came. */
-static bool await_reply(kw_client *c, client_link *l) {
+static bool await_link(kw_client *c, client_link *l) {
+    if (!is_open(l) || !stream_can_await(l->stream)) {
+        return false; /* what came on another link has ended this one */
+    }
     size_t room = 0;
     char *at = cluster_link_input(c->cluster, l->index, &room);
     size_t got = at ? stream_await(l->stream, at, room) : 0;
@@ -433,16 +453,26 @@ static bool await_reply(kw_client *c, client_link *l) {
     return got > 0;
 }
 
-void client_turn_for_reply(kw_client *c, uint64_t now_us) {
-    size_t writes_before = c->writes;
+/* The last link first: its reply comes last, and the others need not be waited for any more. */
+static bool await_links(kw_client *c) {
+    bool any = true;
+    for (client_link *l = c->written; any && l && cluster_pending(c->cluster) > 0;) {
+        client_link *next = l->next_written; /* NULL at the end, which stays where it is */
+        any = await_link(c, l) && !c->is_closed;
+        l = next;
+    }
+    return any;
+}
+
+void client_turn_for_replies(kw_client *c, size_t awaited, uint64_t now_us) {
+    forget_written(c);
     bool delivered = look_and_settle(c, now_us);
     if (c->is_closed) {
         return;
     }
-    client_link *l = delivered ? NULL : find_awaitable(c, writes_before, now_us);
-    if (!l) {
+    if (delivered || !may_await(c, awaited, now_us)) {
         wait_and_settle(c, delivered ? 0 : -1);
-    } else if (!await_reply(c, l) && !c->is_closed) {
+    } else if (!await_links(c) && !c->is_closed) {
         wait_and_settle(c, 0);
     }
 }
@@ -450,7 +480,7 @@ void client_turn_for_reply(kw_client *c, uint64_t now_us) {
 void client_touch(kw_client *c) {
     if (!c->is_dirty) {
         c->is_dirty = true;
-        loop_wake(c->loop);
+        loop_wake_poller(c->loop);
     }
 }
 

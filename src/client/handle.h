@@ -18,8 +18,10 @@
 typedef struct client_link {
     uint32_t index; /* the brain's number of it */
     stream *stream; /* NULL: not open */
-    bool is_up;     /* the brain knows that it is connected */
-    bool is_unread; /* reading stopped at its share of a turn: bytes may lie in the TLS session */
+    struct client_link *next_written;
+    bool is_written; /* in the list of those */
+    bool is_up;      /* the brain knows that it is connected */
+    bool is_unread;  /* reading stopped at its share of a turn: bytes may lie in the TLS session */
 } client_link;
 
 typedef struct client_thread client_thread;
@@ -40,8 +42,8 @@ struct kw_client {
     void *on_event_arg;
     fork_mark fork;       /* whose process it is */
     uint64_t turned_us;   /* when events were taken last */
-    client_link *written; /* the last link that all its bytes were written to */
-    size_t writes;        /* ... and how often that was, on all links */
+    client_link *written; /* links that were written to lately, the last one first */
+    bool is_cut;          /* of a write to one of them, only a part was taken */
     size_t given;         /* commands with a callback, given to the brain so far */
     size_t called_back;   /* ... and called back */
     unsigned depth;       /* calls into the handle under way that turn it */
@@ -79,9 +81,9 @@ void client_touch(kw_client *c);
 /* One turn; waits at most wait_ms (-1: as long as there is nothing to do). */
 void client_turn(kw_client *c, int wait_ms);
 
-/* The first turn of a call that has just submitted a command and waits for its reply, if possible
- * in the read of it. now_us: of the submission. */
-void client_turn_for_reply(kw_client *c, uint64_t now_us);
+/* The first turn of a caller that has submitted commands and now waits for the replies of all,
+ * `awaited` in number: if possible, in the reads of them. now_us: of the submission. */
+void client_turn_for_replies(kw_client *c, size_t awaited, uint64_t now_us);
 
 /* The parts of a turn. */
 enum { CLIENT_EVENTS_PER_WAIT = 64 };

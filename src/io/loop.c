@@ -27,6 +27,7 @@ struct loop {
     int epoll_fd;
     int wake_fd; /* an eventfd: always writable, reported once for each loop_wake */
     bool abandoned;
+    bool is_polled; /* somebody asked for the descriptor */
     watch *watches;
     uint32_t capacity;
     uint32_t first_free;
@@ -82,7 +83,8 @@ void loop_free(loop *l) {
     mem_free(l->mem, l);
 }
 
-int loop_fd(const loop *l) {
+int loop_fd(loop *l) {
+    l->is_polled = true;
     return l->epoll_fd;
 }
 
@@ -173,6 +175,12 @@ void loop_wake(loop *l) {
     int failed = epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, l->wake_fd, &event);
     assert(!failed);
     (void)failed; /* as in loop_change */
+}
+
+void loop_wake_poller(loop *l) {
+    if (l->is_polled) {
+        loop_wake(l);
+    }
 }
 
 size_t loop_poll(const loop *l, loop_event *events, size_t max, int timeout_ms) {

@@ -28,8 +28,8 @@ void loop_free(loop *l);
 void loop_abandon(loop *l);
 bool loop_is_abandoned(const loop *l);
 
-/* The epoll descriptor: readable when loop_wait has events. */
-int loop_fd(const loop *l);
+/* The epoll descriptor, for somebody who polls it: readable when loop_wait has events. */
+int loop_fd(loop *l);
 
 /* Watches fd level-triggered for `interest` (LOOP_READ, LOOP_WRITE or 0). 0 on failure
  * (*ret_errno says why). */
@@ -40,9 +40,11 @@ void loop_change(loop *l, loop_token token, unsigned interest);
 void loop_remove(loop *l, loop_token token);
 bool loop_alive(const loop *l, loop_token token);
 
-/* Makes loop_fd readable once, until the next loop_wait: for whoever polls it. Costs a system call.
- */
+/* Makes loop_fd readable once, until the next loop_wait: for whoever polls it, or waits in it.
+ * Costs a system call. */
 void loop_wake(loop *l);
+/* The same, but only if somebody asked for loop_fd. */
+void loop_wake_poller(loop *l);
 
 /* Waits up to timeout_ms (0 = not at all, -1 = without limit); returns the number of events put
  * into `events` (0 also when interrupted by a signal). */

@@ -406,16 +406,24 @@ size_t stream_await(stream *s, char *dst, size_t size) {
     return receive(s, dst, size, make_blocking(s) ? 0 : MSG_DONTWAIT);
 }
 
-static size_t write_plain(stream *s, const kw_slice *slices, size_t count) {
+static ssize_t send_slices(int fd, const kw_slice *slices, size_t count) {
+    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    if (count == 1) { /* the usual case, and cheaper */
+        return send(fd, slices[0].data, slices[0].len, flags);
+    }
     struct iovec parts[SLICES_PER_WRITE];
     size_t part_count = count < SLICES_PER_WRITE ? count : SLICES_PER_WRITE;
     for (size_t i = 0; i < part_count; i++) {
         /* iovec is not const because readv shares it */
         parts[i] = (struct iovec){(void *)(uintptr_t)slices[i].data, slices[i].len};
     }
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = part_count};
+    const struct msghdr message = {.msg_iov = parts, .msg_iovlen = part_count};
+    return sendmsg(fd, &message, flags);
+}
+
+static size_t write_plain(stream *s, const kw_slice *slices, size_t count) {
     for (;;) {
-        ssize_t sent = sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = send_slices(s->fd, slices, count);
         int error = errno;
         if (sent >= 0) {
             return (size_t)sent;

@@ -1,13 +1,16 @@
-/* A call that has nothing else to do waits for its reply in the read, not in the loop: how seldom
- * the loop is asked, and that nothing is lost or late because it is not. */
+/* Where a handle's turns wait. Who waits for replies and for nothing else does so in the reads, not
+ * in the loop: how seldom the loop is asked, and that nothing is lost or late because it is not.
+ * And a loop of somebody else's is told when a turn is due. */
 #include "io/loop.h"
 #include "unit/support/lab_peer.h"
 #include "unit/support/unit.h"
 
 #include <keyway/keyway.h>
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/time.h>
 
@@ -40,8 +43,9 @@ static int close_both(void **state) {
 }
 
 /* At each node in turn: the keys' slots are in different thirds. */
+static const char *const keys[] = {"{b}", "{c}", "{a}"};
+
 static void set_some(int count) {
-    static const char *const keys[] = {"{b}", "{c}", "{a}"};
     for (int i = 0; i < count; i++) {
         kw_reply *reply = NULL;
         kw_error err;
@@ -91,6 +95,108 @@ static void call_with_others_under_way_sleeps_in_the_loop(void **state) {
     sleeps = 0;
     set_some(CALLS);
     assert_in_range(sleeps, CALLS, UINT32_MAX);
+}
+
+enum { BATCH = 30 };
+
+/* At each of the three nodes a third. */
+static void run_batches(int count) {
+    kw_batch *batch = NULL;
+    kw_error err;
+    assert_int_equal(kw_batch_new(client, &batch), KW_OK);
+    for (int i = 0; i < count; i++) {
+        for (int n = 0; n < BATCH; n++) {
+            assert_int_equal(kw_batch_addf(batch, &err, "SET %s%d %d", keys[n % 3], n, n + i),
+                             KW_OK);
+            assert_int_equal(kw_batch_addf(batch, &err, "GET %s%d", keys[n % 3], n), KW_OK);
+        }
+        if (kw_batch_run(batch, &err) != KW_OK) {
+            fail_msg("%s", err.message);
+        }
+        for (int n = 0; n < BATCH; n++) {
+            assert_int_equal(atoi(kw_reply_string(kw_batch_reply(batch, 2 * (size_t)n + 1), NULL)),
+                             n + i);
+        }
+        kw_batch_clear(batch);
+    }
+    kw_batch_free(batch);
+}
+
+static void batch_hardly_ever_sleeps_in_the_loop(void **state) {
+    (void)state;
+    run_batches(WARM_UP);
+    sleeps = 0;
+    run_batches(CALLS);
+    assert_in_range(sleeps, 0, CALLS / 4);
+}
+
+static void batch_waits_for_a_late_node(void **state) {
+    (void)state;
+    run_batches(WARM_UP);
+    kw_lab_fault fault;
+    kw_lab_fault_init(&fault);
+    fault.node = 1;
+    fault.delay_ms = LATE_MS;
+    fault.count = 1;
+    assert_int_equal(kw_lab_add_fault(lab, &fault, NULL), KW_OK);
+    run_batches(1);
+}
+
+static void batch_survives_a_slot_that_moves_and_a_connection_that_is_lost(void **state) {
+    (void)state;
+    run_batches(WARM_UP);
+    int slot = kw_key_slot("{b}", 3);
+    int owner = kw_lab_owner(lab, slot);
+    assert_int_equal(kw_lab_move(lab, slot, slot, (owner + 1) % 3), KW_OK);
+    run_batches(2);
+    kw_lab_fault fault;
+    kw_lab_fault_init(&fault);
+    fault.command = "set";
+    fault.action = KW_LAB_DROP_BEFORE;
+    fault.count = 1;
+    assert_int_equal(kw_lab_add_fault(lab, &fault, NULL), KW_OK);
+    kw_batch *batch = NULL;
+    kw_error err;
+    assert_int_equal(kw_batch_new(client, &batch), KW_OK);
+    for (int n = 0; n < BATCH; n++) {
+        assert_int_equal(kw_batch_addf(batch, &err, "SET %s%d x", keys[n % 3], n), KW_OK);
+    }
+    assert_int_not_equal(kw_batch_run(batch, &err), KW_OK);
+    assert_int_equal(err.outcome, KW_MAYBE_EXECUTED);
+    kw_batch_free(batch);
+    run_batches(2);
+}
+
+static bool is_readable(int fd) {
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return poll(&p, 1, 0) == 1;
+}
+
+static void process_until_done(void) {
+    for (int i = 0; i < 20000 && kw_pending(client) > 0; i++) {
+        assert_int_equal(kw_wait(client, 10), KW_OK);
+    }
+    assert_int_equal(kw_pending(client), 0);
+}
+
+static void submit(void) {
+    static const kw_slice argv[] = {{"GET", 3}, {"{a}", 3}};
+    kw_error err;
+    assert_int_equal(kw_submit(client, argv, 2, NULL, NULL, NULL, &err), KW_OK);
+    assert_int_equal(kw_timeout_ms(client), 0);
+}
+
+static void descriptor_is_readable_whether_asked_for_before_or_after_a_submission(void **state) {
+    (void)state;
+    set_some(WARM_UP);
+    submit();
+    assert_true(is_readable(kw_fd(client)));
+    process_until_done();
+    assert_false(is_readable(kw_fd(client)));
+    int fd = kw_fd(client);
+    submit();
+    assert_true(is_readable(fd));
+    process_until_done();
 }
 
 static void late_reply_comes(void **state) {
@@ -149,18 +255,20 @@ static void connection_closed_during_calls_to_others_is_noticed(void **state) {
     kw_reply_free(reply);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_both, close_both)
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(lone_call_hardly_ever_sleeps_in_the_loop, open_both,
-                                        close_both),
-        cmocka_unit_test_setup_teardown(call_with_others_under_way_sleeps_in_the_loop, open_both,
-                                        close_both),
-        cmocka_unit_test_setup_teardown(late_reply_comes, open_both, close_both),
-        cmocka_unit_test_setup_teardown(lost_connection_is_told, open_both, close_both),
-        cmocka_unit_test_setup_teardown(deadline_holds_while_signals_interrupt_the_wait, open_both,
-                                        close_both),
-        cmocka_unit_test_setup_teardown(connection_closed_during_calls_to_others_is_noticed,
-                                        open_both, close_both),
+        TEST(lone_call_hardly_ever_sleeps_in_the_loop),
+        TEST(call_with_others_under_way_sleeps_in_the_loop),
+        TEST(late_reply_comes),
+        TEST(lost_connection_is_told),
+        TEST(deadline_holds_while_signals_interrupt_the_wait),
+        TEST(connection_closed_during_calls_to_others_is_noticed),
+        TEST(batch_hardly_ever_sleeps_in_the_loop),
+        TEST(batch_waits_for_a_late_node),
+        TEST(batch_survives_a_slot_that_moves_and_a_connection_that_is_lost),
+        TEST(descriptor_is_readable_whether_asked_for_before_or_after_a_submission),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
