@@ -309,6 +309,9 @@ static void link_step(world *w, script *s, uint8_t kind, connection *link, uint8
         take_output(w, link, wish);
     } else if (kind == 2 && w->spoiled) {
         size_t len = wish % 64 < s->size ? wish % 64 : s->size;
+        for (unsigned part = 0; part < LIAR_PARTS; part++) {
+            liar_doubt(&w->liar, part);
+        }
         receive(w, link, slice_of((const char *)s->data, len), SIZE_MAX);
         s->data += len;
         s->size -= len;
@@ -400,6 +403,7 @@ static void step(world *w, script *s) {
     } else if (kind == 7 && choice < 64) {
         cluster_refresh(w->brain, w->now_us);
     } else if (kind == 7 && choice < 128) {
+        liar_doubt(&w->liar, wish * 64u * LIAR_PARTS / SLOT_COUNT);
         cluster_forget_slots(w->brain, wish * 64, wish * 64 + 63, w->now_us);
     } else if (kind == 7 && choice < 192) {
         look_around(w);

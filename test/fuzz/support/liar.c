@@ -66,6 +66,14 @@ unsigned liar_number_of(kw_slice text) {
     return start < text.len && number < LIAR_COMMANDS ? number : LIAR_COMMANDS;
 }
 
+void liar_doubt(liar *l, unsigned part) {
+    l->named[part] = UINT8_MAX;
+}
+
+static void name(liar *l, unsigned part, unsigned node) {
+    l->named[part] = (uint8_t)(l->named[part] | 1u << node);
+}
+
 void liar_forget_asks(liar *l) {
     memset(l->asked, 0, sizeof l->asked);
 }
@@ -93,7 +101,18 @@ static void say_range(buffer *b, unsigned first, unsigned last) {
     say(b, range);
 }
 
-static void say_slots(const liar *l, uint8_t wish, buffer *b) {
+/* A slot without an owner is looked for anywhere; and a replica may have taken over from any node
+ * that is lost. */
+static void name_owners(liar *l, unsigned first, unsigned last, unsigned owner, unsigned replica) {
+    for (unsigned part = first; part <= last; part++) {
+        name(l, part, owner);
+    }
+    for (unsigned part = 0; part < LIAR_PARTS && replica != LIAR_NOBODY; part++) {
+        liar_doubt(l, part);
+    }
+}
+
+static void say_slots(liar *l, uint8_t wish, buffer *b) {
     const liar_truth *truth = wish == 1 ? &l->before : &l->now;
     size_t count = 0;
     buffer rows;
@@ -105,11 +124,14 @@ static void say_slots(const liar *l, uint8_t wish, buffer *b) {
     for (unsigned part = 0; part < LIAR_PARTS; part++) {
         unsigned owner = wish == 8 ? 0 : truth->owner[part];
         if (owner == LIAR_NOBODY || (wish == 2 && part == 2)) {
+            liar_doubt(l, part);
             continue;
         }
         unsigned replica = wish == 9 || wish == 10 ? (owner + 1) % LIAR_NODES : LIAR_NOBODY;
+        unsigned first = wish == 7 && part > 0 ? part - 1 : part;
+        name_owners(l, first, part, owner, replica);
         say(&rows, replica == LIAR_NOBODY ? "*3\r\n" : "*4\r\n");
-        say_range(&rows, wish == 7 && part > 0 ? part - 1 : part, part);
+        say_range(&rows, first, part);
         say_node(&rows, owner, part == 1 ? wish : 0);
         if (replica != LIAR_NOBODY) {
             say_node(&rows, replica, 0);
@@ -189,8 +211,9 @@ static void execute(liar *l, const kw_slice *argv, unsigned number, buffer *b) {
 }
 
 /* Refusals that a wish asks for; false: no such wish. */
-static bool refuse(unsigned self, int slot, unsigned number, uint8_t wish, buffer *b) {
+static bool refuse(liar *l, unsigned self, int slot, unsigned number, uint8_t wish, buffer *b) {
     char text[64];
+    unsigned part = (unsigned)slot / PART_SLOTS;
     static const char *const refusals[] = {
         "TRYAGAIN Multiple keys request during rehashing of slot",
         "CLUSTERDOWN Hash slot not served",
@@ -200,12 +223,14 @@ static bool refuse(unsigned self, int slot, unsigned number, uint8_t wish, buffe
         "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
     };
     if (wish >= 1 && wish <= 4) {
+        name(l, part, wish - 1u);
         say_error(b, "MOVED %d %s:%u", slot, "127.0.0.1", wish - 1u);
     } else if (wish >= 5 && wish <= 8) {
         say_error(b, "ASK %d %s:%u", slot, "127.0.0.1", wish - 5u);
     } else if (wish >= 9 && wish <= 14) {
         fuzz_check(resp_write_error(b, refusals[wish - 9]));
     } else if (wish == 15 || wish == 16) {
+        name(l, part, self == 0);
         say_error(b, "MOVED %d %s:%u", slot, wish == 15 ? "" : "n", self == 0);
     } else if (wish == 17) {
         say_error(b, "MOVED %d %s:%u", slot, "?", 0);
@@ -233,14 +258,23 @@ static void serve(liar *l, unsigned self, const kw_slice *argv, unsigned number,
         say(b, "-CLUSTERDOWN Hash slot not served\r\n");
     } else if (owner != self) {
         l->redirects++;
+        name(l, part, owner);
         say_error(b, "MOVED %d %s:%u", slot, "127.0.0.1", owner);
     } else if (l->now.asks[part] != LIAR_NOBODY && number % 2 == 1) {
         l->redirects++;
         l->asked[number] = (uint8_t)(l->now.asks[part] + 1);
         say_error(b, "ASK %d %s:%u", slot, "127.0.0.1", l->now.asks[part]);
     } else {
+        name(l, part, self);
         execute(l, argv, number, b);
     }
+}
+
+/* ASK was followed by ASKING, unless what else was said led there: it may have had to wait, and go
+ * by the map then. */
+static void check_asking(const liar *l, unsigned self, unsigned number, int slot, bool asked) {
+    bool named = slot == SLOT_NONE || l->named[(unsigned)slot / PART_SLOTS] >> self & 1;
+    fuzz_check(l->asked[number] != self + 1 || asked || named);
 }
 
 liar_deed liar_answer(liar *l, unsigned self, const kw_slice *argv, size_t argc, uint8_t wish,
@@ -261,12 +295,12 @@ liar_deed liar_answer(liar *l, unsigned self, const kw_slice *argv, size_t argc,
     }
     *asking = false;
     unsigned number = argc > 1 ? liar_number_of(argv[1]) : LIAR_COMMANDS;
-    fuzz_check(number < LIAR_COMMANDS);                /* nobody else sends commands */
-    fuzz_check(l->asked[number] != self + 1 || asked); /* ASK was followed by ASKING */
-    l->asked[number] = 0;
+    fuzz_check(number < LIAR_COMMANDS); /* nobody else sends commands */
     bool keyless = slice_is_nocase(argv[0], "ECHO");
     int slot = keyless ? SLOT_NONE : slot_of_key(argv[1]);
-    if (refuse(self, keyless ? 0 : slot, number, wish, b)) {
+    check_asking(l, self, number, slot, asked);
+    l->asked[number] = 0;
+    if (refuse(l, self, keyless ? 0 : slot, number, wish, b)) {
         return LIAR_ANSWERS;
     }
     if (wish == 22) {

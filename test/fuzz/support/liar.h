@@ -29,6 +29,7 @@ typedef struct liar {
     uint8_t executed[LIAR_COMMANDS]; /* how often */
     bool writes[LIAR_COMMANDS];      /* ... and whether once only */
     uint8_t asked[LIAR_COMMANDS];    /* node that ASK named, plus 1, until it comes there */
+    uint8_t named[LIAR_PARTS];       /* bits: nodes that the client may take for its owner */
     unsigned redirects;              /* MOVED and ASK, said honestly */
     char keys[LIAR_PARTS][16];       /* one in each part */
 } liar;
@@ -38,6 +39,9 @@ void liar_init(liar *l);
 void liar_move(liar *l, unsigned part, unsigned node, bool by_asking);
 /* All is well from now on: every part has an owner, and a newer epoch says so. */
 void liar_heal(liar *l);
+
+/* The client may take anybody for the owner of the part. */
+void liar_doubt(liar *l, unsigned part);
 
 /* Connections were lost: what ASK said may be tried again another way. */
 void liar_forget_asks(liar *l);
