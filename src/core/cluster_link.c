@@ -508,6 +508,16 @@ static void on_frame(cluster *c, link *l, const link_frame *frame) {
     answer_frame(c, l, r, frame);
 }
 
+/* A value that is not all there. A view can be long: it is read as it comes, so that its end holds
+ * nobody up. */
+static void on_part(cluster *c, link *l) {
+    kw_slice part = link_part(l);
+    request *r = list_empty(&l->pipeline) ? NULL : REQUEST_OF(l->pipeline.next);
+    if (r && r->kind == REQUEST_VIEW_SLOTS && r->on_wire && part.data[0] != '>') {
+        refresh_on_part(c, r, part);
+    }
+}
+
 static void on_broken(cluster *c, link *l) {
     const char *why = l->scanner.error;
     if (l->scanner.over_limit && !list_empty(&l->pipeline)) {
@@ -547,6 +557,9 @@ void cluster_link_received(cluster *c, uint32_t index, size_t len, uint64_t now_
         direct_replies(c, l);
         resp_progress progress = link_next_frame(l, &frame);
         if (progress == RESP_MORE) {
+            if (l->scanner.offset > 0) {
+                on_part(c, l);
+            }
             break;
         }
         if (progress == RESP_BROKEN) {

@@ -27,6 +27,7 @@ void refresh_init(cluster *c) {
 
 void refresh_done(cluster *c) {
     for (unsigned i = 0; i < REFRESH_ASKS_MAX; i++) {
+        view_reader_free(c->refresh.asks[i].reader);
         view_free(c->refresh.asks[i].view);
     }
     view_forget_opinions(c);
@@ -282,6 +283,8 @@ static void end_ask(cluster *c, refresh_ask *ask) {
     }
     ask->active = false;
     wheel_stop(&c->wheel, &ask->timer);
+    view_reader_free(ask->reader);
+    ask->reader = NULL;
     view_free(ask->view);
     ask->view = NULL;
     node *n = node_by_uid(c, ask->node);
@@ -445,23 +448,48 @@ static refresh_ask *ask_of(refresh *f, uint32_t serial) {
     return NULL;
 }
 
-static void read_slots(cluster *c, refresh_ask *ask, const node *n, const kw_reply *reply) {
+static view_reader *reader_of(cluster *c, refresh_ask *ask, const node *n) {
+    if (!ask->reader) {
+        ask->reader = view_reader_new(c->mem, &n->endpoint);
+    }
+    return ask->reader;
+}
+
+void refresh_on_part(cluster *c, const request *r, kw_slice part) {
+    refresh_ask *ask = c->closed ? NULL : ask_of(&c->refresh, r->at.more->ask);
+    const node *n = ask ? node_by_uid(c, ask->node) : NULL;
+    view_reader *reader = n ? reader_of(c, ask, n) : NULL;
+    if (reader) { /* else the whole reply will be refused */
+        view_read_rows(reader, part.data, part.len);
+    }
+}
+
+static void read_slots(cluster *c, refresh_ask *ask, const node *n, const link_frame *frame) {
     char text[ENDPOINT_TEXT_BYTES];
     char message[KW_ERROR_MESSAGE_SIZE];
     const char *why = "out of memory";
-    view *v = reply ? view_new(c->mem) : NULL;
-    kw_status status = v ? view_read_slots(v, reply, &n->endpoint, &why) : KW_ERR_NOMEM;
+    view_reader *reader = reader_of(c, ask, n);
+    kw_status status =
+        reader ? view_read_end(reader, frame->data, frame->len, &ask->view, &why) : KW_ERR_NOMEM;
+    view_reader_free(reader);
+    ask->reader = NULL;
     if (status == KW_OK) {
-        ask->view = v;
         return;
     }
-    view_free(v);
     if (status == KW_ERR_PROTOCOL) {
         c->counters[KW_COUNT_REFUSED_MALFORMED]++;
     }
     snprintf(message, sizeof message, "%s gave no slot map: %s", node_text(n, text), why);
     watch_event(c, KW_EVENT_REFRESH_REFUSED, SLOT_NONE, n, NULL, "%s", message);
     ask_failed(c, ask, status, message);
+}
+
+static void read_info(cluster *c, view *v, const link_frame *frame) {
+    kw_reply *reply = reply_build(c->mem, frame->data, frame->len, frame->node_count);
+    if (reply) {
+        view_read_info(v, reply);
+    }
+    reply_free(reply);
 }
 
 /* A slow fetch is a cost to the cluster: the next ones wait in proportion. */
@@ -487,15 +515,12 @@ void refresh_on_answer(cluster *c, request *r, const link_frame *frame, kw_statu
         ask->ping_us = c->now_us - r->at.more->sent_us;
         return;
     }
-    kw_reply *reply = reply_build(c->mem, frame->data, frame->len, frame->node_count);
     if (r->kind == REQUEST_VIEW_SLOTS) {
-        read_slots(c, ask, n, reply);
+        read_slots(c, ask, n, frame);
     } else if (ask->view) {
         view *v = ask->view;
         ask->view = NULL;
-        if (reply) {
-            view_read_info(v, reply);
-        }
+        read_info(c, v, frame);
         note_cost(f, c->now_us - r->at.more->sent_us, ask->ping_us);
         uint32_t requested_at = ask->requested_at;
         n->holds++; /* the judge still needs it */
@@ -504,5 +529,4 @@ void refresh_on_answer(cluster *c, request *r, const link_frame *frame, kw_statu
         n->holds--;
         node_release(c, n);
     }
-    reply_free(reply);
 }

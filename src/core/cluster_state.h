@@ -100,7 +100,8 @@ typedef struct refresh_ask {
     wheel_timer timer;
     uint32_t requested_at; /* the overlay's clock when it was asked */
     uint64_t ping_us;
-    view *view; /* while it is being read */
+    view_reader *reader; /* while CLUSTER SLOTS' reply comes */
+    view *view;          /* read; CLUSTER INFO's reply is awaited */
 } refresh_ask;
 
 typedef struct refresh {
@@ -426,6 +427,8 @@ void refresh_on_ask_timer(cluster *c, refresh_ask *ask);
 /* A question's answer came (frame), or cannot come any more (NULL). */
 void refresh_on_answer(cluster *c, request *r, const link_frame *frame, kw_status status,
                        const char *message);
+/* The first bytes of a CLUSTER SLOTS reply, so far as it came. */
+void refresh_on_part(cluster *c, const request *r, kw_slice part);
 /* The run ends with a view that was taken over. */
 void refresh_accepted(cluster *c);
 /* This view was no use, or needs a second opinion: another node is asked, or the run ends. */

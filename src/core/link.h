@@ -126,4 +126,9 @@ typedef struct link_frame {
 resp_progress link_next_frame(link *l, link_frame *ret);
 void link_consume(link *l, const link_frame *frame);
 
+/* What the scanner has passed of a value that is not all there. */
+static inline kw_slice link_part(const link *l) {
+    return slice_of(buffer_bytes(&l->input), (size_t)l->scanner.offset);
+}
+
 #endif

@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/number.h"
 #include "core/limits.h"
+#include "core/resp_cursor.h"
 #include "core/resp_short.h"
 
 #include <assert.h>
@@ -46,16 +47,11 @@ typedef struct builder {
     open_node open[LIMIT_REPLY_DEPTH + 1];
 } builder;
 
-/* To the end of the line. */
 static int64_t take_number(builder *b) {
     const char *at = b->at;
-    bool negative = *at == '-';
-    uint64_t magnitude = 0;
-    for (at += negative || *at == '+'; *at != '\r'; at++) {
-        magnitude = magnitude * 10 + (uint64_t)(*at - '0');
-    }
-    b->at += at - b->at + 2;
-    return (int64_t)(negative ? 0 - magnitude : magnitude);
+    int64_t number = resp_take_number(&at);
+    b->at += at - b->at;
+    return number;
 }
 
 /* The terminator takes the place of the CR. */

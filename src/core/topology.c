@@ -2,36 +2,53 @@
 
 #include "base/map.h"
 #include "core/reply.h"
+#include "core/resp_cursor.h"
 
-#include <stdio.h>
-
-/* Positions in an entry of CLUSTER SLOTS, and in a node of it. */
-enum { ENTRY_START, ENTRY_END, ENTRY_PRIMARY, ENTRY_REPLICAS };
+/* Positions in a row of CLUSTER SLOTS, and in a node of it. */
+enum { ROW_START, ROW_END, ROW_PRIMARY, ROW_REPLICAS };
 enum { NODE_HOST, NODE_PORT, NODE_ID };
 
 #define NODE_UNKNOWN VIEW_NO_OWNER /* the server does not know the node's host */
 
-typedef struct view_reader {
+#define SPELLINGS 2048   /* a power of two: nodes of one view take half of them at most */
+#define SPELLING_TRIES 8 /* places where one may be */
+
+/* A node as a row names it. Rows repeat the same bytes over and over: these are read once. */
+typedef struct spelling {
+    size_t begin; /* in the reply */
+    size_t len;   /* 0: a free place */
+    uint16_t node;
+} spelling;
+
+struct view_reader {
+    const mem *mem;
     view *view;
-    const endpoint *asked;
-    map indexes;     /* "i" id, or "e" endpoint if there is no id -> index + 1 */
+    endpoint asked;
+    const char *data; /* of the reply; it moves as more is received */
+    size_t offset;    /* bytes of it that were read */
+    int64_t rows_left;
+    map indexes;     /* endpoint -> index + 1 */
     const char *why; /* the first thing that is wrong */
     kw_status status;
-} view_reader;
+    uint8_t given[SLOT_COUNT];
+    spelling spellings[SPELLINGS];
+};
 
-static void clear(view *v) {
-    v->node_count = 0;
-    v->covered_count = 0;
-    for (size_t slot = 0; slot < SLOT_COUNT; slot++) {
-        v->owner[slot] = VIEW_NO_OWNER;
-    }
-}
+/* One that is whole. */
+typedef struct row {
+    size_t start;
+    size_t end;
+    size_t node_count;
+    kw_slice nodes[1 + LIMIT_REPLICAS]; /* the primary first */
+} row;
 
-view *view_new(const mem *m) {
+static view *view_new(const mem *m) {
     view *v = mem_calloc(m, 1, sizeof *v);
     if (v) {
         v->mem = m;
-        clear(v);
+        for (size_t slot = 0; slot < SLOT_COUNT; slot++) {
+            v->owner[slot] = VIEW_NO_OWNER;
+        }
     }
     return v;
 }
@@ -43,6 +60,30 @@ void view_free(view *v) {
     }
 }
 
+view_reader *view_reader_new(const mem *m, const endpoint *asked) {
+    view_reader *r = mem_calloc(m, 1, sizeof *r);
+    view *v = r ? view_new(m) : NULL;
+    if (!v) {
+        mem_free(m, r);
+        return NULL;
+    }
+    r->mem = m;
+    r->view = v;
+    r->asked = *asked;
+    r->status = KW_OK;
+    /* A fixed seed: a server that makes keys collide delays its own view only, within the caps. */
+    map_init(&r->indexes, m, 0);
+    return r;
+}
+
+void view_reader_free(view_reader *r) {
+    if (r) {
+        map_done(&r->indexes);
+        view_free(r->view);
+        mem_free(r->mem, r);
+    }
+}
+
 static bool refuse(view_reader *r, const char *why) {
     r->why = why;
     r->status = KW_ERR_PROTOCOL;
@@ -50,27 +91,29 @@ static bool refuse(view_reader *r, const char *why) {
 }
 
 static bool out_of_memory(view_reader *r) {
+    r->why = "out of memory";
     r->status = KW_ERR_NOMEM;
     return false;
 }
 
 /* ---------------------------------------------------------------------- nodes */
 
-static bool is_string(const kw_reply *field) {
-    kw_type type = kw_reply_type(field);
-    return type == KW_TYPE_STRING || type == KW_TYPE_STATUS || type == KW_TYPE_VERBATIM;
+static bool is_string(const resp_item *item) {
+    return item->type == '$' || item->type == '+' || item->type == '=';
 }
 
-static bool read_id(view_reader *r, const kw_reply *entry, view_node *node) {
-    node->id[0] = '\0';
-    const kw_reply *field = kw_reply_at(entry, NODE_ID);
-    if (!field || kw_reply_is_null(field)) {
+static bool is_null(const resp_item *item) {
+    return item->type == '_';
+}
+
+static bool read_id(view_reader *r, const resp_item *field, view_node *node) {
+    if (is_null(field)) {
         return true;
     }
     if (!is_string(field)) {
         return refuse(r, "a node's id is not a string");
     }
-    kw_slice id = reply_slice(field);
+    kw_slice id = field->text;
     if (id.len > LIMIT_NODE_ID_BYTES) {
         return refuse(r, "a node's id is too long");
     }
@@ -85,35 +128,38 @@ static bool read_id(view_reader *r, const kw_reply *entry, view_node *node) {
 
 /* The asked node's own host. By a Unix socket it has none, but is surely on this machine. */
 static kw_slice asked_host(const view_reader *r) {
-    return r->asked->port == 0 ? SLICE_LITERAL("127.0.0.1") : slice_text(r->asked->host);
+    return r->asked.port == 0 ? SLICE_LITERAL("127.0.0.1") : slice_text(r->asked.host);
 }
 
-/* *ret_known false: the host is "?". */
-static bool read_endpoint(view_reader *r, const kw_reply *entry, view_node *node, bool *ret_known) {
-    const kw_reply *host_field = kw_reply_at(entry, NODE_HOST);
-    const kw_reply *port_field = kw_reply_at(entry, NODE_PORT);
-    if (!host_field || !port_field) {
-        return refuse(r, "a node is not an array of host and port");
-    }
-    if (!kw_reply_is_null(host_field) && !is_string(host_field)) {
-        return refuse(r, "a node's host is not a string");
-    }
-    if (kw_reply_type(port_field) != KW_TYPE_INTEGER) {
-        return refuse(r, "a node's port is not an integer");
-    }
-    kw_slice host = kw_reply_is_null(host_field) ? slice_of("", 0) : reply_slice(host_field);
-    *ret_known = !slice_is(host, "?");
-    if (host.len == 0) {
-        host = asked_host(r);
-    }
-    int64_t port = kw_reply_integer(port_field);
+static bool read_endpoint(view_reader *r, kw_slice host, int64_t port, view_node *node) {
     if (port < 1 || port > UINT16_MAX) {
         return refuse(r, "a node's port is out of range");
     }
-    if (!endpoint_make(host, (uint64_t)port, &node->endpoint)) {
+    if (!endpoint_make(host.len > 0 ? host : asked_host(r), (uint64_t)port, &node->endpoint)) {
         return refuse(r, "a node's host is not a host");
     }
     return true;
+}
+
+/* *ret_known false: the host is "?". */
+static bool read_fields(view_reader *r, kw_slice text, view_node *node, bool *ret_known) {
+    resp_cursor c = {text.data, text.data + text.len};
+    resp_item field;
+    *node = (view_node){.primary = NODE_UNKNOWN};
+    if (!resp_next(&c, &field) || field.type != '*' || field.number <= NODE_PORT) {
+        return refuse(r, "a node is not an array of host and port");
+    }
+    bool has_id = field.number > NODE_ID;
+    if (!resp_next(&c, &field) || (!is_null(&field) && !is_string(&field))) {
+        return refuse(r, "a node's host is not a string");
+    }
+    kw_slice host = field.text;
+    *ret_known = !slice_is(host, "?");
+    if (!resp_next(&c, &field) || field.type != ':') {
+        return refuse(r, "a node's port is not an integer");
+    }
+    return read_endpoint(r, host, field.number, node) &&
+           (!has_id || (resp_next(&c, &field) && read_id(r, &field, node)));
 }
 
 static bool grow_nodes(view_reader *r) {
@@ -135,9 +181,8 @@ static bool grow_nodes(view_reader *r) {
 }
 
 /* Adds the node unless its endpoint is known already: two ids in one place are one place to send
- * to. `primary`: its primary's index, or NODE_UNKNOWN for a primary itself. Owning slots is the
- * stronger word: who is met in both roles is a primary. */
-static bool add_node(view_reader *r, const view_node *node, uint16_t primary, uint16_t *ret_index) {
+ * to. */
+static bool add_node(view_reader *r, const view_node *node, uint16_t *ret_index) {
     view *v = r->view;
     char text[ENDPOINT_TEXT_BYTES];
     kw_slice key = slice_text(endpoint_format(&node->endpoint, text));
@@ -150,93 +195,182 @@ static bool add_node(view_reader *r, const view_node *node, uint16_t primary, ui
         if (!map_set(&r->indexes, key, (void *)(uintptr_t)index, NULL)) {
             return out_of_memory(r);
         }
-        v->nodes[v->node_count] = *node;
-        v->nodes[v->node_count].primary = primary;
-        v->node_count++;
+        v->nodes[v->node_count++] = *node;
     }
-    index--;
-    if (primary == NODE_UNKNOWN) {
-        v->nodes[index].primary = index;
+    *ret_index = (uint16_t)(index - 1);
+    return true;
+}
+
+static size_t hash_of(kw_slice text) {
+    uint64_t hash = text.len;
+    uint64_t word = 0;
+    size_t at = 0;
+    for (; text.len - at >= sizeof word; at += sizeof word) {
+        memcpy(&word, text.data + at, sizeof word);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
+    }
+    word = 0;
+    memcpy(&word, text.data + at, text.len - at);
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return (size_t)(hash >> 32);
+}
+
+/* Where these bytes were met before, or a free place for them; NULL if there is none near. */
+static spelling *find_spelling(view_reader *r, kw_slice text) {
+    size_t hash = hash_of(text);
+    for (size_t i = 0; i < SPELLING_TRIES; i++) {
+        spelling *s = &r->spellings[(hash + i) % SPELLINGS];
+        if (s->len == 0 ||
+            (s->len == text.len && memcmp(r->data + s->begin, text.data, text.len) == 0)) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* *ret_index is NODE_UNKNOWN if the server does not know the host. */
+static bool read_node(view_reader *r, kw_slice text, uint16_t *ret_index) {
+    spelling *s = find_spelling(r, text);
+    if (s && s->len > 0) {
+        *ret_index = s->node;
+        return true;
+    }
+    view_node node;
+    bool known = true;
+    uint16_t index = NODE_UNKNOWN;
+    if (!read_fields(r, text, &node, &known) || (known && !add_node(r, &node, &index))) {
+        return false;
+    }
+    if (s) {
+        *s = (spelling){(size_t)(text.data - r->data), text.len, index};
     }
     *ret_index = index;
     return true;
 }
 
-/* *ret_index is NODE_UNKNOWN if the server does not know the host. */
-static bool read_node(view_reader *r, const kw_reply *entry, uint16_t primary,
-                      uint16_t *ret_index) {
-    view_node node = {.slot_count = 0};
-    bool known = true;
-    if (!read_endpoint(r, entry, &node, &known) || !read_id(r, entry, &node)) {
+/* ----------------------------------------------------------------------- rows */
+
+static bool take_slot(view_reader *r, resp_cursor *c, size_t *ret) {
+    resp_item field;
+    if (!resp_next(c, &field)) {
         return false;
     }
-    if (!known) {
-        *ret_index = NODE_UNKNOWN;
-        return true;
-    }
-    return add_node(r, &node, primary, ret_index);
-}
-
-/* ---------------------------------------------------------------------- slots */
-
-static bool read_slot(view_reader *r, const kw_reply *field, size_t *ret) {
-    if (kw_reply_type(field) != KW_TYPE_INTEGER) {
+    if (field.type != ':') {
         return refuse(r, "a slot is not an integer");
     }
-    int64_t slot = kw_reply_integer(field);
-    if (slot < 0 || slot >= SLOT_COUNT) {
+    if (field.number < 0 || field.number >= SLOT_COUNT) {
         return refuse(r, "a slot is out of range");
     }
-    *ret = (size_t)slot;
+    *ret = (size_t)field.number;
     return true;
 }
 
-static bool read_entry(view_reader *r, const kw_reply *entry, uint8_t given[SLOT_COUNT]) {
-    size_t count = kw_reply_count(entry);
-    if (kw_reply_type(entry) != KW_TYPE_ARRAY || count <= ENTRY_PRIMARY) {
-        return refuse(r, "an entry is not an array of start, end and nodes");
+/* False: it is not all there, or refused. Nothing of it is in the view yet. */
+static bool take_row(view_reader *r, resp_cursor *c, row *ret) {
+    resp_item head;
+    if (!resp_next(c, &head)) {
+        return false;
     }
-    if (count - ENTRY_REPLICAS > LIMIT_REPLICAS) {
+    if (head.type != '*' || head.number <= ROW_PRIMARY) {
+        return refuse(r, "a row is not an array of start, end and nodes");
+    }
+    if (head.number - ROW_REPLICAS > LIMIT_REPLICAS) {
         return refuse(r, "too many replicas");
     }
-    size_t start;
-    size_t end;
-    uint16_t primary;
-    if (!read_slot(r, kw_reply_at(entry, ENTRY_START), &start) ||
-        !read_slot(r, kw_reply_at(entry, ENTRY_END), &end)) {
+    if (!take_slot(r, c, &ret->start) || !take_slot(r, c, &ret->end)) {
         return false;
     }
-    if (start > end) {
+    if (ret->start > ret->end) {
         return refuse(r, "a slot range ends before it starts");
     }
-    if (!read_node(r, kw_reply_at(entry, ENTRY_PRIMARY), NODE_UNKNOWN, &primary)) {
+    ret->node_count = (size_t)head.number - ROW_PRIMARY;
+    for (size_t i = 0; i < ret->node_count; i++) {
+        const char *begin = c->at;
+        if (!resp_skip(c)) {
+            return false;
+        }
+        ret->nodes[i] = slice_of(begin, (size_t)(c->at - begin));
+    }
+    return true;
+}
+
+static bool give_slots(view_reader *r, const row *w, uint16_t primary) {
+    view *v = r->view;
+    size_t count = w->end - w->start + 1;
+    if (memchr(r->given + w->start, 1, count)) {
+        return refuse(r, "a slot is given twice");
+    }
+    memset(r->given + w->start, 1, count);
+    if (primary == NODE_UNKNOWN) {
+        return true;
+    }
+    for (size_t slot = w->start; slot <= w->end; slot++) {
+        v->owner[slot] = primary;
+    }
+    v->covered_count += (uint32_t)count;
+    v->nodes[primary].slot_count += (uint32_t)count;
+    v->nodes[primary].primary = primary; /* owning slots is the stronger word */
+    return true;
+}
+
+static bool read_replica(view_reader *r, kw_slice text, uint16_t primary) {
+    view_node unused;
+    bool known;
+    uint16_t index;
+    if (primary == NODE_UNKNOWN) { /* looked at, but there is nobody to be a replica of */
+        return read_fields(r, text, &unused, &known);
+    }
+    if (!read_node(r, text, &index)) {
         return false;
     }
-    for (size_t slot = start; slot <= end; slot++) {
-        if (given[slot]) {
-            return refuse(r, "a slot is given twice");
-        }
-        given[slot] = 1;
-        r->view->owner[slot] = primary;
+    if (index != NODE_UNKNOWN && r->view->nodes[index].primary == NODE_UNKNOWN) {
+        r->view->nodes[index].primary = primary;
     }
-    if (primary != NODE_UNKNOWN) {
-        uint32_t slots = (uint32_t)(end - start + 1);
-        r->view->covered_count += slots;
-        r->view->nodes[primary].slot_count += slots;
+    return true;
+}
+
+static bool read_row(view_reader *r, const row *w) {
+    uint16_t primary;
+    if (!read_node(r, w->nodes[0], &primary) || !give_slots(r, w, primary)) {
+        return false;
     }
-    for (size_t i = ENTRY_REPLICAS; i < count; i++) {
-        uint16_t replica;
-        if (primary == NODE_UNKNOWN) { /* looked at, but there is nobody to be a replica of */
-            view_node unused;
-            bool known;
-            if (!read_endpoint(r, kw_reply_at(entry, i), &unused, &known)) {
-                return false;
-            }
-        } else if (!read_node(r, kw_reply_at(entry, i), primary, &replica)) {
+    for (size_t i = 1; i < w->node_count; i++) {
+        if (!read_replica(r, w->nodes[i], primary)) {
             return false;
         }
     }
     return true;
+}
+
+/* False: it is not all there, or refused. */
+static bool read_head(view_reader *r, resp_cursor *c) {
+    resp_item head;
+    if (!resp_next(c, &head)) {
+        return false;
+    }
+    if (head.type != '*') {
+        return refuse(r, "the slots are not an array");
+    }
+    if (head.number > LIMIT_SLOT_RANGES) {
+        return refuse(r, "too many slot ranges");
+    }
+    r->rows_left = head.number;
+    r->offset = (size_t)(c->at - r->data);
+    return true;
+}
+
+void view_read_rows(view_reader *r, const char *data, size_t len) {
+    resp_cursor c = {data + r->offset, data + len};
+    row w;
+    r->data = data;
+    if (r->status != KW_OK || (r->offset == 0 && !read_head(r, &c))) {
+        return;
+    }
+    while (r->rows_left > 0 && take_row(r, &c, &w) && read_row(r, &w)) {
+        r->rows_left--;
+        r->offset = (size_t)(c.at - data);
+    }
 }
 
 static kw_status status_of_error(kw_slice text, const char **ret_why) {
@@ -262,40 +396,21 @@ static kw_status status_of_error(kw_slice text, const char **ret_why) {
     return KW_ERR_PROTOCOL;
 }
 
-static void read_entries(view_reader *r, const kw_reply *reply) {
-    size_t count = kw_reply_count(reply);
-    if (count > LIMIT_SLOT_RANGES) {
-        (void)refuse(r, "too many slot ranges"); /* the status says it */
-        return;
+kw_status view_read_end(view_reader *r, const char *data, size_t len, view **ret,
+                        const char **ret_why) {
+    resp_cursor c = {data, data + len};
+    resp_item head;
+    if (resp_next(&c, &head) && (head.type == '-' || head.type == '!')) {
+        return status_of_error(head.text, ret_why);
     }
-    uint8_t given[SLOT_COUNT] = {0};
-    for (size_t i = 0; i < count; i++) {
-        if (!read_entry(r, kw_reply_at(reply, i), given)) {
-            return;
-        }
+    view_read_rows(r, data, len);
+    if (r->status != KW_OK) {
+        *ret_why = r->why;
+        return r->status;
     }
-}
-
-kw_status view_read_slots(view *v, const struct kw_reply *reply, const endpoint *asked,
-                          const char **ret_why) {
-    clear(v);
-    if (kw_reply_is_error(reply)) {
-        return status_of_error(reply_slice(reply), ret_why);
-    }
-    if (kw_reply_type(reply) != KW_TYPE_ARRAY) {
-        *ret_why = "the slots are not an array";
-        return KW_ERR_PROTOCOL;
-    }
-    view_reader r = {.view = v, .asked = asked, .status = KW_OK};
-    /* A fixed seed: a server that makes keys collide delays its own view only, within the caps. */
-    map_init(&r.indexes, v->mem, 0);
-    read_entries(&r, reply);
-    map_done(&r.indexes);
-    if (r.status != KW_OK) {
-        clear(v);
-        *ret_why = r.why ? r.why : "out of memory";
-    }
-    return r.status;
+    *ret = r->view;
+    r->view = NULL;
+    return KW_OK;
 }
 
 void view_read_info(view *v, const struct kw_reply *reply) {

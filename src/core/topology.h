@@ -27,19 +27,29 @@ typedef struct view {
     uint64_t current_epoch;
 } view;
 
-KW_CHECKED view *view_new(const mem *m);
 void view_free(view *v);
 
-/* Reads a CLUSTER SLOTS reply. `asked` is the node that sent it: an empty or null host means its
- * host; with host "?" the slots count as not covered. Errors: KW_ERR_PROTOCOL (*ret_why: no array,
- * a slot out of range or given twice, start after end, a port out of range, a cap passed),
- * KW_ERR_NOT_CLUSTER (an error reply `ERR This instance has cluster support disabled`), KW_ERR_AUTH
- * (NOAUTH, NOPERM), KW_ERR_NOMEM. */
-struct kw_reply;
-KW_CHECKED kw_status view_read_slots(view *v, const struct kw_reply *reply, const endpoint *asked,
-                                     const char **ret_why);
+/* A CLUSTER SLOTS reply that is being received: its rows are read as they come, so that the last
+ * bytes of a long one leave little to do. `asked` is the node that sends it: an empty or null host
+ * means its host; with host "?" the slots count as not covered. */
+typedef struct view_reader view_reader;
+
+KW_CHECKED view_reader *view_reader_new(const mem *m, const endpoint *asked);
+void view_reader_free(view_reader *r);
+
+/* Reads the rows that are whole, from where it stopped. `data` is the reply from its first byte on,
+ * `len` what resp_scan has passed of it. */
+void view_read_rows(view_reader *r, const char *data, size_t len);
+
+/* Reads what is left of the reply, now whole; the view is the caller's, and the reader has done its
+ * work. Errors: KW_ERR_PROTOCOL (*ret_why: no array, a slot out of range or given twice, start
+ * after end, a port out of range, a cap passed), KW_ERR_NOT_CLUSTER (an error reply `ERR This
+ * instance has cluster support disabled`), KW_ERR_AUTH (NOAUTH, NOPERM), KW_ERR_NOMEM. */
+KW_CHECKED kw_status view_read_end(view_reader *r, const char *data, size_t len, view **ret,
+                                   const char **ret_why);
 
 /* Reads cluster_current_epoch out of a CLUSTER INFO reply, if it is there. */
+struct kw_reply;
 void view_read_info(view *v, const struct kw_reply *reply);
 
 /* True if both name the same owners and endpoints: the second node agrees with the first. */

@@ -1,5 +1,6 @@
 #include "core/topology.h"
 
+#include "core/resp.h"
 #include "unit/support/notation.h"
 
 #include <setjmp.h>
@@ -12,22 +13,60 @@
 
 static const endpoint asked = {.host = "10.0.0.9", .port = 7009};
 
-static kw_status read_asking(view *v, const char *text, const endpoint *from, const char **why) {
-    kw_reply *reply = notation_reply(text);
-    kw_status status = view_read_slots(v, reply, from, why);
-    kw_reply_free(reply);
+/* Reads a reply that comes `step` bytes at a time, 0: at once, from memory that moves. */
+static kw_status read_bytes(kw_slice wire, size_t step, const endpoint *from, const mem *m,
+                            view **ret, const char **why) {
+    resp_scanner scanner;
+    resp_scanner_init(&scanner, &resp_limits_default);
+    view_reader *r = view_reader_new(m, from);
+    kw_status status = KW_ERR_NOMEM;
+    for (size_t len = step; r && step > 0 && len < wire.len; len += step) {
+        char *part = malloc(len);
+        assert_non_null(part);
+        memcpy(part, wire.data, len);
+        assert_int_equal(resp_scan(&scanner, part, len), RESP_MORE);
+        view_read_rows(r, part, (size_t)scanner.offset);
+        free(part);
+    }
+    assert_int_equal(resp_scan(&scanner, wire.data, wire.len), RESP_DONE);
+    assert_int_equal(scanner.offset, wire.len);
+    if (r) {
+        status = view_read_end(r, wire.data, wire.len, ret, why);
+    }
+    view_reader_free(r);
     return status;
 }
 
+static kw_status read_asking(const char *text, size_t step, const endpoint *from, view **ret,
+                             const char **why) {
+    buffer wire;
+    buffer_init(&wire, &mem_default, 0);
+    notation_write(text, &wire);
+    kw_status status = read_bytes(buffer_slice(&wire), step, from, &mem_default, ret, why);
+    buffer_done(&wire);
+    return status;
+}
+
+/* However it is cut. */
 static view *read_view(const char *text) {
-    view *v = view_new(&mem_default);
-    assert_non_null(v);
-    const char *why = "";
-    kw_status status = read_asking(v, text, &asked, &why);
-    if (status != KW_OK) {
-        fail_msg("%s: %s", text, why);
+    static const size_t steps[] = {0, 1, 7, 100};
+    view *first = NULL;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        view *v = NULL;
+        const char *why = "";
+        if (read_asking(text, steps[i], &asked, &v, &why) != KW_OK) {
+            fail_msg("%s: %s", text, why);
+        }
+        if (!first) {
+            first = v;
+            continue;
+        }
+        assert_true(view_agrees(first, v));
+        assert_int_equal(v->node_count, first->node_count);
+        assert_int_equal(v->covered_count, first->covered_count);
+        view_free(v);
     }
-    return v;
+    return first;
 }
 
 static const view_node *owner_of(const view *v, int slot) {
@@ -105,9 +144,9 @@ static void no_host_means_the_node_asked(void **state) {
 static void no_host_by_a_unix_socket_means_this_machine(void **state) {
     (void)state;
     endpoint socket = {.host = "/run/redis.sock", .port = 0};
-    view *v = view_new(&mem_default);
+    view *v = NULL;
     const char *why;
-    assert_int_equal(read_asking(v, "[[0 10 ['' 7000 'a']]]", &socket, &why), KW_OK);
+    assert_int_equal(read_asking("[[0 10 ['' 7000 'a']]]", 0, &socket, &v, &why), KW_OK);
     assert_owner(v, 0, "127.0.0.1:7000");
     view_free(v);
 }
@@ -177,15 +216,66 @@ static void empty_view_covers_nothing(void **state) {
     view_free(v);
 }
 
-static void reading_again_starts_afresh(void **state) {
+static void attributes_are_passed_over(void **state) {
     (void)state;
-    view *v = read_view("[[0 16383 ['h' 1 'a']]]");
+    static const char wire[] =
+        "|1\r\n+ttl\r\n*1\r\n:3\r\n*1\r\n|1\r\n+a\r\n|0\r\n+b\r\n*3\r\n:0\r\n"
+        "|1\r\n:7\r\n:8\r\n:5\r\n*3\r\n$1\r\nh\r\n|0\r\n:1\r\n$1\r\na\r\n";
+    for (size_t step = 0; step < 9; step++) {
+        view *v = NULL;
+        const char *why = "";
+        assert_int_equal(
+            read_bytes(slice_of(wire, sizeof wire - 1), step, &asked, &mem_default, &v, &why),
+            KW_OK);
+        assert_owner(v, 5, "h:1");
+        assert_int_equal(v->covered_count, 6);
+        view_free(v);
+    }
+}
+
+/* More names than the reader remembers, each met again and again. */
+static void nodes_are_told_apart_however_many(void **state) {
+    (void)state;
+    enum { NAMES = 6000, HOSTS = 900 };
+    buffer wire;
+    buffer_init(&wire, &mem_default, 0);
+    assert_true(buffer_printf(&wire, "*%d\r\n", 2 * NAMES));
+    for (int slot = 0; slot < 2 * NAMES; slot++) {
+        int name = slot % NAMES;
+        assert_true(buffer_printf(&wire, "*3\r\n:%d\r\n:%d\r\n*3\r\n+h%d\r\n:7000\r\n+id%d\r\n",
+                                  slot, slot, name % HOSTS, name));
+    }
+    view *v = NULL;
+    const char *why = "";
+    assert_int_equal(read_bytes(buffer_slice(&wire), 0, &asked, &mem_default, &v, &why), KW_OK);
+    assert_int_equal(v->node_count, HOSTS);
+    for (int slot = 0; slot < 2 * NAMES; slot++) {
+        char want[32];
+        (void)snprintf(want, sizeof want, "h%d:7000", slot % NAMES % HOSTS);
+        assert_owner(v, slot, want);
+    }
+    view_free(v);
+    buffer_done(&wire);
+}
+
+static void rows_are_read_once_as_they_come(void **state) {
+    (void)state;
+    static const char part[] =
+        "*2\r\n*3\r\n:0\r\n:5\r\n*2\r\n+h\r\n:1\r\n*3\r\n:6\r\n:9\r\n*2\r\n+h\r\n";
+    view *v = NULL;
     const char *why = NULL;
-    assert_int_equal(read_asking(v, "[[5 5 ['h' 2 'b']]]", &asked, &why), KW_OK);
-    assert_int_equal(v->covered_count, 1);
-    assert_int_equal(v->node_count, 1);
-    assert_owner(v, 5, "h:2");
-    assert_int_equal(v->owner[0], VIEW_NO_OWNER);
+    view_reader *r = view_reader_new(&mem_default, &asked);
+    assert_non_null(r);
+    for (size_t i = 0; i < 3; i++) {
+        view_read_rows(r, part, sizeof part - 1);
+    }
+    char whole[sizeof part + 4];
+    (void)snprintf(whole, sizeof whole, "%s:2\r\n", part);
+    assert_int_equal(view_read_end(r, whole, sizeof whole - 1, &v, &why), KW_OK);
+    assert_int_equal(v->covered_count, 10);
+    assert_owner(v, 5, "h:1");
+    assert_owner(v, 6, "h:2");
+    view_reader_free(r);
     view_free(v);
 }
 
@@ -228,17 +318,16 @@ static void nonsense_is_refused(void **state) {
         "[[0 5 ['?' 1 'a'] ['h' 70000 'b']]]",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        view *v = view_new(&mem_default);
-        const char *why = NULL;
-        kw_status status = read_asking(v, texts[i], &asked, &why);
-        if (status != KW_ERR_PROTOCOL) {
-            fail_msg("%s: status %d", texts[i], (int)status);
+        for (size_t step = 0; step < 20; step++) {
+            view *v = NULL;
+            const char *why = NULL;
+            kw_status status = read_asking(texts[i], step, &asked, &v, &why);
+            if (status != KW_ERR_PROTOCOL) {
+                fail_msg("%s: status %d", texts[i], (int)status);
+            }
+            assert_non_null(why);
+            assert_null(v);
         }
-        assert_non_null(why);
-        assert_int_equal(v->covered_count, 0);
-        assert_int_equal(v->node_count, 0);
-        assert_int_equal(v->owner[0], VIEW_NO_OWNER);
-        view_free(v);
     }
 }
 
@@ -255,13 +344,13 @@ static void error_replies_have_their_status(void **state) {
         {"-LOADING Redis is loading the dataset in memory", KW_ERR_PROTOCOL},
         {"-ERR something else", KW_ERR_PROTOCOL},
     };
-    view *v = view_new(&mem_default);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        view *v = NULL;
         const char *why = NULL;
-        assert_int_equal(read_asking(v, rows[i].text, &asked, &why), rows[i].status);
+        assert_int_equal(read_asking(rows[i].text, 0, &asked, &v, &why), rows[i].status);
         assert_non_null(why);
+        assert_null(v);
     }
-    view_free(v);
 }
 
 /* Writes `count` entries of one slot each, with `replicas` replicas, every node a new one. */
@@ -294,9 +383,9 @@ static void caps_are_held(void **state) {
                 {1, LIMIT_REPLICAS + 1, KW_ERR_PROTOCOL}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char *text = many_nodes(rows[i].count, rows[i].replicas);
-        view *v = view_new(&mem_default);
+        view *v = NULL;
         const char *why = NULL;
-        assert_int_equal(read_asking(v, text, &asked, &why), rows[i].status);
+        assert_int_equal(read_asking(text, 0, &asked, &v, &why), rows[i].status);
         view_free(v);
         free(text);
     }
@@ -310,11 +399,11 @@ static void more_ranges_than_slots_are_refused(void **state) {
         memcpy(text + 1 + 2 * i, "1 ", 2);
     }
     text[sizeof text - 2] = ']';
-    view *v = view_new(&mem_default);
+    view *v = NULL;
     const char *why = NULL;
-    assert_int_equal(read_asking(v, text, &asked, &why), KW_ERR_PROTOCOL);
+    assert_int_equal(read_asking(text, 0, &asked, &v, &why), KW_ERR_PROTOCOL);
     assert_string_equal(why, "too many slot ranges");
-    view_free(v);
+    assert_null(v);
 }
 
 /* ---------------------------------------------------------------- epoch, peers */
@@ -338,7 +427,7 @@ static void epoch_is_read_from_info(void **state) {
         {"-ERR cluster_current_epoch:5", 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        view *v = view_new(&mem_default);
+        view *v = read_view("[]");
         kw_reply *reply = notation_reply(rows[i].text);
         view_read_info(v, reply);
         assert_int_equal(v->current_epoch, rows[i].epoch);
@@ -411,29 +500,31 @@ static void failing_release(void *arg, void *ptr) {
 static void every_failed_allocation_is_reported(void **state) {
     (void)state;
     char *text = many_nodes(100, 1);
-    kw_reply *reply = notation_reply(text);
+    buffer wire;
+    buffer_init(&wire, &mem_default, 0);
+    notation_write(text, &wire);
     bool done = false;
     int failures = 0;
     for (int allowed = 0; !done && allowed < 10000; allowed++) {
         failing f = {.left = allowed};
         mem m = {failing_alloc, failing_resize, failing_release, &f};
-        view *v = view_new(&m);
-        if (v) {
-            const char *why = NULL;
-            kw_status status = view_read_slots(v, reply, &asked, &why);
-            assert_true(status == KW_OK || status == KW_ERR_NOMEM);
-            assert_int_equal(v->covered_count, status == KW_OK ? 100 : 0);
-            failures += status == KW_ERR_NOMEM;
-            done = status == KW_OK;
-        }
+        view *v = NULL;
+        const char *why = NULL;
+        kw_status status =
+            read_bytes(buffer_slice(&wire), allowed % 2 ? 500 : 0, &asked, &m, &v, &why);
+        assert_true(status == KW_OK || status == KW_ERR_NOMEM);
+        assert_true((status == KW_OK) == (v != NULL));
+        failures += status == KW_ERR_NOMEM;
+        done = status == KW_OK;
         view_free(v);
         assert_int_equal(f.live, 0);
     }
     assert_true(done);
     assert_true(failures > 2);
-    kw_reply_free(reply);
+    buffer_done(&wire);
     free(text);
     view_free(NULL);
+    view_reader_free(NULL);
 }
 
 int main(void) {
@@ -451,7 +542,9 @@ int main(void) {
         cmocka_unit_test(same_endpoint_with_two_ids_is_one_place_to_send_to),
         cmocka_unit_test(node_in_both_roles_is_a_primary),
         cmocka_unit_test(empty_view_covers_nothing),
-        cmocka_unit_test(reading_again_starts_afresh),
+        cmocka_unit_test(attributes_are_passed_over),
+        cmocka_unit_test(nodes_are_told_apart_however_many),
+        cmocka_unit_test(rows_are_read_once_as_they_come),
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(error_replies_have_their_status),
         cmocka_unit_test(caps_are_held),

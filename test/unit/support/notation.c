@@ -1,6 +1,5 @@
 #include "unit/support/notation.h"
 
-#include "base/buffer.h"
 #include "core/reply.h"
 #include "core/resp.h"
 
@@ -76,10 +75,14 @@ static const char *write_item(const char *at, buffer *out) {
     }
 }
 
+void notation_write(const char *text, buffer *out) {
+    assert_int_equal(*write_item(text, out), '\0');
+}
+
 kw_reply *notation_reply_with(const mem *m, const char *text) {
     buffer out;
     buffer_init(&out, &mem_default, 0);
-    assert_int_equal(*write_item(text, &out), '\0');
+    notation_write(text, &out);
     resp_scanner scanner;
     resp_scanner_init(&scanner, &resp_limits_default);
     kw_slice bytes = buffer_slice(&out);

@@ -4,11 +4,14 @@
 #ifndef TEST_UNIT_SUPPORT_NOTATION_H
 #define TEST_UNIT_SUPPORT_NOTATION_H
 
-#include "base/mem.h"
+#include "base/buffer.h"
 #include "base/slice.h"
 
 /* The reply, to be freed with kw_reply_free; fails the test if the text makes no sense. */
 kw_reply *notation_reply(const char *text);
 kw_reply *notation_reply_with(const mem *m, const char *text);
+
+/* Its bytes on the wire, to the buffer's end. */
+void notation_write(const char *text, buffer *out);
 
 #endif
