@@ -73,8 +73,9 @@ int main(int argc, char **argv) {
     static const struct {
         const char *name;
         speed_part *run;
-    } parts[] = {{"path", speed_path}, {"value", speed_value}, {"reply", speed_reply},
-                 {"slot", speed_slot}, {"map", speed_map},     {"load", speed_load}};
+    } parts[] = {{"path", speed_path},      {"value", speed_value}, {"reply", speed_reply},
+                 {"slot", speed_slot},      {"map", speed_map},     {"load", speed_load},
+                 {"refresh", speed_refresh}};
     speed_make_keys();
     for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof *parts; i++) {
         if (strcmp(argv[1], parts[i].name) == 0) {
