@@ -57,12 +57,16 @@ static size_t next_block_size(const arena *a) {
     return size < ARENA_BLOCK_BYTES_MAX ? size : ARENA_BLOCK_BYTES_MAX;
 }
 
-void *arena_alloc(arena *a, size_t size) {
+static size_t aligned(size_t size) {
     const size_t align = sizeof(max_align_t);
-    if (size > SIZE_MAX - align) {
+    return (size + align - 1) / align * align;
+}
+
+void *arena_alloc(arena *a, size_t size) {
+    if (size > SIZE_MAX - sizeof(max_align_t)) {
         return NULL;
     }
-    size = (size + align - 1) / align * align;
+    size = aligned(size);
     arena_block *block = a->blocks;
     if (block && size <= block->size - block->used) {
         void *ptr = (char *)block->bytes + block->used;
@@ -85,6 +89,14 @@ void *arena_alloc(arena *a, size_t size) {
         a->blocks = block;
     }
     return block->bytes;
+}
+
+void arena_trim(arena *a, void *last, size_t size) {
+    arena_block *block = a->blocks;
+    size_t offset = (size_t)((char *)last - (char *)block->bytes);
+    if (offset < block->used) { /* else it has a block of its own */
+        block->used = offset + aligned(size);
+    }
 }
 
 char *arena_strndup(arena *a, const char *data, size_t len) {

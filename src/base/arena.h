@@ -19,6 +19,8 @@ void arena_reset(arena *a);
 
 /* Aligned for any type, not zeroed; NULL if memory is short. */
 void *arena_alloc(arena *a, size_t size);
+/* The piece allocated last needs only `size` bytes after all. */
+void arena_trim(arena *a, void *last, size_t size);
 /* A terminated copy. */
 char *arena_strndup(arena *a, const char *data, size_t len);
 

@@ -1,12 +1,14 @@
-/* Many commands that are run together. Owns copies of their arguments until they are run, and their
- * replies until it is cleared. */
+/* Many commands that are run together. Owns them, encoded, until they are run, and their replies
+ * until it is cleared. */
 #include "base/arena.h"
 #include "client/errand.h"
 #include "client/handle.h"
 #include "client/shared_mem.h"
 #include "client/thread.h"
+#include "core/command.h"
 #include "core/format.h"
 #include "core/reply.h"
+#include "core/resp_short.h"
 #include "io/io_error.h"
 
 /* So many items are under way at most: enough to keep all nodes busy. */
@@ -15,9 +17,9 @@ enum { BATCH_WINDOW = 16384 };
 typedef struct batch_item {
     client_waiter base;
     kw_batch *batch;
-    const kw_slice *argv; /* in the arena until it is run */
-    size_t argc;
-    kw_call_options options;
+    cluster_encoded encoded;        /* in the arena until it is run; SLOT_NONE: read it again */
+    const kw_call_options *options; /* in the arena too; NULL: the defaults */
+    uint32_t argc;
     bool is_run;
     kw_status status;
     kw_reply *reply;
@@ -27,8 +29,9 @@ typedef struct batch_item {
 struct kw_batch {
     const mem *mem; /* shared_mem */
     kw_client *client;
-    arena arguments;    /* of the items not yet run */
-    reply_pool cleared; /* replies' blocks, for the client's next ones */
+    arena commands;        /* of the items not yet run */
+    command_recent recent; /* the names of the last ones */
+    reply_pool cleared;    /* replies' blocks, for the client's next ones */
     batch_item *items;
     size_t count;
     size_t capacity;
@@ -71,7 +74,7 @@ kw_status kw_batch_new(kw_client *client, kw_batch **ret) {
     }
     b->mem = shared_mem_ref(client->mem);
     b->client = client;
-    arena_init(&b->arguments, b->mem);
+    arena_init(&b->commands, b->mem);
     reply_pool_init(&b->cleared, b->mem);
     *ret = b;
     return KW_OK;
@@ -84,7 +87,7 @@ void kw_batch_free(kw_batch *b) {
     kw_batch_clear(b);
     const mem *m = b->mem;
     reply_pool_done(&b->cleared);
-    arena_done(&b->arguments);
+    arena_done(&b->commands);
     mem_free(m, b->items);
     mem_free(m, b);
     shared_mem_unref(m);
@@ -98,7 +101,7 @@ void kw_batch_clear(kw_batch *b) {
         reply_release(&b->cleared, b->items[i].reply);
         mem_free(b->mem, b->items[i].err);
     }
-    arena_reset(&b->arguments);
+    arena_reset(&b->commands);
     b->count = 0;
     b->first = 0;
 }
@@ -116,25 +119,55 @@ static bool has_room(kw_batch *b) {
     return items != NULL;
 }
 
-/* One block: the slices, then the bytes. NULL if memory is short. */
-static const kw_slice *copy_arguments(kw_batch *b, const kw_slice *argv, size_t argc) {
-    uint64_t size = (uint64_t)argc * sizeof(kw_slice);
-    for (size_t i = 0; i < argc; i++) {
-        size += argv[i].len;
+/* Most commands need be looked at only once, here; the handle itself is not asked. */
+static void look_at(kw_batch *b, const kw_slice *argv, size_t argc, cluster_encoded *ret) {
+    const command_info *info = command_find_plain(&b->recent, argv, argc);
+    ret->slot = info ? (int16_t)slot_of_key(argv[info->sole_key]) : SLOT_NONE;
+    ret->reads_only = info && command_only_reads(info);
+}
+
+static bool encode_short(arena *a, const kw_slice *argv, size_t argc, cluster_encoded *ret) {
+    char *bytes = argc <= RESP_SHORT_ARGUMENTS ? arena_alloc(a, resp_short_room(argc)) : NULL;
+    char *end = bytes ? resp_short_encode(bytes, argv, argc) : NULL;
+    size_t len = end ? (size_t)(end - bytes) : 0;
+    if (bytes) {
+        arena_trim(a, bytes, len);
     }
-    kw_slice *copy = size <= SIZE_MAX ? arena_alloc(&b->arguments, (size_t)size) : NULL;
-    if (!copy) {
-        return NULL;
+    ret->bytes = bytes;
+    ret->len = (uint32_t)len;
+    return end != NULL;
+}
+
+static kw_status encode(arena *a, const kw_slice *argv, size_t argc, cluster_encoded *ret,
+                        kw_error *err) {
+    bool has_name = argc > 0 && argv[0].len > 0;
+    if (has_name && encode_short(a, argv, argc, ret)) {
+        return KW_OK;
     }
-    char *bytes = (char *)(copy + argc);
-    for (size_t i = 0; i < argc; i++) {
-        if (argv[i].len > 0) {
-            memcpy(bytes, argv[i].data, argv[i].len);
-        }
-        copy[i] = slice_of(bytes, argv[i].len);
-        bytes += argv[i].len;
+    kw_error unwanted;
+    kw_status status = cluster_check_size(argv, argc, err ? err : &unwanted);
+    if (status != KW_OK) {
+        return status;
     }
-    return copy;
+    size_t len = (size_t)resp_command_size(argv, argc);
+    char *bytes = arena_alloc(a, len);
+    if (!bytes) {
+        return io_fail(err, KW_ERR_NOMEM, "out of memory");
+    }
+    resp_command_encode(bytes, argv, argc);
+    ret->bytes = bytes;
+    ret->len = (uint32_t)len;
+    return KW_OK;
+}
+
+/* NULL stays NULL; false if memory is short. */
+static bool copy_options(kw_batch *b, const kw_call_options *options, const kw_call_options **ret) {
+    kw_call_options *copy = options ? arena_alloc(&b->commands, sizeof *copy) : NULL;
+    if (copy) {
+        *copy = *options;
+    }
+    *ret = copy;
+    return !options || copy;
 }
 
 kw_status kw_batch_add(kw_batch *b, const kw_slice *argv, size_t argc,
@@ -142,22 +175,17 @@ kw_status kw_batch_add(kw_batch *b, const kw_slice *argv, size_t argc,
     if (b->is_running) {
         return io_fail(err, KW_ERR_INVALID, "the batch is being run");
     }
-    if (argc == 0 || argc > LIMIT_ARGUMENTS) {
-        return io_fail(err, argc ? KW_ERR_LIMIT : KW_ERR_INVALID, "a command has 1 to %d arguments",
-                       LIMIT_ARGUMENTS);
+    batch_item item = {
+        .base.take = take_completion, .batch = b, .argc = (uint32_t)argc, .status = KW_ERR_INVALID};
+    kw_status status = encode(&b->commands, argv, argc, &item.encoded, err);
+    if (status != KW_OK) {
+        return status;
     }
-    const kw_slice *copy = has_room(b) ? copy_arguments(b, argv, argc) : NULL;
-    if (!copy) {
+    if (!has_room(b) || !copy_options(b, options, &item.options)) {
         return io_fail(err, KW_ERR_NOMEM, "out of memory");
     }
-    b->items[b->count++] = (batch_item){
-        .base.take = take_completion,
-        .batch = b,
-        .argv = copy,
-        .argc = argc,
-        .options = options ? *options : (kw_call_options){.slot = SLOT_NONE},
-        .status = KW_ERR_INVALID,
-    };
+    look_at(b, argv, argc, &item.encoded);
+    b->items[b->count++] = item;
     return KW_OK;
 }
 
@@ -187,14 +215,39 @@ static bool may_wait(const kw_batch *b) {
     return b->open > 0 || (b->client->thread && cluster_pending(b->client->cluster) > 0);
 }
 
+/* Reads the command back, and submits it as any other. */
+static kw_status submit_item(kw_batch *b, batch_item *item, uint64_t now_us, kw_error *err) {
+    size_t argc = 0;
+    size_t len = 0;
+    const char *why = NULL;
+    kw_slice *argv = mem_calloc(b->mem, item->argc, sizeof *argv);
+    if (!argv) {
+        return io_fail(err, KW_ERR_NOMEM, "out of memory");
+    }
+    (void)resp_read_command(item->encoded.bytes, item->encoded.len, argv, item->argc, &argc, &len,
+                            &why); /* it was written here */
+    kw_status status =
+        client_submit_waiter(b->client, argv, argc, item->options, &item->base, now_us, err);
+    mem_free(b->mem, argv);
+    return status;
+}
+
+static bool is_plain(const batch_item *item) {
+    return item->encoded.slot != SLOT_NONE && !item->options;
+}
+
 /* Fills what the window has room for; returns the next item to submit. */
 static size_t submit_more(kw_batch *b, size_t next, uint64_t now_us) {
     for (; next < b->count && b->open < BATCH_WINDOW && may_submit(b->client); next++) {
         batch_item *item = &b->items[next];
         kw_error err;
         item->is_run = true;
-        kw_status status = client_submit_waiter(b->client, item->argv, item->argc, &item->options,
-                                                &item->base, now_us, &err);
+        if (is_plain(item) &&
+            client_submit_encoded(b->client, &item->encoded, &item->base, now_us)) {
+            b->open++;
+            continue;
+        }
+        kw_status status = submit_item(b, item, now_us, &err);
         if (status == KW_OK) {
             b->open++;
         } else if (status == KW_ERR_LIMIT && may_wait(b)) {
@@ -274,7 +327,7 @@ kw_status kw_batch_run(kw_batch *b, kw_error *err) {
     b->is_running = false;
     status = first_failure(b, err);
     b->first = b->count;
-    arena_reset(&b->arguments);
+    arena_reset(&b->commands);
     return status;
 }
 

@@ -16,8 +16,7 @@ enum {
     PAUSE_US = 1000                 /* between two turns: the caller was away */
 };
 
-/* Marks a completion that is a waiter's: an address that no callback has. */
-static const char WAITER_MARK;
+const char CLIENT_WAITER_MARK;
 
 /* -------------------------------------------------------------------- links */
 
@@ -275,7 +274,7 @@ void client_call_back(kw_client *c, kw_reply_fn *on_reply, kw_reply *reply, cons
 }
 
 static void deliver(kw_client *c, cluster_completion *done) {
-    if (done->user == (const void *)&WAITER_MARK) {
+    if (done->user == (const void *)&CLIENT_WAITER_MARK) {
         client_waiter *waiter = done->user2;
         waiter->take(waiter, done);
         return;
@@ -493,14 +492,11 @@ static void take_options(cluster_submit_options *how, const kw_call_options *opt
     how->trace = options->trace;
 }
 
-static kw_status submit(kw_client *c, const kw_slice *argv, size_t argc,
-                        const kw_call_options *options, void *user, void *user2, uint64_t now_us,
-                        kw_error *err) {
+static inline kw_status submit(kw_client *c, const kw_slice *argv, size_t argc,
+                               const kw_call_options *options, void *user, void *user2,
+                               uint64_t now_us, kw_error *err) {
     cluster_submit_options how = {.slot = SLOT_NONE, .user = user, .user2 = user2};
     kw_error unwanted;
-    if (c->is_closed) {
-        return io_fail(err, KW_ERR_CLOSED, "the handle is closed");
-    }
     if (options) {
         take_options(&how, options);
     }
@@ -513,7 +509,7 @@ kw_status client_submit(kw_client *c, const client_submission *s, uint64_t now_u
         take_options(&how, s->options);
     }
     if (s->waiter) {
-        how.user = (void *)(uintptr_t)&WAITER_MARK;
+        how.user = (void *)(uintptr_t)&CLIENT_WAITER_MARK;
         how.user2 = s->waiter;
     } else {
         how.user = pointer_of(s->on_reply);
@@ -527,7 +523,8 @@ kw_status client_submit(kw_client *c, const client_submission *s, uint64_t now_u
 kw_status client_submit_waiter(kw_client *c, const kw_slice *argv, size_t argc,
                                const kw_call_options *options, client_waiter *waiter,
                                uint64_t now_us, kw_error *err) {
-    return submit(c, argv, argc, options, (void *)(uintptr_t)&WAITER_MARK, waiter, now_us, err);
+    return submit(c, argv, argc, options, (void *)(uintptr_t)&CLIENT_WAITER_MARK, waiter, now_us,
+                  err);
 }
 
 kw_status kw_submit(kw_client *c, const kw_slice *argv, size_t argc, const kw_call_options *options,
@@ -535,11 +532,11 @@ kw_status kw_submit(kw_client *c, const kw_slice *argv, size_t argc, const kw_ca
     if (c->thread) {
         return errand_submit(c, argv, argc, options, on_reply, arg, err);
     }
-    kw_status status = client_check(c, false, err);
-    if (status != KW_OK) {
-        return status;
+    if (!client_is_usable(c)) {
+        return client_check(c, false, err);
     }
-    status = submit(c, argv, argc, options, pointer_of(on_reply), arg, loop_now_us(), err);
+    kw_status status =
+        submit(c, argv, argc, options, pointer_of(on_reply), arg, loop_now_us(), err);
     /* callbacks run inside a turn, which goes on until all is carried out */
     if (status == KW_OK && !c->in_callback) {
         client_touch(c);

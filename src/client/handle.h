@@ -66,6 +66,14 @@ typedef struct client_waiter {
     void (*take)(struct client_waiter *waiter, const cluster_completion *done);
 } client_waiter;
 
+/* Marks a completion that is a waiter's: an address that no callback has. */
+extern const char CLIENT_WAITER_MARK;
+
+/* The short form of client_check for what does not wait, without its words. */
+static inline bool client_is_usable(const kw_client *c) {
+    return !fork_mark_is_child(&c->fork) && !c->is_closed;
+}
+
 /* KW_OK if the handle may be used by this process, and (with `waits`) at this place; else err
  * (may be NULL) says why not. */
 KW_CHECKED kw_status client_check(kw_client *c, bool waits, kw_error *err);
@@ -101,6 +109,15 @@ bool client_settle(kw_client *c);
 KW_CHECKED kw_status client_submit_waiter(kw_client *c, const kw_slice *argv, size_t argc,
                                           const kw_call_options *options, client_waiter *waiter,
                                           uint64_t now_us, kw_error *err);
+
+/* As client_submit_waiter, of a plain command that is encoded already. False: it has to be
+ * submitted as others are. */
+static inline bool client_submit_encoded(kw_client *c, const cluster_encoded *e,
+                                         client_waiter *waiter, uint64_t now_us) {
+    return !c->is_closed &&
+           cluster_submit_encoded(c->cluster, e, (void *)(uintptr_t)&CLIENT_WAITER_MARK, waiter,
+                                  now_us);
+}
 
 /* A command with who gets its completion, and since when its deadline runs. */
 typedef struct client_submission {

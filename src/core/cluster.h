@@ -89,6 +89,19 @@ KW_CHECKED kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t arg
                                     const cluster_submit_options *options, uint64_t now_us,
                                     kw_error *err);
 
+/* A command that was looked at and encoded beforehand, once for all: one key, nothing special. */
+typedef struct cluster_encoded {
+    const char *bytes;
+    uint32_t len;
+    int16_t slot;
+    bool reads_only;
+} cluster_encoded;
+
+/* Copies it and sends it at once; as cluster_submit without options. False: it has to be submitted
+ * as others are. */
+bool cluster_submit_encoded(cluster *c, const cluster_encoded *e, void *user, void *user2,
+                            uint64_t now_us);
+
 /* What no state of the brain makes possible: a command without a name, or too large for any
  * connection. */
 KW_CHECKED kw_status cluster_check_size(const kw_slice *argv, size_t argc, kw_error *err);

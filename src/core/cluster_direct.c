@@ -9,6 +9,10 @@
 
 #include <assert.h>
 
+/* What every command runs is compiled into one function; what few do is kept out of it. */
+#define STRAIGHT static inline __attribute__((always_inline))
+#define APART __attribute__((noinline))
+
 /* --------------------------------------------------------------- submitting */
 
 /* Those without a timer of their own are in line for their link's: their deadlines must follow each
@@ -24,7 +28,7 @@ static inline bool is_in_order(const lane *a, const link *l) {
     return same || (a->assigned == 0 && !a->waits) || (MUTANT(NO_ORDER) && !a->waits);
 }
 
-static inline link *open_link(const cluster *c, int slot, uint64_t submitted_us) {
+STRAIGHT link *open_link(const cluster *c, int slot, uint64_t submitted_us) {
     uint16_t owner = slotmap_owner(&c->slots, slot);
     if (owner == SLOTMAP_NONE || (c->config.require_full_coverage && !route_map_is_usable(c))) {
         return NULL;
@@ -40,81 +44,141 @@ link *direct_link(const cluster *c, int slot, uint64_t submitted_us) {
     return open_link(c, slot, submitted_us);
 }
 
-/* Encodes it at the end of the link's chunk, or at the start of a new one: *ret_home. The bytes end
- * at the address returned; NULL: no memory. */
-static inline char *encode(cluster *c, link *l, const kw_slice *argv, size_t argc, chunk **ret_home,
-                           char **ret_begin) {
-    char *at = chunk_tail(l->chunk, resp_short_room(argc));
-    char *stop = at ? resp_short_encode(at, argv, argc) : NULL;
-    if (stop) {
-        chunk_take(l->chunk, stop);
-        *ret_home = l->chunk;
-    } else {
-        at = chunk_reserve(&c->chunks, &l->chunk, (size_t)resp_command_size(argv, argc), ret_home);
-        stop = at ? resp_command_encode(at, argv, argc) : NULL;
-    }
-    *ret_begin = at;
-    return stop;
-}
+/* A command's bytes in their chunk; end NULL: there is no memory for them. */
+typedef struct place {
+    chunk *home;
+    char *begin;
+    char *end;
+} place;
 
-/* Counts it, and puts it into its lane and its pipeline. */
-static inline void dispatch(cluster *c, link *l, request *r) {
-    lane *a = &c->lanes[r->slot];
+/* What else is known of a command that is sent at once. */
+typedef struct departure {
+    void *user;
+    void *user2;
+    uint64_t submitted_us;
+    int slot;
+    bool only_reads;
+    bool reads_only;
+} departure;
+
+/* Puts it into its lane and its pipeline. False: no memory. */
+STRAIGHT bool depart(cluster *c, link *l, place p, departure d) {
+    request *r = p.end ? pool_take(&c->requests) : NULL;
+    if (!r) {
+        chunk_unref(&c->chunks, p.end ? p.home : NULL);
+        return false;
+    }
+    *r = (request){.user = d.user,
+                   .user2 = d.user2,
+                   .submitted_us = d.submitted_us,
+                   .at.chunk = p.home,
+                   .offset = (uint32_t)(p.begin - p.home->data),
+                   .len = (uint32_t)(p.end - p.begin),
+                   .seq = c->next_seq++,
+                   .slot = (int16_t)d.slot,
+                   .place = PLACE_PIPELINE,
+                   .only_reads = d.only_reads,
+                   .reads_only = d.reads_only,
+                   .keys_known = true,
+                   .in_lane = true};
+    lane *a = &c->lanes[d.slot];
     *a = (lane){.assigned = a->assigned + 1, .link = l->index & LANE_LINK_MASK};
     if (list_empty(&l->pipeline)) {
         link_begins(c, l);
     }
-    c->next_seq++;
     c->pending++;
     c->counters[KW_COUNT_COMMANDS]++;
     l->node->counters[KW_COUNT_COMMANDS]++;
-    l->submitted_us = r->submitted_us;
+    l->submitted_us = d.submitted_us;
     if (!wheel_running(&l->expiry) && !MUTANT(DEADLINE_IGNORED)) {
-        wheel_start(&c->wheel, &l->expiry, r->submitted_us + c->config.timeout_us);
+        wheel_start(&c->wheel, &l->expiry, d.submitted_us + c->config.timeout_us);
     }
     link_append(l, r);
     if (!l->write_wanted) {
         link_want_write(c, l);
     }
-}
-
-static inline bool send_down(cluster *c, link *l, const kw_slice *argv, size_t argc, int slot,
-                             bool reads_only, const cluster_submit_options *options) {
-    request *r = pool_take(&c->requests);
-    chunk *home = NULL;
-    char *begin = NULL;
-    char *end = r ? encode(c, l, argv, argc, &home, &begin) : NULL;
-    if (!end) {
-        if (r) {
-            pool_give(&c->requests, r);
-        }
-        return false;
-    }
-    *r = (request){.user = options->user,
-                   .user2 = options->user2,
-                   .submitted_us = cluster_submitted_us(c, options),
-                   .at.chunk = home,
-                   .offset = (uint32_t)(begin - home->data),
-                   .len = (uint32_t)(end - begin),
-                   .seq = c->next_seq,
-                   .slot = (int16_t)slot,
-                   .place = PLACE_PIPELINE,
-                   .only_reads = reads_only,
-                   .reads_only = reads_only || options->idempotent,
-                   .keys_known = true,
-                   .in_lane = true};
-    dispatch(c, l, r);
     return true;
 }
 
-bool direct_send(cluster *c, link *l, const kw_slice *argv, size_t argc, int slot, bool reads_only,
+/* At the start of a new chunk. */
+static place reserve(cluster *c, link *l, size_t len) {
+    place p = {NULL, NULL, NULL};
+    p.begin = chunk_reserve(&c->chunks, &l->chunk, len, &p.home);
+    p.end = p.begin ? p.begin + len : NULL;
+    return p;
+}
+
+static APART bool encode_anew(cluster *c, link *l, const kw_slice *argv, size_t argc, departure d) {
+    place p = reserve(c, l, (size_t)resp_command_size(argv, argc));
+    if (p.end) {
+        resp_command_encode(p.begin, argv, argc);
+    }
+    return depart(c, l, p, d);
+}
+
+static APART bool copy_anew(cluster *c, link *l, kw_slice bytes, departure d) {
+    place p = reserve(c, l, bytes.len);
+    if (p.end) {
+        memcpy(p.begin, bytes.data, bytes.len);
+    }
+    return depart(c, l, p, d);
+}
+
+/* Short commands are encoded at the end of the link's chunk, if they fit. */
+STRAIGHT bool send_down(cluster *c, link *l, const kw_slice *argv, size_t argc, departure d) {
+    char *begin = chunk_tail(l->chunk, resp_short_room(argc));
+    char *end = begin ? resp_short_encode(begin, argv, argc) : NULL;
+    if (!end) {
+        return encode_anew(c, l, argv, argc, d);
+    }
+    chunk_take(l->chunk, end);
+    return depart(c, l, (place){l->chunk, begin, end}, d);
+}
+
+STRAIGHT bool send_copy(cluster *c, link *l, kw_slice bytes, departure d) {
+    char *begin = chunk_tail(l->chunk, bytes.len);
+    if (!begin) {
+        return copy_anew(c, l, bytes, d);
+    }
+    char *end = slice_put(begin, bytes);
+    chunk_take(l->chunk, end);
+    return depart(c, l, (place){l->chunk, begin, end}, d);
+}
+
+STRAIGHT departure departure_of(const cluster *c, int slot, bool only_reads,
+                                const cluster_submit_options *options) {
+    return (departure){.user = options->user,
+                       .user2 = options->user2,
+                       .submitted_us = cluster_submitted_us(c, options),
+                       .slot = slot,
+                       .only_reads = only_reads,
+                       .reads_only = only_reads || options->idempotent};
+}
+
+bool direct_send(cluster *c, link *l, const kw_slice *argv, size_t argc, int slot, bool only_reads,
                  const cluster_submit_options *options) {
-    return send_down(c, l, argv, argc, slot, reads_only, options);
+    return send_down(c, l, argv, argc, departure_of(c, slot, only_reads, options));
+}
+
+bool cluster_submit_encoded(cluster *c, const cluster_encoded *e, void *user, void *user2,
+                            uint64_t now_us) {
+    c->now_us = now_us;
+    link *l = c->waiting == 0 && !c->closed ? open_link(c, e->slot, now_us) : NULL;
+    if (!l) {
+        return false;
+    }
+    return send_copy(c, l, slice_of(e->bytes, e->len),
+                     (departure){.user = user,
+                                 .user2 = user2,
+                                 .submitted_us = now_us,
+                                 .slot = e->slot,
+                                 .only_reads = e->reads_only,
+                                 .reads_only = e->reads_only});
 }
 
 /* False: it has to go the general way. */
-static inline bool submit_plain(cluster *c, const kw_slice *argv, size_t argc,
-                                const cluster_submit_options *options) {
+STRAIGHT bool submit_plain(cluster *c, const kw_slice *argv, size_t argc,
+                           const cluster_submit_options *options) {
     if (options->slot != SLOT_NONE || options->timeout_us != 0 || options->trace ||
         c->waiting > 0 || c->closed) {
         return false;
@@ -125,7 +189,8 @@ static inline bool submit_plain(cluster *c, const kw_slice *argv, size_t argc,
     }
     int slot = slot_of_key(argv[info->sole_key]);
     link *l = open_link(c, slot, cluster_submitted_us(c, options));
-    return l && send_down(c, l, argv, argc, slot, command_only_reads(info), options);
+    return l &&
+           send_down(c, l, argv, argc, departure_of(c, slot, command_only_reads(info), options));
 }
 
 kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
