@@ -33,6 +33,17 @@ static inline uint64_t word_load_short(const char *data, size_t len) {
     return word;
 }
 
+/* Marks the bytes that are less than `limit` (at most 0x80); those behind the first of them perhaps
+ * wrongly. 0: there is none. */
+static inline uint64_t word_find_below(uint64_t word, uint8_t limit) {
+    return (word - WORD_ONES * limit) & ~word & WORD_TOPS;
+}
+
+/* Which byte the first mark is at. */
+static inline size_t word_first(uint64_t marks) {
+    return (size_t)__builtin_ctzll(marks) / WORD_BYTES;
+}
+
 /* ASCII letters become capitals. */
 static inline uint64_t word_upper(uint64_t word) {
     uint64_t low = word & ~WORD_TOPS;

@@ -492,9 +492,9 @@ static void take_options(cluster_submit_options *how, const kw_call_options *opt
     how->trace = options->trace;
 }
 
-static inline kw_status submit(kw_client *c, const kw_slice *argv, size_t argc,
-                               const kw_call_options *options, void *user, void *user2,
-                               uint64_t now_us, kw_error *err) {
+static inline __attribute__((always_inline)) kw_status
+submit(kw_client *c, const kw_slice *argv, size_t argc, const kw_call_options *options, void *user,
+       void *user2, uint64_t now_us, kw_error *err) {
     cluster_submit_options how = {.slot = SLOT_NONE, .user = user, .user2 = user2};
     kw_error unwanted;
     if (options) {

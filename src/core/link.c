@@ -70,41 +70,50 @@ request *link_pop(link *l) {
     return r;
 }
 
+/* Neighbours in one chunk from `n` on, joined; *n: the first that is none. */
+static kw_slice output_run(const link *l, const list **n, size_t skip) {
+    const request *r = REQUEST_OF(*n);
+    const chunk *home = request_chunk(r);
+    size_t begin = r->offset + skip;
+    size_t end = r->offset + r->len;
+    for (*n = (*n)->next; *n != &l->pipeline; *n = (*n)->next) {
+        r = REQUEST_OF(*n);
+        if (r->offset != end || request_chunk(r) != home) {
+            break;
+        }
+        end += r->len;
+    }
+    return slice_of(home->data + begin, end - begin);
+}
+
 size_t link_output(const link *l, kw_slice *slices, size_t max) {
     size_t count = 0;
     size_t skip = l->unsent_offset;
-    for (const list *n = l->unsent; n != &l->pipeline; n = n->next) {
-        const request *r = REQUEST_OF(n);
-        const char *data = request_bytes(r) + skip;
-        size_t len = r->len - skip;
-        skip = 0;
-        if (count > 0 && slices[count - 1].data + slices[count - 1].len == data) {
-            slices[count - 1].len += len;
-            continue;
-        }
-        if (count == max) {
-            break;
-        }
-        slices[count++] = slice_of(data, len);
+    for (const list *n = l->unsent; n != &l->pipeline && count < max; skip = 0) {
+        slices[count++] = output_run(l, &n, skip);
     }
     return count;
 }
 
 void link_written(link *l, size_t len) {
+    list *n = l->unsent;
+    size_t offset = l->unsent_offset;
     while (len > 0) {
-        assert(l->unsent != &l->pipeline);
-        request *r = REQUEST_OF(l->unsent);
-        size_t left = r->len - l->unsent_offset;
+        assert(n != &l->pipeline);
+        request *r = REQUEST_OF(n);
+        size_t left = r->len - offset;
         r->was_sent = true;
         r->on_wire = true;
         if (len < left) {
-            l->unsent_offset += len;
-            return;
+            offset += len;
+            break;
         }
         len -= left;
-        l->unsent = r->node.next;
-        l->unsent_offset = 0;
+        n = n->next;
+        offset = 0;
     }
+    l->unsent = n;
+    l->unsent_offset = offset;
 }
 
 /* In the middle of a long string, room for more of it at a time: so much as has come already and

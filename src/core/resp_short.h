@@ -3,6 +3,7 @@
 #ifndef CORE_RESP_SHORT_H
 #define CORE_RESP_SHORT_H
 
+#include "base/word.h"
 #include "core/resp.h"
 
 /* ------------------------------------------------------------------- values */
@@ -18,6 +19,13 @@ static inline bool resp_ends_line(const char *at) {
 /* Bytes up to the first that is a control character; at most len. */
 static inline size_t resp_plain_run(const char *data, size_t len) {
     size_t count = 0;
+    if (len >= WORD_BYTES) { /* mostly among the first: OK, QUEUED */
+        uint64_t control = word_find_below(word_load(data), ' ');
+        if (control != 0) {
+            return word_first(control);
+        }
+        count = WORD_BYTES;
+    }
     while (count < len && (uint8_t)data[count] >= ' ') {
         count++;
     }
@@ -32,14 +40,18 @@ static inline size_t resp_digit_run(const char *data, size_t len) {
     return count;
 }
 
+/* Of at least 4 bytes. */
 static inline size_t resp_peek_string(const char *data, size_t len, kw_slice *ret_text) {
-    size_t size = 0;
-    size_t at = 1;
-    for (; at < 4 && at < len && (uint8_t)(data[at] - '0') < 10; at++) {
+    size_t size = (uint8_t)(data[1] - '0');
+    size_t at = 2;
+    if (size > 9) {
+        return 0;
+    }
+    for (; at < 4 && (uint8_t)(data[at] - '0') < 10; at++) {
         size = size * 10 + (size_t)(data[at] - '0');
     }
     size_t total = at + 2 + size + 2;
-    if (at == 1 || len < total || !resp_ends_line(data + at) || !resp_ends_line(data + total - 2)) {
+    if (len < total || !resp_ends_line(data + at) || !resp_ends_line(data + total - 2)) {
         return 0;
     }
     *ret_text = slice_of(data + at + 2, size);

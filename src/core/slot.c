@@ -28,12 +28,35 @@ uint16_t slot_crc16(kw_slice bytes) {
     return crc16(bytes);
 }
 
+enum { BLOCK_BYTES = 16 };
+typedef uint8_t block __attribute__((vector_size(BLOCK_BYTES)));
+
+static inline bool block_has_brace(const char *data) {
+    block bytes;
+    uint64_t marks[2];
+    memcpy(&bytes, data, sizeof bytes);
+    bytes = (block)(bytes == '{');
+    memcpy(marks, &bytes, sizeof marks);
+    return (marks[0] | marks[1]) != 0;
+}
+
+/* Short keys without a call; the last block overlaps the one before it. */
+static inline bool has_brace(kw_slice key) {
+    if (key.len < BLOCK_BYTES || key.len > 4 * BLOCK_BYTES) {
+        return key.len > 0 && memchr(key.data, '{', key.len);
+    }
+    bool found = block_has_brace(key.data + key.len - BLOCK_BYTES);
+    for (size_t at = 0; at + BLOCK_BYTES < key.len; at += BLOCK_BYTES) {
+        found = found || block_has_brace(key.data + at);
+    }
+    return found;
+}
+
 static inline kw_slice hash_tag(kw_slice key) {
-    const char *open = key.len > 0 ? memchr(key.data, '{', key.len) : NULL;
-    if (!open) {
+    if (!has_brace(key)) {
         return key;
     }
-    const char *tag = open + 1;
+    const char *tag = (const char *)memchr(key.data, '{', key.len) + 1;
     size_t rest = key.len - (size_t)(tag - key.data);
     const char *close = rest > 0 ? memchr(tag, '}', rest) : NULL;
     return close && close > tag ? slice_of(tag, (size_t)(close - tag)) : key;
