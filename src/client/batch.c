@@ -175,17 +175,21 @@ kw_status kw_batch_add(kw_batch *b, const kw_slice *argv, size_t argc,
     if (b->is_running) {
         return io_fail(err, KW_ERR_INVALID, "the batch is being run");
     }
-    batch_item item = {
+    if (!has_room(b)) {
+        return io_fail(err, KW_ERR_NOMEM, "out of memory");
+    }
+    batch_item *item = &b->items[b->count];
+    *item = (batch_item){
         .base.take = take_completion, .batch = b, .argc = (uint32_t)argc, .status = KW_ERR_INVALID};
-    kw_status status = encode(&b->commands, argv, argc, &item.encoded, err);
+    kw_status status = encode(&b->commands, argv, argc, &item->encoded, err);
     if (status != KW_OK) {
         return status;
     }
-    if (!has_room(b) || !copy_options(b, options, &item.options)) {
+    if (!copy_options(b, options, &item->options)) {
         return io_fail(err, KW_ERR_NOMEM, "out of memory");
     }
-    look_at(b, argv, argc, &item.encoded);
-    b->items[b->count++] = item;
+    look_at(b, argv, argc, &item->encoded);
+    b->count++;
     return KW_OK;
 }
 

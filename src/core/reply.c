@@ -343,31 +343,27 @@ static reply_block *pool_take(reply_pool *p, size_t room) {
     return block;
 }
 
-static kw_reply *fill_single(reply_block *block, char type, kw_slice text) {
-    kw_reply *r = block->nodes;
-    char *bytes = (char *)(r + 1);
-    *r = (kw_reply){.is_root = true};
-    if (type == ':') {
-        r->type = KW_TYPE_INTEGER;
-        (void)slice_to_i64(text, &r->value.integer); /* resp_peek has checked it */
-        return r;
-    }
-    r->type = type == '$' ? KW_TYPE_STRING : KW_TYPE_STATUS;
-    r->value.bytes = bytes;
-    r->len = (uint32_t)text.len;
-    *slice_put(bytes, text) = '\0';
-    return r;
-}
-
 kw_reply *reply_pool_single(reply_pool *p, char type, kw_slice text) {
     reply_block *block = p->free;
     if (block && text.len < POOLED_ROOM - sizeof(kw_reply)) {
         p->free = block->next_free;
         p->free_count--;
-    } else {
-        block = pool_take(p, sizeof(kw_reply) + text.len + 1);
+    } else if (!(block = pool_take(p, sizeof(kw_reply) + text.len + 1))) {
+        return NULL;
     }
-    return block ? fill_single(block, type, text) : NULL;
+    kw_reply *r = block->nodes;
+    char *bytes = (char *)(r + 1);
+    *r = (kw_reply){.value.bytes = bytes,
+                    .len = (uint32_t)text.len,
+                    .type = type == '$' ? KW_TYPE_STRING : KW_TYPE_STATUS,
+                    .is_root = true};
+    if (type == ':') {
+        *r = (kw_reply){.type = KW_TYPE_INTEGER, .is_root = true};
+        (void)slice_to_i64(text, &r->value.integer); /* resp_peek has checked it */
+        return r;
+    }
+    *slice_put(bytes, text) = '\0';
+    return r;
 }
 
 kw_reply *reply_pool_build(reply_pool *p, const char *data, size_t len, uint64_t node_count,
@@ -393,7 +389,27 @@ void reply_pool_free(reply_pool *p, kw_reply *root) {
     p->free_count++;
 }
 
+/* Both together, the one that is shorter first. */
+static void join(reply_pool *to, reply_pool *from) {
+    bool behind = to->free_count < from->free_count;
+    reply_block *first = behind ? to->free : from->free;
+    reply_block *rest = behind ? from->free : to->free;
+    reply_block **end = &first;
+    while (*end) {
+        end = &(*end)->next_free;
+    }
+    *end = rest;
+    to->free = first;
+    to->free_count += from->free_count;
+    from->free = NULL;
+    from->free_count = 0;
+}
+
 void reply_pool_hand_over(reply_pool *to, reply_pool *from) {
+    if (to->free_count + from->free_count <= POOLED_COUNT_MAX) {
+        join(to, from);
+        return;
+    }
     reply_block *block;
     while ((block = from->free)) {
         from->free = block->next_free;
