@@ -2,7 +2,8 @@
  * an I/O thread, or through hiredis, each thread with a context for each node and its keys routed
  * beforehand, at no cost.
  *
- * usage: bench-threads (keyway|hiredis) THREADS SECONDS PORT PORT PORT
+ * usage: bench-threads (keyway|submit|hiredis) THREADS SECONDS PORT PORT PORT
+ * submit: each thread hands in 64 commands with callbacks at a time, instead of calling.
  * The ports are of the nodes in the order of their slots, a third each. Prints the commands, the
  * seconds and the process's seconds of processor time. */
 #include "core/slot.h"
@@ -11,7 +12,9 @@
 
 #include <hiredis/hiredis.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +29,15 @@ static int ports[NODES];
 static char keys[KEYS][17];
 static int owners[KEYS];
 static kw_client *client; /* NULL: hiredis */
+static bool submits;      /* instead of calling */
 static atomic_int stage;  /* 0: warm up, 1: measured, 2: over */
 
 typedef struct worker {
     pthread_t thread;
     unsigned long count;
     unsigned next;
+    unsigned answered; /* on the I/O thread */
+    sem_t all_answered;
     redisContext *contexts[NODES];
 } worker;
 
@@ -52,6 +58,32 @@ static void set_by_keyway(const char *key) {
     kw_reply_free(reply);
 }
 
+/* A number of commands at once, whose callbacks are waited for together. */
+enum { SUBMITTED = 64 };
+
+static void count_reply(kw_client *c, kw_reply *reply, const kw_error *err, void *arg) {
+    (void)c;
+    worker *w = arg;
+    if (!reply || kw_reply_is_error(reply)) {
+        die(err ? err->message : "a server's error");
+    }
+    if (++w->answered % SUBMITTED == 0) {
+        (void)sem_post(&w->all_answered);
+    }
+}
+
+static void submit_by_keyway(worker *w) {
+    for (int n = 0; n < SUBMITTED; n++) {
+        const kw_slice argv[] = {{"SET", 3}, {keys[w->next++ % KEYS], 16}, {value, VALUE_BYTES}};
+        kw_error err;
+        if (kw_submit(client, argv, 3, NULL, count_reply, w, &err) != KW_OK) {
+            die(err.message);
+        }
+    }
+    while (sem_wait(&w->all_answered) != 0) {
+    }
+}
+
 static void set_by_hiredis(redisContext *context, const char *key) {
     const char *argv[] = {"SET", key, value};
     const size_t lens[] = {3, 16, VALUE_BYTES};
@@ -66,6 +98,11 @@ static void *work(void *arg) {
     worker *w = arg;
     int now = 0;
     while ((now = atomic_load_explicit(&stage, memory_order_relaxed)) < 2) {
+        if (submits) {
+            submit_by_keyway(w);
+            w->count += now == 1 ? SUBMITTED : 0;
+            continue;
+        }
         unsigned i = w->next++ % KEYS;
         if (client) {
             set_by_keyway(keys[i]);
@@ -107,6 +144,9 @@ static void open_keyway(void) {
 
 static void start(worker *w, unsigned first) {
     w->next = first;
+    if (sem_init(&w->all_answered, 0, 0) != 0) {
+        die("sem_init");
+    }
     for (int n = 0; n < NODES && !client; n++) {
         w->contexts[n] = redisConnect("127.0.0.1", ports[n]);
         if (!w->contexts[n] || w->contexts[n]->err) {
@@ -133,7 +173,7 @@ static double cpu_s(void) {
 
 int main(int argc, char **argv) {
     if (argc != 4 + NODES) {
-        die("usage: bench-threads (keyway|hiredis) THREADS SECONDS PORT PORT PORT");
+        die("usage: bench-threads (keyway|submit|hiredis) THREADS SECONDS PORT PORT PORT");
     }
     unsigned count = (unsigned)strtoul(argv[2], NULL, 10);
     double seconds = strtod(argv[3], NULL);
@@ -141,7 +181,8 @@ int main(int argc, char **argv) {
         ports[n] = (int)strtol(argv[4 + n], NULL, 10);
     }
     prepare_keys();
-    if (strcmp(argv[1], "keyway") == 0) {
+    submits = strcmp(argv[1], "submit") == 0;
+    if (submits || strcmp(argv[1], "keyway") == 0) {
         open_keyway();
     }
     for (unsigned i = 0; i < count && i < THREADS_MAX; i++) {

@@ -110,6 +110,7 @@ typedef struct submitted {
     command command; /* first */
     kw_call_options options;
     uint64_t bytes; /* of all arguments */
+    bool is_pooled;
     kw_slice argv[];
 } submitted;
 
@@ -119,11 +120,15 @@ static submitted *copy_command(kw_client *c, const kw_slice *argv, size_t argc,
     for (size_t i = 0; i < argc; i++) {
         bytes += argv[i].len;
     }
-    submitted *s = mem_alloc(c->mem, sizeof *s + argc * sizeof *argv + (size_t)bytes);
+    submitted *s = NULL;
+    size_t size = sizeof *s + argc * sizeof *argv + (size_t)bytes;
+    bool is_pooled = size <= BLOCK_POOL_BYTES;
+    s = is_pooled ? block_pool_take(&c->thread->blocks) : mem_alloc(c->mem, size);
     if (!s) {
         return NULL;
     }
     s->bytes = bytes;
+    s->is_pooled = is_pooled;
     s->options = options ? *options : (kw_call_options){.slot = SLOT_NONE};
     char *at = (char *)(s->argv + argc);
     for (size_t i = 0; i < argc; i++) {
@@ -135,6 +140,14 @@ static submitted *copy_command(kw_client *c, const kw_slice *argv, size_t argc,
     }
     begin(c, &s->command, s->argv, argc, &s->options);
     return s;
+}
+
+static void free_command(const kw_client *c, submitted *s, pool_block **used) {
+    if (s->is_pooled) {
+        block_chain_add(used, s);
+    } else {
+        mem_free(c->mem, s);
+    }
 }
 
 static bool run_submitted(client_errand *errand, kw_client *c, uint64_t now_us) {
@@ -152,7 +165,7 @@ static bool run_submitted(client_errand *errand, kw_client *c, uint64_t now_us) 
         client_call_back(c, what->on_reply, NULL, &err, what->arg);
     }
     atomic_fetch_sub_explicit(&c->thread->waiting_bytes, s->bytes, memory_order_relaxed);
-    mem_free(c->mem, s);
+    free_command(c, s, &c->thread->used);
     return true;
 }
 
@@ -194,7 +207,9 @@ static kw_status hand_over(kw_client *c, const client_submission *what, kw_error
     }
     if (status != KW_OK) {
         atomic_fetch_sub_explicit(&t->waiting_bytes, bytes, memory_order_relaxed);
-        mem_free(c->mem, s);
+        pool_block *used = NULL;
+        free_command(c, s, &used);
+        block_pool_give(&t->blocks, &used);
     }
     return status;
 }

@@ -238,6 +238,7 @@ static void turn(client_thread *t) {
     t->now_us = loop_now_us(); /* not before any of these was submitted */
     run_held(t);
     run_all(t, taken);
+    block_pool_give(&t->blocks, &t->used); /* callbacks may want them */
     if (client_settle(t->client)) {
         t->is_full = false;
     }
@@ -394,6 +395,7 @@ kw_status thread_start(kw_client *c, size_t pending_max, uint64_t waiting_bytes_
     latch_init(&t->started);
     list_init(&t->jobs);
     t->looks_max = looks_max();
+    block_pool_init(&t->blocks, c->mem);
     atomic_init(&t->looks, 0);
     atomic_init(&t->submitted, 0);
     atomic_init(&t->called_back_shown, 0);
@@ -459,6 +461,8 @@ void thread_close(kw_client *c) {
 void thread_free(client_thread *t) {
     if (t) {
         (void)pthread_mutex_destroy(&t->brain);
+        block_pool_give(&t->blocks, &t->used);
+        block_pool_done(&t->blocks);
         mem_free(t->client->mem, t);
     }
 }

@@ -11,6 +11,7 @@
 #ifndef CLIENT_THREAD_H
 #define CLIENT_THREAD_H
 
+#include "client/block_pool.h"
 #include "client/errand.h"
 #include "io/gate.h"
 
@@ -42,6 +43,7 @@ struct client_thread {
     uint64_t held_until_us;   /* the earliest deadline of these */
     errand_queue finished;    /* to be woken when the turn is over */
     list jobs;                /* under way */
+    pool_block *used;         /* blocks of submitted commands, given back in one step */
     size_t finished_count;    /* so far */
     size_t finished_before;   /* ... when the thread slept last */
     unsigned alone;           /* calls in a row that met no other */
@@ -53,6 +55,7 @@ struct client_thread {
 
     /* Of all; apart from the above, which changes all the time. */
     char apart[64];
+    block_pool blocks;                  /* for submitted commands on their way */
     atomic_uint looks;                  /* of a caller at its latch, before it sleeps */
     atomic_size_t submitted;            /* with a callback, so far */
     atomic_size_t called_back_shown;    /* of these, called back after the last turn */

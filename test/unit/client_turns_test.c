@@ -23,7 +23,9 @@ static kw_client *client;
 
 /* In place of the library's. */
 int epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms) {
-    sleeps += timeout_ms != 0 && pthread_equal(pthread_self(), caller);
+    if (timeout_ms != 0 && pthread_equal(pthread_self(), caller)) {
+        sleeps++;
+    }
     return epoll_pwait(epoll, events, max, timeout_ms, NULL);
 }
 
