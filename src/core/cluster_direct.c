@@ -109,7 +109,11 @@ static place reserve(cluster *c, link *l, size_t len) {
 }
 
 static APART bool encode_anew(cluster *c, link *l, const kw_slice *argv, size_t argc, departure d) {
-    place p = reserve(c, l, (size_t)resp_command_size(argv, argc));
+    uint64_t size = argc <= LIMIT_ARGUMENTS ? resp_command_size(argv, argc) : UINT64_MAX;
+    if (size > LIMIT_COMMAND_BYTES) {
+        return false; /* the general way says so */
+    }
+    place p = reserve(c, l, (size_t)size);
     if (p.end) {
         resp_command_encode(p.begin, argv, argc);
     }
@@ -176,7 +180,7 @@ bool cluster_submit_encoded(cluster *c, const cluster_encoded *e, void *user, vo
                                  .reads_only = e->reads_only});
 }
 
-/* False: it has to go the general way. */
+/* False: it has to go the general way, or memory is short. */
 STRAIGHT bool submit_plain(cluster *c, const kw_slice *argv, size_t argc,
                            const cluster_submit_options *options) {
     if (options->slot != SLOT_NONE || options->timeout_us != 0 || options->trace ||

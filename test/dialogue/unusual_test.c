@@ -191,32 +191,40 @@ static void one_command_is_learned_while_another_ones_keys_are_awaited(dialogue 
 
 /* -------------------------------------------------------------------------------- limits */
 
+static void is_over_the_limit(dialogue *d, const kw_slice *argv, size_t argc, const char *what) {
+    const cluster_submit_options options = {.slot = SLOT_NONE};
+    kw_error err;
+    assert_int_equal(cluster_check_size(argv, argc, &err), KW_ERR_LIMIT);
+    assert_int_equal(cluster_submit(d->c, argv, argc, &options, d->now_us, &err), KW_ERR_LIMIT);
+    assert_int_equal(err.outcome, KW_NOT_SENT);
+    assert_non_null(strstr(err.message, what));
+}
+
 static void a_command_has_a_name_and_a_limit(dialogue *d) {
+    static const char *const names[] = {"DEL", "SADD"}; /* with many keys, and with one */
     static char big[1 << 20];
+    const cluster_submit_options options = {.slot = SLOT_NONE};
     size_t argc = LIMIT_ARGUMENTS + 1;
+    size_t large = (size_t)(LIMIT_COMMAND_BYTES / sizeof big) + 3; /* all of them the same bytes */
     kw_slice *argv = calloc(argc, sizeof *argv);
     kw_error err;
-    cluster_submit_options options = {.slot = SLOT_NONE};
     assert_non_null(argv);
+    assert_true(large < argc);
     start(d);
-    for (size_t i = 0; i < argc; i++) {
-        argv[i] = SLICE_LITERAL("");
-    }
+    meet_all(d);
     assert_int_equal(cluster_submit(d->c, argv, 2, &options, d->now_us, &err), KW_ERR_INVALID);
     assert_string_equal(err.message, "a command needs a name");
-    argv[0] = SLICE_LITERAL("DEL");
-    assert_int_equal(cluster_submit(d->c, argv, argc, &options, d->now_us, &err), KW_ERR_LIMIT);
-    assert_non_null(strstr(err.message, "arguments"));
-    assert_int_equal(cluster_check_size(argv, argc, &err), KW_ERR_LIMIT);
-    assert_int_equal(cluster_check_size(argv, 3, &err), KW_OK);
-    size_t large = (size_t)(LIMIT_COMMAND_BYTES / sizeof big) + 1; /* all of them the same bytes */
-    assert_true(large + 1 < argc);
-    for (size_t i = 1; i <= large; i++) {
-        argv[i] = slice_of(big, sizeof big);
+    for (size_t n = 0; n < 2; n++) {
+        for (size_t i = 0; i < argc; i++) {
+            argv[i] = i < 2 ? slice_text(i == 0 ? names[n] : "k") : SLICE_LITERAL("");
+        }
+        assert_int_equal(cluster_check_size(argv, 3, &err), KW_OK);
+        is_over_the_limit(d, argv, argc, "arguments");
+        for (size_t i = 2; i < large; i++) {
+            argv[i] = slice_of(big, sizeof big);
+        }
+        is_over_the_limit(d, argv, large, "bytes");
     }
-    assert_int_equal(cluster_submit(d->c, argv, large + 1, &options, d->now_us, &err),
-                     KW_ERR_LIMIT);
-    assert_int_equal(err.outcome, KW_NOT_SENT);
     free(argv);
 }
 
