@@ -2,15 +2,18 @@
  * is the instructions of `measured`, by itself it counts allocations and bytes. scripts/bench-count
  * runs it and judges.
  *
- * usage: bench-count PEER batch|async SET|GET ROUNDS    after a warm-up; prints commands,
- * allocations bench-count PEER memory                        prints bytes: idle, a connection, in
- * flight */
+ * usage: bench-count PEER batch|async|call SET|GET ROUNDS    after a warm-up; prints commands,
+ *                                                           allocations, system calls
+ *        bench-count PEER memory    prints bytes: idle, a connection, in flight
+ * A look into the loop without waiting is not counted as a system call: there is one in a
+ * millisecond, however long a command takes. */
 #include <keyway/keyway.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -58,6 +61,7 @@ static void *count_resize(void *arg, void *ptr, size_t size) {
 static int peer_in;  /* closed: it ends */
 static int peer_out; /* its ports, then a byte for each round */
 static int rounds_due;
+static size_t system_calls;
 
 static _Noreturn void die(const char *what) {
     (void)fprintf(stderr, "bench-count: %s\n", what);
@@ -111,8 +115,27 @@ static void await_round(void) {
 int epoll_wait(int fd, struct epoll_event *events, int maxevents, int timeout) {
     if (timeout != 0) {
         await_round();
+        system_calls++;
     }
     return (int)syscall(SYS_epoll_wait, fd, events, maxevents, timeout);
+}
+
+ssize_t recv(int fd, void *to, size_t size, int flags) {
+    if (!(flags & MSG_DONTWAIT)) {
+        await_round();
+    }
+    system_calls++;
+    return syscall(SYS_recvfrom, fd, to, size, flags, NULL, NULL);
+}
+
+ssize_t send(int fd, const void *from, size_t size, int flags) {
+    system_calls++;
+    return syscall(SYS_sendto, fd, from, size, flags, NULL, 0);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+    system_calls++;
+    return syscall(SYS_sendmsg, fd, message, flags);
 }
 
 /* ---------------------------------------------------------------- commands */
@@ -183,6 +206,17 @@ static void batch_round(kw_batch *b, const char *name, unsigned first) {
     kw_batch_clear(b);
 }
 
+static void call_round(kw_client *c, const char *name, unsigned first) {
+    kw_slice argv[3];
+    kw_error err;
+    kw_reply *r = NULL;
+    size_t argc = command(name, first, argv);
+    rounds_due = 1;
+    check(kw_call_argv(c, argv, argc, NULL, &r, &err), &err);
+    answered += !kw_reply_is_error(r);
+    kw_reply_free(r);
+}
+
 /* callgrind counts from here (--toggle-collect). */
 __attribute__((noinline)) void measured(kw_client *c, kw_batch *b, const char *name,
                                         unsigned rounds);
@@ -195,6 +229,19 @@ __attribute__((noinline)) void measured(kw_client *c, kw_batch *b, const char *n
             async_round(c, DEPTH, name, i * DEPTH);
         }
     }
+}
+
+static void run_calls(kw_client *c, const char *name, unsigned rounds) {
+    for (unsigned i = 0; i < WARM_UP; i++) {
+        call_round(c, name, i);
+    }
+    answered = 0;
+    size_t allocations = allocation_count;
+    size_t calls = system_calls;
+    for (unsigned i = 0; i < rounds; i++) {
+        call_round(c, name, i);
+    }
+    printf("%lu %zu %zu\n", answered, allocation_count - allocations, system_calls - calls);
 }
 
 static void run_rounds(kw_client *c, bool batched, const char *name, unsigned rounds) {
@@ -210,9 +257,10 @@ static void run_rounds(kw_client *c, bool batched, const char *name, unsigned ro
         }
     }
     answered = 0;
-    size_t before = allocation_count;
+    size_t allocations = allocation_count;
+    size_t calls = system_calls;
     measured(c, b, name, rounds);
-    printf("%lu %zu\n", answered, allocation_count - before);
+    printf("%lu %zu %zu\n", answered, allocation_count - allocations, system_calls - calls);
     kw_batch_free(b);
 }
 
@@ -264,11 +312,12 @@ int main(int argc, char **argv) {
     kw_client *c = NULL;
     kw_error err;
     if (argc < 3) {
-        die("usage: bench-count PEER batch|async|memory [SET|GET ROUNDS]");
+        die("usage: bench-count PEER batch|async|call|memory [SET|GET ROUNDS]");
     }
     bool memory = strcmp(argv[2], "memory") == 0;
+    bool calls = strcmp(argv[2], "call") == 0;
     char round[16];
-    (void)snprintf(round, sizeof round, "%d", memory ? IN_FLIGHT + 1 : DEPTH);
+    (void)snprintf(round, sizeof round, "%d", memory ? IN_FLIGHT + 1 : calls ? 1 : DEPTH);
     pid_t peer = start_peer(argv[1], round, ports);
     make_keys();
     (void)snprintf(url, sizeof url, "redis://127.0.0.1:%u", ports[0]);
@@ -283,8 +332,13 @@ int main(int argc, char **argv) {
     } else {
         check(kw_open(url, o, &c, &err), &err);
         touch_all_nodes(c);
-        run_rounds(c, strcmp(argv[2], "batch") == 0, argc > 3 ? argv[3] : "SET",
-                   argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 100);
+        const char *name = argc > 3 ? argv[3] : "SET";
+        unsigned rounds = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 100;
+        if (calls) {
+            run_calls(c, name, rounds);
+        } else {
+            run_rounds(c, strcmp(argv[2], "batch") == 0, name, rounds);
+        }
         kw_close(c);
     }
     kw_options_free(o);
