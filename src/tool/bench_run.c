@@ -65,18 +65,22 @@ static exit_status allow_descriptors(const bench_run *r, bool with_lab) {
     return STATUS_OK;
 }
 
+/* With --verify each lost connection is made anew at once, however young it was: if it is refused
+ * then, its node has died, also if it is back a moment later. */
+static bool set_options(const bench_plan *p, kw_options *options, kw_error *err) {
+    char number[24];
+    snprintf(number, sizeof number, "%llu", (unsigned long long)p->timeout_ms);
+    return (p->timeout_ms == 0 || kw_options_set(options, "timeout_ms", number, err) == KW_OK) &&
+           (!p->verify || kw_options_set(options, "reconnect_min_ms", "1", err) == KW_OK);
+}
+
 static exit_status open_clients(bench_run *r, const char *url) {
     kw_options *options = NULL;
     kw_error err = {.slot = -1};
-    char number[24];
-    bool good = true;
     if (kw_options_new(&options) != KW_OK) {
         give_up("out of memory");
     }
-    if (r->plan->timeout_ms > 0) {
-        snprintf(number, sizeof number, "%llu", (unsigned long long)r->plan->timeout_ms);
-        good = kw_options_set(options, "timeout_ms", number, &err) == KW_OK;
-    }
+    bool good = set_options(r->plan, options, &err);
     for (uint64_t i = 0; good && i < r->plan->handles; i++) {
         uint64_t sharing =
             r->plan->clients / r->plan->handles + (i < r->plan->clients % r->plan->handles);

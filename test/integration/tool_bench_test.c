@@ -386,6 +386,23 @@ static void verify_tells_what_a_failover_lost(void **state) {
     clear_stage(&s, &r);
 }
 
+static void kill_a_primary_for_a_moment(scene *s) {
+    assert_int_equal(kw_lab_kill(s->lab, 1), KW_OK);
+    sleep_ms(20); /* nobody takes over so soon; it comes back empty */
+    assert_int_equal(kw_lab_revive(s->lab, 1), KW_OK);
+}
+
+static void verify_notices_a_failure_however_short(void **state) {
+    (void)state;
+    scene s;
+    set_stage(&s, kill_a_primary_for_a_moment, "append");
+    shell_result r = run_scene(&s, VERIFY "-d 2");
+    assert_status(&r, 4);
+    assert_true(figure(&r, "lost_by_failover") > 0);
+    assert_true(figure(&r, "lost") < 1 && figure(&r, "stale") < 1);
+    clear_stage(&s, &r);
+}
+
 /* Some commands meet a fault; nobody dies. */
 static shell_result verify_with_fault(scene *s, const char *command, kw_lab_action action,
                                       const char *text) {
@@ -480,6 +497,7 @@ int main(void) {
         cmocka_unit_test(verify_passes_while_slots_move),
         cmocka_unit_test(verify_passes_a_failover_that_loses_nothing),
         cmocka_unit_test(verify_tells_what_a_failover_lost),
+        cmocka_unit_test(verify_notices_a_failure_however_short),
         cmocka_unit_test(verify_catches_a_lost_write),
         cmocka_unit_test(verify_catches_a_stale_read),
         cmocka_unit_test(verify_catches_a_doubled_write),
