@@ -88,7 +88,7 @@ static kw_options *options_of(guarded *g, bool thread) {
     static const char *const settings[][2] = {
         {"reconnect_min_ms", "1"},      {"reconnect_max_ms", "5"},
         {"refresh_urgent_gap_ms", "1"}, {"refresh_urgent_jitter_ms", "0"},
-        {"retry_max_ms", "10"},
+        {"retry_max_ms", "10"},         {"timeout_ms", "1500"}, /* which some wait out */
     };
     kw_options *options = NULL;
     kw_error err;
