@@ -1,6 +1,7 @@
 # The short commands; CMake does the work. `make help` lists them.
 BUILD ?= build
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+TEST_JOBS ?= $(shell echo $$((2 * $(JOBS))))
 PREFIX ?= /usr/local
 CMAKE_ARGS ?=
 MAKEFLAGS += --no-print-directory
@@ -21,7 +22,7 @@ demo: all
 test: test-deps
 	@cmake -S . -B $(BUILD) -DKEYWAY_TESTS=ON $(CMAKE_ARGS) >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
-	@cd $(BUILD) && ctest --output-on-failure -j $(JOBS)
+	@cd $(BUILD) && ctest --output-on-failure -j $(TEST_JOBS)
 
 # Other people's clients on the lab. SKIP="ioredis node-redis" leaves some out; CLIENTS= names some.
 npm_clients = $(if $(CLIENTS),$(filter ioredis node-redis,$(CLIENTS)),$(filter-out $(SKIP),ioredis node-redis))
