@@ -35,6 +35,7 @@ static void *visit(void *arg) {
         if (kw_call(client, &reply, &err, "INCR visits:%d", *number) != KW_OK) {
             fprintf(stderr, "threads: %s (%s)\n", err.message, kw_outcome_name(err.outcome));
             atomic_fetch_add(&failures, 1);
+            break;
         }
         kw_reply_free(reply);
         /* does not wait at all */

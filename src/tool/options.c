@@ -18,7 +18,9 @@ static size_t row_count(const option_set *set) {
 }
 
 static void see_help(const option_set *set, const char *what) {
-    complain("%s; see `keyway%s%s --help`", what, set->command[0] ? " " : "", set->command);
+    bool asks = what[0] && what[strlen(what) - 1] == '?';
+    complain("%s%s see `keyway%s%s --help`", what, asks ? "" : ";", set->command[0] ? " " : "",
+             set->command);
 }
 
 exit_status option_usage_error(const option_set *set, const char *what) {

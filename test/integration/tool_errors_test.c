@@ -43,7 +43,7 @@ static void wrong_usage_is_told_in_one_line(void **state) {
         {"-u", 2, "option -u needs a value"},
         {"-u redis://h exec GET a", 2, "the command comes first"},
         {"-u redis://h GET a", 2, "`keyway exec [OPTION...] GET ...`"},
-        {"slot", 2, "the slot of which key?"},
+        {"slot", 2, "the slot of which key? see `keyway slot --help`"},
         {"slot --jsno a", 2, "did you mean --json?"},
         {"map extra", 2, "map takes no arguments"},
         {"map --timeout 0", 2, "from 1 to"},
