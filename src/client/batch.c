@@ -179,8 +179,13 @@ kw_status kw_batch_add(kw_batch *b, const kw_slice *argv, size_t argc,
         return io_fail(err, KW_ERR_NOMEM, "out of memory");
     }
     batch_item *item = &b->items[b->count];
-    *item = (batch_item){
-        .base.take = take_completion, .batch = b, .argc = (uint32_t)argc, .status = KW_ERR_INVALID};
+    item->base.take = take_completion;
+    item->batch = b;
+    item->argc = (uint32_t)argc;
+    item->is_run = false;
+    item->status = KW_ERR_INVALID;
+    item->reply = NULL;
+    item->err = NULL;
     kw_status status = encode(&b->commands, argv, argc, &item->encoded, err);
     if (status != KW_OK) {
         return status;

@@ -61,6 +61,29 @@ typedef struct departure {
     bool reads_only;
 } departure;
 
+/* Each member for itself: zeroing all of it first takes as long again. */
+STRAIGHT void request_fill(request *r, place p, departure d, uint32_t seq) {
+    r->user = d.user;
+    r->user2 = d.user2;
+    r->submitted_us = d.submitted_us;
+    r->at.chunk = p.home;
+    r->offset = (uint32_t)(p.begin - p.home->data);
+    r->len = (uint32_t)(p.end - p.begin);
+    r->seq = seq;
+    r->slot = (int16_t)d.slot;
+    r->kind = REQUEST_USER;
+    r->place = PLACE_PIPELINE;
+    r->has_more = false;
+    r->reads_only = d.reads_only;
+    r->only_reads = d.only_reads;
+    r->on_wire = false;
+    r->was_sent = false;
+    r->in_lane = true;
+    r->completed = false;
+    r->fetched = false;
+    r->keys_known = true;
+}
+
 /* Puts it into its lane and its pipeline. False: no memory. */
 STRAIGHT bool depart(cluster *c, link *l, place p, departure d) {
     request *r = p.end ? pool_take(&c->requests) : NULL;
@@ -68,21 +91,11 @@ STRAIGHT bool depart(cluster *c, link *l, place p, departure d) {
         chunk_unref(&c->chunks, p.end ? p.home : NULL);
         return false;
     }
-    *r = (request){.user = d.user,
-                   .user2 = d.user2,
-                   .submitted_us = d.submitted_us,
-                   .at.chunk = p.home,
-                   .offset = (uint32_t)(p.begin - p.home->data),
-                   .len = (uint32_t)(p.end - p.begin),
-                   .seq = c->next_seq++,
-                   .slot = (int16_t)d.slot,
-                   .place = PLACE_PIPELINE,
-                   .only_reads = d.only_reads,
-                   .reads_only = d.reads_only,
-                   .keys_known = true,
-                   .in_lane = true};
+    request_fill(r, p, d, c->next_seq++);
     lane *a = &c->lanes[d.slot];
-    *a = (lane){.assigned = a->assigned + 1, .link = l->index & LANE_LINK_MASK};
+    if (a->assigned++ == 0) { /* else it is this link already */
+        a->link = l->index & LANE_LINK_MASK;
+    }
     if (list_empty(&l->pipeline)) {
         link_begins(c, l);
     }
