@@ -30,8 +30,8 @@ static inline bool slice_is(kw_slice a, const char *text) {
 /* The first and the last `size` bytes; what is between is in one of them. Both are read before
  * either is written. */
 static inline void slice_put_ends(char *dst, kw_slice s, size_t size) {
-    char first[16];
-    char last[16];
+    char first[64];
+    char last[64];
     memcpy(first, s.data, size);
     memcpy(last, s.data + s.len - size, size);
     memcpy(dst, first, size);

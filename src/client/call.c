@@ -61,7 +61,10 @@ kw_status kw_call_argv(kw_client *c, const kw_slice *argv, size_t argc,
     if (c->thread) {
         return errand_call(c, argv, argc, options, ret, err);
     }
-    call_waiter waiter = {.base.take = take_completion};
+    call_waiter waiter;
+    waiter.base.take = take_completion;
+    waiter.is_done = false;
+    waiter.reply = NULL; /* its err is filled when it is needed */
     kw_status status = client_check(c, true, err);
     if (status != KW_OK) {
         return status;

@@ -113,7 +113,13 @@ static inline char *resp_short_encode(char *dst, const kw_slice *argv, size_t ar
             return NULL;
         }
         memcpy(dst, resp_short_heads[argument.len], sizeof resp_short_heads[0]);
-        dst = slice_put(dst + (argument.len < 10 ? 6 : 7), argument);
+        dst += argument.len < 10 ? 6 : 7;
+        if (argument.len < 32) {
+            slice_put(dst, argument);
+        } else {
+            slice_put_ends(dst, argument, argument.len < 64 ? 32 : 64);
+        }
+        dst += argument.len;
     }
     memcpy(dst, "\r\n", 2);
     return dst + 2;

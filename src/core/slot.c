@@ -40,11 +40,12 @@ static inline bool block_has_brace(const char *data) {
     return (marks[0] | marks[1]) != 0;
 }
 
-/* Short keys without a call; the last block overlaps the one before it. */
+/* What is searched without a call; the last block overlaps the one before it. */
+static inline bool is_searched_in_place(kw_slice key) {
+    return key.len - BLOCK_BYTES <= 3 * (size_t)BLOCK_BYTES;
+}
+
 static inline bool has_brace(kw_slice key) {
-    if (key.len < BLOCK_BYTES || key.len > 4 * BLOCK_BYTES) {
-        return key.len > 0 && memchr(key.data, '{', key.len);
-    }
     bool found = block_has_brace(key.data + key.len - BLOCK_BYTES);
     for (size_t at = 0; at + BLOCK_BYTES < key.len; at += BLOCK_BYTES) {
         found = found || block_has_brace(key.data + at);
@@ -52,20 +53,22 @@ static inline bool has_brace(kw_slice key) {
     return found;
 }
 
-static inline kw_slice hash_tag(kw_slice key) {
-    if (!has_brace(key)) {
+kw_slice slot_hash_tag(kw_slice key) {
+    const char *open = key.len > 0 ? memchr(key.data, '{', key.len) : NULL;
+    if (!open) {
         return key;
     }
-    const char *tag = (const char *)memchr(key.data, '{', key.len) + 1;
+    const char *tag = open + 1;
     size_t rest = key.len - (size_t)(tag - key.data);
     const char *close = rest > 0 ? memchr(tag, '}', rest) : NULL;
     return close && close > tag ? slice_of(tag, (size_t)(close - tag)) : key;
 }
 
-kw_slice slot_hash_tag(kw_slice key) {
-    return hash_tag(key);
+static __attribute__((noinline)) int slot_of_tag(kw_slice key) {
+    return crc16(slot_hash_tag(key)) & (SLOT_COUNT - 1);
 }
 
 int slot_of_key(kw_slice key) {
-    return crc16(hash_tag(key)) & (SLOT_COUNT - 1);
+    bool is_whole = is_searched_in_place(key) && !has_brace(key);
+    return is_whole ? crc16(key) & (SLOT_COUNT - 1) : slot_of_tag(key);
 }
