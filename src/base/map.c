@@ -1,5 +1,7 @@
 #include "base/map.h"
 
+#include "base/word.h"
+
 #include <assert.h>
 
 #define MAP_CAPACITY_MIN 16
@@ -13,11 +15,11 @@ struct map_entry {
 
 static char tombstone; /* its address only */
 
-static uint64_t rotate_left(uint64_t x, int bits) {
+static inline uint64_t rotate_left(uint64_t x, int bits) {
     return (x << bits) | (x >> (64 - bits));
 }
 
-static void sip_round(uint64_t v[4]) {
+static inline void sip_round(uint64_t v[4]) {
     v[0] += v[1];
     v[2] += v[3];
     v[1] = rotate_left(v[1], 13) ^ v[0];
@@ -30,29 +32,19 @@ static void sip_round(uint64_t v[4]) {
     v[2] = rotate_left(v[2], 32);
 }
 
-static uint64_t read_le(const char *bytes, size_t count) {
-    uint64_t word = 0;
-    for (size_t i = 0; i < count; i++) {
-        word |= (uint64_t)(uint8_t)bytes[i] << (8 * i);
-    }
-    return word;
-}
-
 /* Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF", with 1 and 3 rounds. */
 uint64_t map_hash(const uint64_t seed[2], kw_slice key) {
     uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du,
                      seed[0] ^ 0x6c7967656e657261u, seed[1] ^ 0x7465646279746573u};
     size_t whole = key.len / 8 * 8;
     for (size_t i = 0; i < whole; i += 8) {
-        uint64_t word = read_le(key.data + i, 8);
+        uint64_t word = word_load(key.data + i);
         v[3] ^= word;
         sip_round(v);
         v[0] ^= word;
     }
     uint64_t last = (uint64_t)(key.len & 0xff) << 56;
-    if (key.len > whole) {
-        last |= read_le(key.data + whole, key.len - whole);
-    }
+    last |= word_load_short(key.data + whole, key.len - whole);
     v[3] ^= last;
     sip_round(v);
     v[0] ^= last;

@@ -108,14 +108,12 @@ size_t number_format(char dst[NUMBER_TEXT_BYTES], char conversion, int precision
 }
 
 size_t number_from_u64(char dst[NUMBER_U64_BYTES], uint64_t value) {
-    char reversed[NUMBER_U64_BYTES];
-    size_t len = 0;
-    do {
-        reversed[len++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    for (size_t i = 0; i < len; i++) {
-        dst[i] = reversed[len - 1 - i];
+    size_t len = 1;
+    for (uint64_t rest = value; rest >= 10; rest /= 10) {
+        len++;
+    }
+    for (size_t at = len; at > 0; value /= 10) {
+        dst[--at] = (char)('0' + value % 10);
     }
     return len;
 }
