@@ -34,10 +34,7 @@ static int link_index(cluster *c) {
 }
 
 link *link_new(cluster *c, node *n) {
-    if (!n->contact) {
-        n->contact = mem_calloc(c->mem, 1, sizeof *n->contact);
-    }
-    int index = n->contact ? link_index(c) : -1;
+    int index = node_make_contact(c, n) ? link_index(c) : -1;
     link *l = index >= 0 ? mem_alloc(c->mem, sizeof *l) : NULL;
     if (!l) {
         return NULL;
@@ -135,7 +132,7 @@ bool cluster_next_effect(cluster *c, cluster_effect *ret) {
     *ret = (cluster_effect){.kind = kind, .link = l->index};
     ret->id = kind == EFFECT_CANCEL ? l->cancel_id : l->resolve_id;
     if (kind == EFFECT_OPEN || kind == EFFECT_RESOLVE) {
-        ret->name = l->node->connect;
+        ret->name = l->node->contact->endpoint;
         ret->address = l->address;
     }
     if (kind == EFFECT_OPEN || kind == EFFECT_CLOSE) {
@@ -179,7 +176,7 @@ static void open_address(cluster *c, link *l) {
     l->state = LINK_CONNECTING;
     wheel_start(&c->wheel, &l->timer, c->now_us + c->config.connect_timeout_us);
     l->address = n->contact->addresses[n->address_next++];
-    l->address.port = n->connect.port;
+    l->address.port = n->contact->endpoint.port;
     want(c, l, EFFECT_OPEN);
 }
 
@@ -214,7 +211,7 @@ static void link_open(cluster *c, link *l) {
     }
     n->address_next = 0;
     if (!c->config.resolve_literals &&
-        endpoint_to_address(&n->connect, &n->contact->addresses[0])) {
+        endpoint_to_address(&n->contact->endpoint, &n->contact->addresses[0])) {
         n->address_count = 1;
         open_address(c, l);
         return;
@@ -241,7 +238,7 @@ void cluster_resolved(cluster *c, uint64_t id, const net_address *addresses, siz
     link *l = resolving_link(c, id);
     if (l && (status != KW_OK || count == 0)) {
         char text[KW_ERROR_MESSAGE_SIZE];
-        snprintf(text, sizeof text, "%.120s has no address: %s", l->node->connect.host,
+        snprintf(text, sizeof text, "%.120s has no address: %s", l->node->contact->endpoint.host,
                  message && message[0] ? message : "none was found");
         link_fail(c, l, status != KW_OK ? status : KW_ERR_RESOLVE, text);
     } else if (l) {

@@ -27,8 +27,8 @@ bool node_is_healthy(const node *n) {
 /* ----------------------------------------------------------------- finding */
 
 node *node_find(const cluster *c, const endpoint *e) {
-    char text[ENDPOINT_TEXT_BYTES];
-    return map_get(&c->by_endpoint, slice_text(endpoint_format(e, text)));
+    char key[ENDPOINT_KEY_BYTES];
+    return map_get(&c->by_endpoint, endpoint_key(e, key));
 }
 
 node *node_by_uid(const cluster *c, uint64_t uid) {
@@ -49,14 +49,30 @@ static int free_index(const cluster *c) {
     return -1;
 }
 
+static void remap(cluster *c, node *n) {
+    endpoint *e = &n->contact->endpoint;
+    *e = n->endpoint;
+    if (c->config.remap && e->port != 0) {
+        c->config.remap(c->config.remap_arg, e->host, sizeof e->host, &e->port);
+        e->host[sizeof e->host - 1] = '\0';
+    }
+}
+
+bool node_make_contact(cluster *c, node *n) {
+    if (!n->contact) {
+        n->contact = mem_calloc(c->mem, 1, sizeof *n->contact);
+        if (n->contact) {
+            remap(c, n);
+        }
+    }
+    return n->contact != NULL;
+}
+
 static void set_endpoint(cluster *c, node *n, const endpoint *e) {
     n->endpoint = *e;
-    n->connect = *e;
     n->address_count = 0;
-    if (c->config.remap && e->port != 0) {
-        c->config.remap(c->config.remap_arg, n->connect.host, sizeof n->connect.host,
-                        &n->connect.port);
-        n->connect.host[sizeof n->connect.host - 1] = '\0';
+    if (n->contact) {
+        remap(c, n);
     }
 }
 
@@ -66,8 +82,8 @@ static node *node_new(cluster *c, const endpoint *e) {
     if (!n) {
         return NULL;
     }
-    char text[ENDPOINT_TEXT_BYTES];
-    if (!map_set(&c->by_endpoint, slice_text(endpoint_format(e, text)), n, NULL)) {
+    char key[ENDPOINT_KEY_BYTES];
+    if (!map_set(&c->by_endpoint, endpoint_key(e, key), n, NULL)) {
         mem_free(c->mem, n);
         return NULL;
     }
@@ -133,9 +149,9 @@ void node_drain(cluster *c, node *n) {
 }
 
 static void forget_endpoint(cluster *c, const node *n) {
-    char text[ENDPOINT_TEXT_BYTES];
+    char key[ENDPOINT_KEY_BYTES];
     if (node_find(c, &n->endpoint) == n) {
-        map_remove(&c->by_endpoint, slice_text(endpoint_format(&n->endpoint, text)));
+        map_remove(&c->by_endpoint, endpoint_key(&n->endpoint, key));
     }
 }
 
@@ -151,10 +167,10 @@ static void take_over_endpoint(cluster *c, node *n, const endpoint *e) {
 }
 
 bool node_move(cluster *c, node *n, const endpoint *e) {
-    char text[ENDPOINT_TEXT_BYTES];
+    char key[ENDPOINT_KEY_BYTES];
     take_over_endpoint(c, n, e);
     forget_endpoint(c, n);
-    if (!map_set(&c->by_endpoint, slice_text(endpoint_format(e, text)), n, NULL)) {
+    if (!map_set(&c->by_endpoint, endpoint_key(e, key), n, NULL)) {
         return false;
     }
     set_endpoint(c, n, e);

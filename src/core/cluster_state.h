@@ -58,7 +58,6 @@ typedef struct node {
     uint16_t primary; /* of a replica: its primary's index, or SLOTMAP_NONE */
     char id[LIMIT_NODE_ID_BYTES + 1];
     endpoint endpoint;           /* as announced: what redirects name */
-    endpoint connect;            /* where to connect to: after the remap hook */
     link *links[NODE_LINKS_MAX]; /* NULL until first used */
     list all_links;              /* these, the draining ones, and those for blocking commands: */
     list blocking_idle;          /* links; the one used last is the first */
@@ -76,6 +75,7 @@ typedef struct node {
 
 /* What only a node needs that was connected to: most of a large cluster's are not. */
 typedef struct node_contact {
+    endpoint endpoint; /* where to connect to: after the remap hook */
     net_address addresses[LIMIT_ADDRESSES];
     histogram latency;
 } node_contact;
@@ -322,6 +322,8 @@ node *node_get(cluster *c, const endpoint *e);
 /* The announced endpoint changes: connections to the old one take nothing new, and are drained by
  * node_drain once the map is whole again. False: no memory. */
 bool node_move(cluster *c, node *n, const endpoint *e);
+/* What it needs to have links; false: no memory. */
+KW_CHECKED bool node_make_contact(cluster *c, node *n);
 /* What waits for links that take nothing new is routed elsewhere; they close when they are empty.
  */
 void node_drain(cluster *c, node *n);

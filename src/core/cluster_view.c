@@ -6,9 +6,8 @@
 
 /* `known`: nodes before this view. Most are where they were: the others are looked for one by one.
  */
-static node *node_by_id(const cluster *c, const view_node *from, unsigned known) {
-    const char *id = from->id;
-    node *there = known > 0 ? node_find(c, &from->endpoint) : NULL;
+static node *node_by_id(const cluster *c, const char *id, const endpoint *e, unsigned known) {
+    node *there = known > 0 ? node_find(c, e) : NULL;
     if (there && there->in_map && id[0] != '\0' && strcmp(there->id, id) == 0) {
         return there;
     }
@@ -22,12 +21,13 @@ static node *node_by_id(const cluster *c, const view_node *from, unsigned known)
 
 /* A node is its id: it keeps its history when its endpoint changes. */
 static node *adopt(cluster *c, const view_node *from, unsigned known) {
-    node *n = node_by_id(c, from, known);
-    if (n && !endpoint_equal(&n->endpoint, &from->endpoint) && !node_move(c, n, &from->endpoint)) {
+    endpoint e = view_node_endpoint(from);
+    node *n = node_by_id(c, from->id, &e, known);
+    if (n && !endpoint_equal(&n->endpoint, &e) && !node_move(c, n, &e)) {
         return NULL;
     }
     if (!n) {
-        n = node_get(c, &from->endpoint);
+        n = node_get(c, &e);
     }
     if (!n) {
         return NULL;
@@ -94,24 +94,22 @@ static void route_all_waiting(cluster *c) {
     route_wake_all(c);
 }
 
-static void take_over(cluster *c, const view *v, bool keep_holes, uint32_t requested_at) {
+/* The view's owners become numbers of our nodes: it is of no other use then. */
+static void take_over(cluster *c, view *v, bool keep_holes, uint32_t requested_at) {
     uint16_t *indices = mem_calloc(c->mem, (size_t)v->node_count + 1, sizeof *indices);
-    uint16_t *owners = mem_calloc(c->mem, SLOT_COUNT, sizeof *owners);
-    if (!indices || !owners || !adopt_nodes(c, v, indices)) {
+    if (!indices || !adopt_nodes(c, v, indices)) {
         mem_free(c->mem, indices);
-        mem_free(c->mem, owners);
         refresh_note_error(c, KW_ERR_NOMEM, "no memory, or no room, for the nodes of the map");
         return;
     }
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
         uint16_t owner = v->owner[slot];
-        owners[slot] = owner == VIEW_NO_OWNER ? SLOTMAP_NONE : indices[owner];
+        v->owner[slot] = owner == VIEW_NO_OWNER ? SLOTMAP_NONE : indices[owner];
     }
+    mem_free(c->mem, indices);
     uint32_t healed = 0;
     uint32_t changed =
-        slotmap_accept(&c->slots, owners, keep_holes, requested_at, c->now_us, &healed);
-    mem_free(c->mem, owners);
-    mem_free(c->mem, indices);
+        slotmap_accept(&c->slots, v->owner, keep_holes, requested_at, c->now_us, &healed);
     if (v->has_epoch) {
         c->fence.has_epoch = true;
         c->fence.epoch_seen = v->current_epoch;
@@ -130,7 +128,7 @@ static void take_over(cluster *c, const view *v, bool keep_holes, uint32_t reque
 
 /* Draining the links of nodes that go or move can end questions of the refresh; none of them may
  * bring the next view before this one is in place. */
-static void take(cluster *c, const view *v, bool keep_holes, uint32_t requested_at) {
+static void take(cluster *c, view *v, bool keep_holes, uint32_t requested_at) {
     c->fence.taking = true;
     c->fence.taken = false;
     take_over(c, v, keep_holes, requested_at);

@@ -61,6 +61,12 @@ bool endpoint_equal(const endpoint *a, const endpoint *b) {
                         : slice_equal_nocase(slice_text(a->host), slice_text(b->host));
 }
 
+kw_slice endpoint_key(const endpoint *e, char dst[ENDPOINT_KEY_BYTES]) {
+    char *at = slice_put(dst, slice_text(e->host));
+    memcpy(at, &e->port, sizeof e->port);
+    return slice_of(dst, (size_t)(at - dst) + sizeof e->port);
+}
+
 const char *endpoint_format(const endpoint *e, char dst[ENDPOINT_TEXT_BYTES]) {
     if (e->port == 0) {
         slice_copy(dst, ENDPOINT_TEXT_BYTES, slice_text(e->host));

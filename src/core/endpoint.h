@@ -6,6 +6,7 @@
 #include "base/slice.h"
 #include "core/limits.h"
 
+#define ENDPOINT_KEY_BYTES (LIMIT_HOST_BYTES + 2)
 #define ENDPOINT_TEXT_BYTES (LIMIT_HOST_BYTES + 9) /* "[host]:65535" and a zero */
 
 typedef struct endpoint {
@@ -29,6 +30,8 @@ KW_CHECKED bool endpoint_make(kw_slice host, uint64_t port, endpoint *ret);
  * allowed: `host` is then empty (MOVED's "the node asked"). */
 KW_CHECKED bool endpoint_parse(kw_slice text, endpoint *ret);
 bool endpoint_equal(const endpoint *a, const endpoint *b);
+/* The bytes to look an endpoint up by; they lie in dst. */
+kw_slice endpoint_key(const endpoint *e, char dst[ENDPOINT_KEY_BYTES]);
 /* "host:port", "[::1]:port" for IPv6, or the path; returns dst. */
 const char *endpoint_format(const endpoint *e, char dst[ENDPOINT_TEXT_BYTES]);
 /* True if the host is an IPv4 or IPv6 literal or a path; *ret is then its address. */

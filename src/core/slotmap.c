@@ -72,30 +72,40 @@ void slotmap_rename(slotmap *m, int slot, uint16_t node) {
     m->owner[slot] = node;
 }
 
+/* What a MOVED said after the view was asked for stays; what it said before ends. */
+static bool is_fenced(slotmap *m, int slot, uint32_t requested_at) {
+    if (!slotmap_in_overlay(m, slot)) {
+        return false;
+    }
+    bool fenced = m->patched_at[slot] > requested_at && !MUTANT(OVERLAY_UNFENCED);
+    if (!fenced) {
+        drop_overlay(m, slot);
+    }
+    return fenced;
+}
+
 uint32_t slotmap_accept(slotmap *m, const uint16_t owners[SLOT_COUNT], bool keep_holes,
                         uint32_t requested_at, uint64_t now_us, uint32_t *ret_healed) {
     uint32_t changed = 0;
     uint32_t healed = 0;
     for (int slot = 0; slot < SLOT_COUNT; slot++) {
-        if (slotmap_in_overlay(m, slot) && m->patched_at[slot] > requested_at &&
-            !MUTANT(OVERLAY_UNFENCED)) {
-            continue;
-        }
-        drop_overlay(m, slot);
         uint16_t before = m->owner[slot];
-        bool hole = owners[slot] == SLOTMAP_NONE && before != SLOTMAP_NONE;
-        slotmap_set_suspect(m, slot, hole && keep_holes);
-        if (hole && keep_holes) {
+        uint16_t after = owners[slot];
+        if (is_fenced(m, slot, requested_at)) {
             continue;
         }
-        if (owners[slot] != before) {
+        bool kept = keep_holes && after == SLOTMAP_NONE && before != SLOTMAP_NONE;
+        if (kept || m->suspect_count > 0) {
+            slotmap_set_suspect(m, slot, kept);
+        }
+        if (!kept && after != before) {
             changed++;
-            healed += before == SLOTMAP_NONE && slotmap_loaded(m) ? 1 : 0;
-            set_owner(m, slot, owners[slot]);
+            healed += before == SLOTMAP_NONE;
+            set_owner(m, slot, after);
         }
     }
+    *ret_healed = slotmap_loaded(m) ? healed : 0;
     m->generation++;
     m->created_us = now_us;
-    *ret_healed = healed;
     return changed;
 }

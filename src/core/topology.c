@@ -1,6 +1,6 @@
 #include "core/topology.h"
 
-#include "base/map.h"
+#include "base/word.h"
 #include "core/reply.h"
 #include "core/resp_cursor.h"
 
@@ -12,11 +12,14 @@ enum { NODE_HOST, NODE_PORT, NODE_ID };
 
 #define SPELLINGS 2048   /* a power of two: nodes of one view take half of them at most */
 #define SPELLING_TRIES 8 /* places where one may be */
+#define SPELLING_BYTES_MAX 1024
+
+#define PLACES (2 * LIMIT_NODES)
 
 /* A node as a row names it. Rows repeat the same bytes over and over: these are read once. */
 typedef struct spelling {
-    size_t begin; /* in the reply */
-    size_t len;   /* 0: a free place */
+    uint64_t begin; /* in the reply */
+    uint16_t len;   /* 0: a free place */
     uint16_t node;
 } spelling;
 
@@ -27,12 +30,19 @@ struct view_reader {
     const char *data; /* of the reply; it moves as more is received */
     size_t offset;    /* bytes of it that were read */
     int64_t rows_left;
-    map indexes;     /* endpoint -> index + 1 */
     const char *why; /* the first thing that is wrong */
     kw_status status;
     uint8_t given[SLOT_COUNT];
+    uint16_t places[PLACES]; /* by endpoint: index + 1 */
     spelling spellings[SPELLINGS];
 };
+
+/* What a row says of a node. */
+typedef struct node_fields {
+    endpoint endpoint;
+    kw_slice id;
+    bool known; /* false: the host is "?" */
+} node_fields;
 
 /* One that is whole. */
 typedef struct row {
@@ -46,6 +56,7 @@ static view *view_new(const mem *m) {
     view *v = mem_calloc(m, 1, sizeof *v);
     if (v) {
         v->mem = m;
+        arena_init(&v->texts, m);
         for (size_t slot = 0; slot < SLOT_COUNT; slot++) {
             v->owner[slot] = VIEW_NO_OWNER;
         }
@@ -55,9 +66,17 @@ static view *view_new(const mem *m) {
 
 void view_free(view *v) {
     if (v) {
+        arena_done(&v->texts);
         mem_free(v->mem, v->nodes);
         mem_free(v->mem, v);
     }
+}
+
+endpoint view_node_endpoint(const view_node *n) {
+    endpoint e;
+    (void)slice_copy(e.host, sizeof e.host, slice_text(n->host)); /* it was one before */
+    e.port = n->port;
+    return e;
 }
 
 view_reader *view_reader_new(const mem *m, const endpoint *asked) {
@@ -71,14 +90,11 @@ view_reader *view_reader_new(const mem *m, const endpoint *asked) {
     r->view = v;
     r->asked = *asked;
     r->status = KW_OK;
-    /* A fixed seed: a server that makes keys collide delays its own view only, within the caps. */
-    map_init(&r->indexes, m, 0);
     return r;
 }
 
 void view_reader_free(view_reader *r) {
     if (r) {
-        map_done(&r->indexes);
         view_free(r->view);
         mem_free(r->mem, r);
     }
@@ -106,7 +122,7 @@ static bool is_null(const resp_item *item) {
     return item->type == '_';
 }
 
-static bool read_id(view_reader *r, const resp_item *field, view_node *node) {
+static bool read_id(view_reader *r, const resp_item *field, node_fields *node) {
     if (is_null(field)) {
         return true;
     }
@@ -122,7 +138,7 @@ static bool read_id(view_reader *r, const resp_item *field, view_node *node) {
             return refuse(r, "a node's id is not a word");
         }
     }
-    (void)slice_copy(node->id, sizeof node->id, id); /* it fits */
+    node->id = id;
     return true;
 }
 
@@ -131,7 +147,7 @@ static kw_slice asked_host(const view_reader *r) {
     return r->asked.port == 0 ? SLICE_LITERAL("127.0.0.1") : slice_text(r->asked.host);
 }
 
-static bool read_endpoint(view_reader *r, kw_slice host, int64_t port, view_node *node) {
+static bool read_endpoint(view_reader *r, kw_slice host, int64_t port, node_fields *node) {
     if (port < 1 || port > UINT16_MAX) {
         return refuse(r, "a node's port is out of range");
     }
@@ -141,11 +157,10 @@ static bool read_endpoint(view_reader *r, kw_slice host, int64_t port, view_node
     return true;
 }
 
-/* *ret_known false: the host is "?". */
-static bool read_fields(view_reader *r, kw_slice text, view_node *node, bool *ret_known) {
+static bool read_fields(view_reader *r, kw_slice text, node_fields *node) {
     resp_cursor c = {text.data, text.data + text.len};
     resp_item field;
-    *node = (view_node){.primary = NODE_UNKNOWN};
+    node->id = SLICE_LITERAL("");
     if (!resp_next(&c, &field) || field.type != '*' || field.number <= NODE_PORT) {
         return refuse(r, "a node is not an array of host and port");
     }
@@ -154,7 +169,7 @@ static bool read_fields(view_reader *r, kw_slice text, view_node *node, bool *re
         return refuse(r, "a node's host is not a string");
     }
     kw_slice host = field.text;
-    *ret_known = !slice_is(host, "?");
+    node->known = !slice_is(host, "?");
     if (!resp_next(&c, &field) || field.type != ':') {
         return refuse(r, "a node's port is not an integer");
     }
@@ -180,45 +195,66 @@ static bool grow_nodes(view_reader *r) {
     return true;
 }
 
-/* Adds the node unless its endpoint is known already: two ids in one place are one place to send
- * to. */
-static bool add_node(view_reader *r, const view_node *node, uint16_t *ret_index) {
+static bool new_node(view_reader *r, const node_fields *fields) {
     view *v = r->view;
-    char text[ENDPOINT_TEXT_BYTES];
-    kw_slice key = slice_text(endpoint_format(&node->endpoint, text));
-    uint16_t index = (uint16_t)((uintptr_t)map_get(&r->indexes, key));
-    if (index == 0) {
-        if (!grow_nodes(r)) {
-            return false;
-        }
-        index = (uint16_t)(v->node_count + 1);
-        if (!map_set(&r->indexes, key, (void *)(uintptr_t)index, NULL)) {
-            return out_of_memory(r);
-        }
-        v->nodes[v->node_count++] = *node;
+    if (!grow_nodes(r)) {
+        return false;
     }
-    *ret_index = (uint16_t)(index - 1);
+    view_node *node = &v->nodes[v->node_count];
+    kw_slice host = slice_text(fields->endpoint.host);
+    *node = (view_node){.port = fields->endpoint.port, .primary = NODE_UNKNOWN};
+    node->host = arena_strndup(&v->texts, host.data, host.len);
+    node->id = arena_strndup(&v->texts, fields->id.data, fields->id.len);
+    if (!node->host || !node->id) {
+        return out_of_memory(r);
+    }
+    v->node_count++;
     return true;
 }
 
-static size_t hash_of(kw_slice text) {
-    uint64_t hash = text.len;
-    uint64_t word = 0;
-    size_t at = 0;
-    for (; text.len - at >= sizeof word; at += sizeof word) {
-        memcpy(&word, text.data + at, sizeof word);
-        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+/* A server that makes texts collide delays its own view only, within the caps. */
+static size_t hash_of(kw_slice text, uint64_t seed) {
+    uint64_t hash = seed + text.len;
+    size_t whole = text.len / WORD_BYTES * WORD_BYTES;
+    for (size_t at = 0; at < whole; at += WORD_BYTES) {
+        hash = (hash ^ word_load(text.data + at)) * UINT64_C(0x9e3779b97f4a7c15);
         hash ^= hash >> 32;
     }
-    word = 0;
-    memcpy(&word, text.data + at, text.len - at);
-    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-    return (size_t)(hash >> 32);
+    hash ^= word_load_short(text.data + whole, text.len - whole);
+    return (size_t)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+}
+
+/* Where the endpoint's node is found, or a free place for it: half of them are free. */
+static uint16_t *find_place(view_reader *r, const endpoint *e) {
+    for (size_t at = hash_of(slice_text(e->host), e->port);; at++) {
+        uint16_t *place = &r->places[at % PLACES];
+        const view_node *node = *place > 0 ? &r->view->nodes[*place - 1] : NULL;
+        if (!node || (node->port == e->port && strcmp(node->host, e->host) == 0)) {
+            return place;
+        }
+    }
+}
+
+/* Adds the node unless its endpoint is known already: two ids in one place are one place to send
+ * to. */
+static bool add_node(view_reader *r, const node_fields *fields, uint16_t *ret_index) {
+    uint16_t *place = find_place(r, &fields->endpoint);
+    if (*place == 0) {
+        if (!new_node(r, fields)) {
+            return false;
+        }
+        *place = r->view->node_count;
+    }
+    *ret_index = (uint16_t)(*place - 1);
+    return true;
 }
 
 /* Where these bytes were met before, or a free place for them; NULL if there is none near. */
 static spelling *find_spelling(view_reader *r, kw_slice text) {
-    size_t hash = hash_of(text);
+    if (text.len > SPELLING_BYTES_MAX) {
+        return NULL;
+    }
+    size_t hash = hash_of(text, 0);
     for (size_t i = 0; i < SPELLING_TRIES; i++) {
         spelling *s = &r->spellings[(hash + i) % SPELLINGS];
         if (s->len == 0 ||
@@ -236,14 +272,13 @@ static bool read_node(view_reader *r, kw_slice text, uint16_t *ret_index) {
         *ret_index = s->node;
         return true;
     }
-    view_node node;
-    bool known = true;
+    node_fields fields;
     uint16_t index = NODE_UNKNOWN;
-    if (!read_fields(r, text, &node, &known) || (known && !add_node(r, &node, &index))) {
+    if (!read_fields(r, text, &fields) || (fields.known && !add_node(r, &fields, &index))) {
         return false;
     }
     if (s) {
-        *s = (spelling){(size_t)(text.data - r->data), text.len, index};
+        *s = (spelling){(uint64_t)(text.data - r->data), (uint16_t)text.len, index};
     }
     *ret_index = index;
     return true;
@@ -315,11 +350,10 @@ static bool give_slots(view_reader *r, const row *w, uint16_t primary) {
 }
 
 static bool read_replica(view_reader *r, kw_slice text, uint16_t primary) {
-    view_node unused;
-    bool known;
+    node_fields unused;
     uint16_t index;
     if (primary == NODE_UNKNOWN) { /* looked at, but there is nobody to be a replica of */
-        return read_fields(r, text, &unused, &known);
+        return read_fields(r, text, &unused);
     }
     if (!read_node(r, text, &index)) {
         return false;
@@ -438,7 +472,8 @@ void view_read_info(view *v, const struct kw_reply *reply) {
 /* An id that only one of them knows does not count. */
 static bool nodes_agree(const view_node *a, const view_node *b) {
     bool same_id = a->id[0] == '\0' || b->id[0] == '\0' || strcmp(a->id, b->id) == 0;
-    return same_id && endpoint_equal(&a->endpoint, &b->endpoint);
+    return same_id && a->port == b->port &&
+           slice_equal_nocase(slice_text(a->host), slice_text(b->host));
 }
 
 bool view_agrees(const view *a, const view *b) {

@@ -3,21 +3,23 @@
 #ifndef CORE_TOPOLOGY_H
 #define CORE_TOPOLOGY_H
 
-#include "base/mem.h"
+#include "base/arena.h"
 #include "core/endpoint.h"
 #include "core/slot.h"
 
 #define VIEW_NO_OWNER UINT16_MAX
 
 typedef struct view_node {
-    char id[LIMIT_NODE_ID_BYTES + 1]; /* empty if the server sent none */
-    endpoint endpoint;                /* as announced; "?" hosts never get here */
-    uint16_t primary;                 /* index of its primary; its own index for a primary */
+    const char *id;   /* empty if the server sent none */
+    const char *host; /* as announced; "?" never gets here */
+    uint16_t port;
+    uint16_t primary; /* index of its primary; its own index for a primary */
     uint32_t slot_count;
 } view_node;
 
 typedef struct view {
     const mem *mem;
+    arena texts;
     view_node *nodes;
     uint16_t node_count;
     uint16_t node_capacity;
@@ -28,6 +30,8 @@ typedef struct view {
 } view;
 
 void view_free(view *v);
+
+endpoint view_node_endpoint(const view_node *n);
 
 /* A CLUSTER SLOTS reply that is being received: its rows are read as they come, so that the last
  * bytes of a long one leave little to do. `asked` is the node that sends it: an empty or null host

@@ -27,7 +27,7 @@ static void check_view(const view *v) {
     uint32_t owned = 0;
     for (uint16_t i = 0; i < v->node_count; i++) {
         fuzz_check(v->nodes[i].primary < v->node_count);
-        fuzz_check(v->nodes[i].endpoint.port != 0 && v->nodes[i].endpoint.host[0] != '\0');
+        fuzz_check(v->nodes[i].port != 0 && v->nodes[i].host[0] != '\0');
         owned += v->nodes[i].slot_count;
     }
     fuzz_check(owned == covered);
@@ -63,9 +63,9 @@ static void check_row(const view *v, const kw_reply *row) {
         uint16_t owner = v->owner[slot];
         fuzz_check((owner == VIEW_NO_OWNER) == slice_is(host, "?"));
         if (owner != VIEW_NO_OWNER) {
-            const endpoint *e = &v->nodes[owner].endpoint;
-            fuzz_check(slice_is(host.len > 0 ? host : slice_text(asked.host), e->host));
-            fuzz_check(kw_reply_integer(kw_reply_at(primary, 1)) == e->port);
+            const view_node *n = &v->nodes[owner];
+            fuzz_check(slice_is(host.len > 0 ? host : slice_text(asked.host), n->host));
+            fuzz_check(kw_reply_integer(kw_reply_at(primary, 1)) == n->port);
         }
     }
 }

@@ -86,6 +86,21 @@ static void names_know_no_case_but_paths_do(void **state) {
     assert_false(endpoint_equal(&d, &e));
 }
 
+static void keys_tell_endpoints_apart(void **state) {
+    (void)state;
+    static const endpoint endpoints[] = {{.host = "h", .port = 1},   {.host = "h", .port = 256},
+                                         {.host = "h1", .port = 1},  {.host = "/h", .port = 0},
+                                         {.host = "::1", .port = 1}, {.host = "", .port = 1}};
+    for (size_t i = 0; i < COUNT_OF(endpoints); i++) {
+        for (size_t k = 0; k < COUNT_OF(endpoints); k++) {
+            char a[ENDPOINT_KEY_BYTES];
+            char b[ENDPOINT_KEY_BYTES];
+            kw_slice first = endpoint_key(&endpoints[i], a);
+            assert_int_equal(slice_equal(first, endpoint_key(&endpoints[k], b)), i == k);
+        }
+    }
+}
+
 static void literals_have_addresses(void **state) {
     (void)state;
     static const struct {
@@ -181,6 +196,7 @@ int main(void) {
         cmocka_unit_test(longest_host_fits_and_no_longer),
         cmocka_unit_test(port_out_of_range_is_refused),
         cmocka_unit_test(names_know_no_case_but_paths_do),
+        cmocka_unit_test(keys_tell_endpoints_apart),
         cmocka_unit_test(literals_have_addresses),
         cmocka_unit_test(path_is_an_address_if_it_fits),
         cmocka_unit_test(names_have_no_address_yet),
