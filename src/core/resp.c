@@ -16,6 +16,8 @@ const resp_limits resp_limits_default = {
 
 /* ------------------------------------------------------------------ scanner */
 
+#define SHORT_ARRAY_BYTES 4 /* "*1\r\n" */
+
 typedef enum value_shape {
     SHAPE_NONE, /* not a type */
     SHAPE_TEXT,
@@ -303,6 +305,28 @@ static bool scan_elements(resp_scanner *s, const char *data, size_t len) {
     return short_one;
 }
 
+/* The head of an array of less than ten, whole. */
+static bool is_short_array(const resp_scanner *s, const char *data, size_t len) {
+    const char *at = data + s->offset;
+    return len - s->offset >= SHORT_ARRAY_BYTES && at[0] == '*' && at[1] >= '0' && at[1] <= '9' &&
+           resp_ends_line(at + 2) && s->line_end <= s->offset && s->depth < s->limits->depth &&
+           s->node_count < s->limits->values && s->limits->elements >= 9 &&
+           s->limits->value_bytes - s->offset >= SHORT_ARRAY_BYTES;
+}
+
+static resp_progress scan_short_array(resp_scanner *s, const char *data) {
+    uint64_t count = (uint64_t)(data[s->offset + 1] - '0');
+    s->offset += SHORT_ARRAY_BYTES;
+    s->node_count++;
+    if (count == 0) {
+        return value_ended(s);
+    }
+    s->remaining[s->depth] = count;
+    s->attribute[s->depth] = false;
+    s->depth++;
+    return RESP_MORE;
+}
+
 resp_progress resp_scan(resp_scanner *s, const char *data, size_t len) {
     resp_progress progress = RESP_MORE;
     if (s->error) {
@@ -315,6 +339,8 @@ resp_progress resp_scan(resp_scanner *s, const char *data, size_t len) {
             progress = scan_body(s, data, len);
         } else if (s->depth > 0 && scan_elements(s, data, len)) {
             progress = value_ended(s);
+        } else if (s->offset < len && is_short_array(s, data, len)) {
+            progress = scan_short_array(s, data);
         } else if (s->offset < len) {
             progress = scan_line(s, data, len, &more_bytes);
         } else {

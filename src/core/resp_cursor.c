@@ -62,29 +62,34 @@ static bool take(resp_cursor *c, resp_item *ret) {
     }
 }
 
-/* The values of an aggregate, or that an attribute belongs to. */
-static uint64_t values_in(const resp_item *item) {
-    switch (item->type) {
-    case '*':
-    case '~':
-    case '>':
-    case '%':
-        return (uint64_t)item->number;
-    case '|':
-        return (uint64_t)item->number + 1;
-    default:
-        return 0;
+/* Passes over a value or the head of one, of which *count more are to come then. */
+static bool pass(resp_cursor *c, uint64_t *count) {
+    if (c->at == c->end) {
+        return false;
     }
+    char type = *c->at++;
+    if (type == '+' || type == '-' || type == ',' || type == '(' || type == '#' || type == '_') {
+        resp_item line;
+        take_line(c, &line);
+        return true;
+    }
+    int64_t number = resp_take_number(&c->at);
+    if (number < 0 || type == ':') {
+        return true;
+    }
+    if (type == '$' || type == '!' || type == '=') {
+        resp_item string = {.number = number};
+        return take_string(c, &string);
+    }
+    *count += (uint64_t)number * (type == '%' || type == '|' ? 2 : 1) + (type == '|');
+    return true;
 }
 
 static bool skip(resp_cursor *c, uint64_t count) {
-    resp_item item;
-    for (; count > 0; count += values_in(&item) - 1) {
-        if (!take(c, &item)) {
-            return false;
-        }
+    while (count > 0 && pass(c, &count)) {
+        count--;
     }
-    return true;
+    return count == 0;
 }
 
 bool resp_next(resp_cursor *c, resp_item *ret) {
