@@ -122,6 +122,25 @@ static void wake_blocked(sim_client *k) {
     }
 }
 
+/* The client hears of a node's new address while replies are due from the old one. */
+static void move_a_busy_node(sim_client *k) {
+    sim *s = k->s;
+    size_t first = s->command_count;
+    unsigned key = (unsigned)prng_below(&s->prng, SIM_KEYS);
+    uint64_t accepted = cluster_refresh_accepted_count(k->c);
+    uint64_t give_up_us = s->now_us + 100 * SIM_MS;
+    trouble_move_node(s, fleet_view(s->fleet)->owner[load_key_slot(key)]);
+    k->refresh_by_hand = true;
+    cluster_refresh(k->c, s->now_us);
+    sim_drain(k);
+    while (cluster_refresh_accepted_count(k->c) == accepted && s->now_us < give_up_us) {
+        load_submit(k, SIM_APPEND, key, 5 * SIM_S);
+        sim_run_until(s, s->now_us + s->latency_us / 2);
+    }
+    wait_until_idle(s);
+    all_succeed_since(s, first, "though a node only got another address");
+}
+
 static void peace(sim_client *k) {
     wake_blocked(k);
     read_all_keys(k, "though the cluster is healthy again");
@@ -133,6 +152,7 @@ static void peace(sim_client *k) {
         sim_fail(k->s, "redirected after the refresh");
     }
     heal_by_probing(k);
+    move_a_busy_node(k);
 }
 
 static void idle(sim_client *k) {

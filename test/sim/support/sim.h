@@ -317,6 +317,8 @@ uint16_t sim_node_named(const sim *s, const char *endpoint);
 static inline uint16_t sim_node_at_port(uint16_t port) {
     return (uint16_t)((port - SIM_PORT) % SIM_PORT_STEP);
 }
+/* A node gets another address; who has the old one still reaches it. */
+void trouble_move_node(sim *s, uint16_t n);
 void trouble_heal(sim *s);
 const char *trouble_name(sim_trouble kind);
 

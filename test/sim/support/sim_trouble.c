@@ -238,9 +238,7 @@ static void loop(sim *s) {
     truth_lie(s, slot, nodes[0], nodes[1]);
 }
 
-/* A node gets another address; who has the old one still reaches it. */
-static void move_node(sim *s) {
-    uint16_t n = any_node(s);
+void trouble_move_node(sim *s, uint16_t n) {
     if (s->ports[n] < UINT16_MAX - SIM_PORT_STEP) {
         s->ports[n] = (uint16_t)(s->ports[n] + SIM_PORT_STEP);
         fleet_set_port(s->fleet, n, s->ports[n]);
@@ -311,7 +309,7 @@ static void cause(sim *s, sim_trouble kind) {
         s->names_fail_until_us = s->now_us + prng_below(&s->prng, 2 * SIM_S);
         break;
     case TROUBLE_MOVE:
-        move_node(s);
+        trouble_move_node(s, any_node(s));
         break;
     case TROUBLE_VIEW:
         hide_slots(s);
