@@ -260,7 +260,7 @@ void load_completions(sim_client *client) {
             log_hops(s, index);
         }
         k->status = done.err.status;
-        k->outcome = done.err.outcome;
+        k->outcome = done.reply ? KW_NOT_SENT : done.err.outcome;
         sim_mark(s, 2, index << 8 | (uint64_t)done.err.status);
         batch_take(s, index, (uintptr_t)done.user2, k->status);
         if (!k->endless && s->now_us > k->submitted_us + k->timeout_us + 2048) {
