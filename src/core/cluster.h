@@ -144,8 +144,8 @@ typedef struct cluster_effect {
     uint32_t link; /* OPEN, CLOSE, WRITE: index, the least that is free; not used again before its
                       CLOSE was fetched */
     uint64_t id;   /* RESOLVE, CANCEL */
-    net_address address; /* OPEN */
-    endpoint name;       /* RESOLVE: the host; OPEN: the endpoint by name, for TLS */
+    net_address address; /* OPEN; else of no meaning */
+    endpoint name; /* RESOLVE: the host; OPEN: the endpoint by name, for TLS; else as address */
 } cluster_effect;
 
 bool cluster_next_effect(cluster *c, cluster_effect *ret);

@@ -129,7 +129,8 @@ bool cluster_next_effect(cluster *c, cluster_effect *ret) {
     }
     link *l = LIST_ENTRY(c->effects.next, link, in_effects);
     effect_kind kind = next_kind(l);
-    *ret = (cluster_effect){.kind = kind, .link = l->index};
+    ret->kind = kind; /* name and address only where they are meant: they are large */
+    ret->link = l->index;
     ret->id = kind == EFFECT_CANCEL ? l->cancel_id : l->resolve_id;
     if (kind == EFFECT_OPEN || kind == EFFECT_RESOLVE) {
         ret->name = l->node->contact->endpoint;
