@@ -11,9 +11,9 @@
 enum {
     SLICES_PER_WRITE = 64,
     ROUNDS_PER_SETTLE = 16, /* callbacks that always submit more must not hold a turn for ever */
-    COMPLETIONS_PER_ROUND = 4096,   /* ... nor callbacks whose commands end at once */
-    READ_SHARE_BYTES = 1024 * 1024, /* of one connection in one turn */
-    PAUSE_US = 1000                 /* between two turns: the caller was away */
+    COMPLETIONS_PER_ROUND = 4096,  /* ... nor callbacks whose commands end at once */
+    READ_SHARE_BYTES = 128 * 1024, /* of one connection in one turn: others wait meanwhile */
+    PAUSE_US = 1000                /* between two turns: the caller was away */
 };
 
 const char CLIENT_WAITER_MARK;
@@ -121,13 +121,14 @@ static void write_link(kw_client *c, client_link *l, uint64_t now_us) {
 static void read_link(kw_client *c, client_link *l, uint64_t now_us) {
     size_t share = READ_SHARE_BYTES;
     size_t got = 0;
+    l->read_us = now_us;
     do {
         size_t room = 0;
         char *at = cluster_link_input(c->cluster, l->index, &room);
         if (!at) {
             return; /* an effect closes it */
         }
-        got = stream_read(l->stream, at, room);
+        got = stream_read(l->stream, at, room < share ? room : share);
         if (got > 0) {
             cluster_link_received(c->cluster, l->index, got, now_us);
             share -= got < share ? got : share;
@@ -156,7 +157,7 @@ static void go_on_with_link(kw_client *c, client_link *l, unsigned ready, uint64
 static void read_unread(kw_client *c, uint64_t now_us) {
     for (uint32_t i = 0; c->unread_count > 0 && i < c->link_capacity; i++) {
         client_link *l = c->links[i];
-        if (l && l->is_unread) {
+        if (l && l->is_unread && l->read_us != now_us) { /* else it had its share of this turn */
             go_on_with_link(c, l, 0, now_us);
         }
     }

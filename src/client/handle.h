@@ -19,9 +19,10 @@ typedef struct client_link {
     uint32_t index; /* the brain's number of it */
     stream *stream; /* NULL: not open */
     struct client_link *next_written;
-    bool is_written; /* in the list of those */
-    bool is_up;      /* the brain knows that it is connected */
-    bool is_unread;  /* reading stopped at its share of a turn: bytes may lie in the TLS session */
+    bool is_written;  /* in the list of those */
+    bool is_up;       /* the brain knows that it is connected */
+    uint64_t read_us; /* the turn in which it was read last */
+    bool is_unread;   /* reading stopped at its share of a turn: bytes may lie in the TLS session */
 } client_link;
 
 typedef struct client_thread client_thread;
