@@ -246,6 +246,7 @@ static void on_moved(reception *x) {
     watch_answer(c, r, "MOVED");
     node *target = target_node(x);
     if (!target) {
+        refresh_arm(c, REFRESH_NORMAL, NULL); /* there may be room for it in a view */
         return;
     }
     tell_redirect(x, target, "MOVED");

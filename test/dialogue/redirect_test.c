@@ -26,6 +26,22 @@ static void moved_to_unknown_node_opens_link(dialogue *d) {
     assert_int_equal(owner_of(d, SLOT_K), 9);
 }
 
+static void moved_to_a_node_for_which_there_is_no_room_causes_a_refresh(dialogue *d) {
+    const cluster_submit_options options = {.slot = SLOT_NONE, .timeout_us = 1000 * 1000};
+    start(d);
+    int a = call_with(d, &options, "GET k");
+    expect(d, 2, "GET k");
+    view(d, "0-5460 1, 5461-7000 2, 7001-10922 9, 10923-16383 3", 4);
+    failing_mem_fail_at(&d->mem, 1);
+    reply(d, 2, "-MOVED 7629 127.0.0.1:7009");
+    failing_mem_fail_at(&d->mem, 0);
+    failed(d, a, KW_ERR_LIMIT, KW_REJECTED, "memory is short");
+    assert_int_equal(owner_of(d, SLOT_K), 2);
+    advance_ms(d, 2100);
+    assert_int_equal(count_of(d, KW_COUNT_REFRESH_NORMAL), 1);
+    ok(d, answered_call(d, 9, "GET k", "v"), "v");
+}
+
 static void moved_causes_one_normal_refresh(dialogue *d) {
     start(d);
     int a = answered_call(d, 2, "GET k", "-MOVED 7629 127.0.0.1:7003");
@@ -254,6 +270,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         DIALOGUE(moved_patches_only_its_slot),
         DIALOGUE(moved_to_unknown_node_opens_link),
+        DIALOGUE(moved_to_a_node_for_which_there_is_no_room_causes_a_refresh),
         DIALOGUE(moved_causes_one_normal_refresh),
         DIALOGUE(moved_with_empty_host_keeps_host_asked),
         DIALOGUE(moved_with_unknown_host_waits_as_if_uncovered),
