@@ -45,11 +45,11 @@ link *direct_link(const cluster *c, int slot, uint64_t submitted_us) {
 }
 
 /* A command's bytes in their chunk; end NULL: there is no memory for them. */
-typedef struct place {
+typedef struct encoding {
     chunk *home;
     char *begin;
     char *end;
-} place;
+} encoding;
 
 /* What else is known of a command that is sent at once. */
 typedef struct departure {
@@ -62,13 +62,13 @@ typedef struct departure {
 } departure;
 
 /* Each member for itself: zeroing all of it first takes as long again. */
-STRAIGHT void request_fill(request *r, place p, departure d, uint32_t seq) {
+STRAIGHT void request_fill(request *r, encoding e, departure d, uint32_t seq) {
     r->user = d.user;
     r->user2 = d.user2;
     r->submitted_us = d.submitted_us;
-    r->at.chunk = p.home;
-    r->offset = (uint32_t)(p.begin - p.home->data);
-    r->len = (uint32_t)(p.end - p.begin);
+    r->at.chunk = e.home;
+    r->offset = (uint32_t)(e.begin - e.home->data);
+    r->len = (uint32_t)(e.end - e.begin);
     r->seq = seq;
     r->slot = (int16_t)d.slot;
     r->kind = REQUEST_USER;
@@ -85,13 +85,13 @@ STRAIGHT void request_fill(request *r, place p, departure d, uint32_t seq) {
 }
 
 /* Puts it into its lane and its pipeline. False: no memory. */
-STRAIGHT bool depart(cluster *c, link *l, place p, departure d) {
-    request *r = p.end ? pool_take(&c->requests) : NULL;
+STRAIGHT bool depart(cluster *c, link *l, encoding e, departure d) {
+    request *r = e.end ? pool_take(&c->requests) : NULL;
     if (!r) {
-        chunk_unref(&c->chunks, p.end ? p.home : NULL);
+        chunk_unref(&c->chunks, e.end ? e.home : NULL);
         return false;
     }
-    request_fill(r, p, d, c->next_seq++);
+    request_fill(r, e, d, c->next_seq++);
     lane *a = &c->lanes[d.slot];
     if (a->assigned++ == 0) { /* else it is this link already */
         a->link = l->index & LANE_LINK_MASK;
@@ -114,11 +114,11 @@ STRAIGHT bool depart(cluster *c, link *l, place p, departure d) {
 }
 
 /* At the start of a new chunk. */
-static place reserve(cluster *c, link *l, size_t len) {
-    place p = {NULL, NULL, NULL};
-    p.begin = chunk_reserve(&c->chunks, &l->chunk, len, &p.home);
-    p.end = p.begin ? p.begin + len : NULL;
-    return p;
+static encoding reserve(cluster *c, link *l, size_t len) {
+    encoding e = {NULL, NULL, NULL};
+    e.begin = chunk_reserve(&c->chunks, &l->chunk, len, &e.home);
+    e.end = e.begin ? e.begin + len : NULL;
+    return e;
 }
 
 static APART bool encode_anew(cluster *c, link *l, const kw_slice *argv, size_t argc, departure d) {
@@ -126,19 +126,19 @@ static APART bool encode_anew(cluster *c, link *l, const kw_slice *argv, size_t 
     if (size > LIMIT_COMMAND_BYTES) {
         return false; /* the general way says so */
     }
-    place p = reserve(c, l, (size_t)size);
-    if (p.end) {
-        resp_command_encode(p.begin, argv, argc);
+    encoding e = reserve(c, l, (size_t)size);
+    if (e.end) {
+        resp_command_encode(e.begin, argv, argc);
     }
-    return depart(c, l, p, d);
+    return depart(c, l, e, d);
 }
 
 static APART bool copy_anew(cluster *c, link *l, kw_slice bytes, departure d) {
-    place p = reserve(c, l, bytes.len);
-    if (p.end) {
-        memcpy(p.begin, bytes.data, bytes.len);
+    encoding e = reserve(c, l, bytes.len);
+    if (e.end) {
+        memcpy(e.begin, bytes.data, bytes.len);
     }
-    return depart(c, l, p, d);
+    return depart(c, l, e, d);
 }
 
 /* Short commands are encoded at the end of the link's chunk, if they fit. */
@@ -149,7 +149,7 @@ STRAIGHT bool send_down(cluster *c, link *l, const kw_slice *argv, size_t argc, 
         return encode_anew(c, l, argv, argc, d);
     }
     chunk_take(l->chunk, end);
-    return depart(c, l, (place){l->chunk, begin, end}, d);
+    return depart(c, l, (encoding){l->chunk, begin, end}, d);
 }
 
 STRAIGHT bool send_copy(cluster *c, link *l, kw_slice bytes, departure d) {
@@ -159,7 +159,7 @@ STRAIGHT bool send_copy(cluster *c, link *l, kw_slice bytes, departure d) {
     }
     char *end = slice_put(begin, bytes);
     chunk_take(l->chunk, end);
-    return depart(c, l, (place){l->chunk, begin, end}, d);
+    return depart(c, l, (encoding){l->chunk, begin, end}, d);
 }
 
 STRAIGHT departure departure_of(const cluster *c, int slot, bool only_reads,

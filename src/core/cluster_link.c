@@ -114,6 +114,9 @@ void link_disconnect(cluster *c, link *l) {
 
 /* In the order in which they must be carried out. */
 static effect_kind next_kind(const link *l) {
+    if (l->effects == bit(EFFECT_WRITE)) { /* mostly */
+        return EFFECT_WRITE;
+    }
     static const effect_kind order[] = {EFFECT_CANCEL, EFFECT_CLOSE, EFFECT_RESOLVE, EFFECT_OPEN};
     for (unsigned i = 0; i < sizeof order / sizeof *order; i++) {
         if (l->effects & bit(order[i])) {
