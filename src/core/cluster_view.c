@@ -4,23 +4,30 @@
 
 /* ------------------------------------------------------------- taking over */
 
-/* `known`: nodes before this view. Most are where they were: the others are looked for one by one.
- */
-static node *node_by_id(const cluster *c, const char *id, const endpoint *e, unsigned known) {
-    node *there = known > 0 ? node_find(c, e) : NULL;
+/* The nodes before this view. */
+typedef struct known_nodes {
+    unsigned count;
+    unsigned next; /* after the one that was found last: views tend to keep their order */
+} known_nodes;
+
+/* Most are where they were: the others are looked for one by one. */
+static node *node_by_id(const cluster *c, const char *id, const endpoint *e, known_nodes *known) {
+    node *there = known->count > 0 ? node_find(c, e) : NULL;
     if (there && there->in_map && id[0] != '\0' && strcmp(there->id, id) == 0) {
         return there;
     }
-    for (unsigned i = 0; id[0] != '\0' && i < known; i++) {
-        if (c->nodes[i] && c->nodes[i]->in_map && strcmp(c->nodes[i]->id, id) == 0) {
-            return c->nodes[i];
+    for (unsigned i = 0; id[0] != '\0' && i < known->count; i++) {
+        unsigned at = (known->next + i) % known->count;
+        if (c->nodes[at] && c->nodes[at]->in_map && strcmp(c->nodes[at]->id, id) == 0) {
+            known->next = at + 1;
+            return c->nodes[at];
         }
     }
     return NULL;
 }
 
 /* A node is its id: it keeps its history when its endpoint changes. */
-static node *adopt(cluster *c, const view_node *from, unsigned known) {
+static node *adopt(cluster *c, const view_node *from, known_nodes *known) {
     endpoint e = view_node_endpoint(from);
     node *n = node_by_id(c, from->id, &e, known);
     if (n && !endpoint_equal(&n->endpoint, &e) && !node_move(c, n, &e)) {
@@ -50,9 +57,9 @@ static bool adopt_nodes(cluster *c, const view *v, uint16_t *indices) {
             c->nodes[i]->in_view = false;
         }
     }
-    unsigned known = c->node_count;
+    known_nodes known = {.count = c->node_count};
     for (unsigned i = 0; i < v->node_count; i++) {
-        node *n = adopt(c, &v->nodes[i], known);
+        node *n = adopt(c, &v->nodes[i], &known);
         if (!n) {
             return false;
         }
