@@ -120,17 +120,17 @@ int epoll_wait(int fd, struct epoll_event *events, int maxevents, int timeout) {
     return (int)syscall(SYS_epoll_wait, fd, events, maxevents, timeout);
 }
 
-ssize_t recv(int fd, void *to, size_t size, int flags) {
+ssize_t recv(int fd, void *buf, size_t n, int flags) {
     if (!(flags & MSG_DONTWAIT)) {
         await_round();
     }
     system_calls++;
-    return syscall(SYS_recvfrom, fd, to, size, flags, NULL, NULL);
+    return syscall(SYS_recvfrom, fd, buf, n, flags, NULL, NULL);
 }
 
-ssize_t send(int fd, const void *from, size_t size, int flags) {
+ssize_t send(int fd, const void *buf, size_t n, int flags) {
     system_calls++;
-    return syscall(SYS_sendto, fd, from, size, flags, NULL, 0);
+    return syscall(SYS_sendto, fd, buf, n, flags, NULL, 0);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
