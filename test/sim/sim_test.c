@@ -141,6 +141,33 @@ static void move_a_busy_node(sim_client *k) {
     all_succeed_since(s, first, "though a node only got another address");
 }
 
+/* A slot moves after a node was asked for its view; the client hears of it, and then comes that
+ * view. */
+static void late_view(sim_client *k) {
+    sim *s = k->s;
+    size_t first = s->command_count;
+    unsigned key = (unsigned)prng_below(&s->prng, SIM_KEYS);
+    k->refresh_by_hand = true;
+    cluster_refresh(k->c, s->now_us);
+    sim_drain(k);
+    sim_run_until(s, s->now_us + s->latency_us + 20); /* the question has arrived, mostly */
+    uint16_t from = fleet_view(s->fleet)->owner[load_key_slot(key)];
+    uint16_t to = trouble_migrate_at_once(s, load_key_slot(key));
+    for (uint32_t i = 0; i < k->link_top; i++) {
+        sim_link *l = &k->links[i];
+        if (l->node != from && l->node != to) {
+            net_delay(l, 100 * SIM_MS);
+        }
+    }
+    uint64_t until_us = s->now_us + 150 * SIM_MS;
+    while (s->now_us < until_us) {
+        load_submit(k, SIM_APPEND, key, 5 * SIM_S);
+        sim_run_until(s, s->now_us + 5 * SIM_MS);
+    }
+    wait_until_idle(s);
+    all_succeed_since(s, first, "though only a slot has moved");
+}
+
 static void peace(sim_client *k) {
     wake_blocked(k);
     read_all_keys(k, "though the cluster is healthy again");
@@ -153,6 +180,7 @@ static void peace(sim_client *k) {
     }
     heal_by_probing(k);
     move_a_busy_node(k);
+    late_view(k);
 }
 
 static void idle(sim_client *k) {

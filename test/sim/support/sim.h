@@ -269,6 +269,8 @@ void net_wake(sim *s);
 /* The node is about to be killed, or all its connections break. */
 void net_node_gone(sim_client *k, uint16_t index);
 void net_drop(sim_client *k, uint32_t link);
+/* What is on its way to the client arrives so much later. */
+void net_delay(sim_link *l, uint64_t us);
 /* Nothing hangs or is slow any more. */
 void net_heal(sim_client *k);
 void net_done(sim_client *k);
@@ -319,6 +321,8 @@ static inline uint16_t sim_node_at_port(uint16_t port) {
 }
 /* A node gets another address; who has the old one still reaches it. */
 void trouble_move_node(sim *s, uint16_t n);
+/* A slot with all its keys goes to another node: its number, or NODE_NOBODY if it stays. */
+uint16_t trouble_migrate_at_once(sim *s, int slot);
 void trouble_heal(sim *s);
 const char *trouble_name(sim_trouble kind);
 

@@ -374,6 +374,12 @@ void net_drop(sim_client *k, uint32_t index) {
     l->reset_at_us = k->s->now_us + delay_us(k, l);
 }
 
+void net_delay(sim_link *l, uint64_t us) {
+    for (sim_segment *g = l->down.first; g; g = g->next) {
+        g->at_us += us;
+    }
+}
+
 void net_node_gone(sim_client *k, uint16_t index) {
     for (uint32_t i = 0; i < k->link_top; i++) {
         sim_link *l = &k->links[i];

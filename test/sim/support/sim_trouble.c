@@ -173,6 +173,21 @@ static void migrate(sim *s, bool abandoned) {
     }
 }
 
+uint16_t trouble_migrate_at_once(sim *s, int slot) {
+    uint16_t from = fleet_view(s->fleet)->owner[slot];
+    uint16_t to = any_node(s);
+    size_t left = 0;
+    if (from == to || !owns_slots(s, to)) {
+        return NODE_NOBODY;
+    }
+    assert_int_equal(fleet_migrate_begin(s->fleet, slot, to), KW_OK);
+    assert_int_equal(fleet_migrate_keys(s->fleet, slot, SIZE_MAX, &left), KW_OK);
+    assert_int_equal(left, 0);
+    assert_int_equal(fleet_migrate_end(s->fleet, slot), KW_OK);
+    truth_migrates(s, slot, false);
+    return to;
+}
+
 static void make_hole(sim *s) {
     int slot = any_used_slot(s);
     uint16_t owner = fleet_view(s->fleet)->owner[slot];
