@@ -513,6 +513,7 @@ static void on_frame(cluster *c, link *l, const link_frame *frame) {
  * nobody up. */
 static void on_part(cluster *c, link *l) {
     kw_slice part = link_part(l);
+    assert(part.data);
     request *r = list_empty(&l->pipeline) ? NULL : REQUEST_OF(l->pipeline.next);
     if (r && r->kind == REQUEST_VIEW_SLOTS && r->on_wire && part.data[0] != '>') {
         refresh_on_part(c, r, part);
