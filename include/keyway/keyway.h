@@ -164,8 +164,9 @@ kw_options_set_allocator(kw_options *options, void *(*alloc)(void *arg, size_t s
                          void (*release)(void *arg, void *ptr), void *arg);
 
 /** Maps an endpoint that the cluster announced to the one to connect to (NAT, port forwarding,
- * TLS names). Called for every new endpoint. To change it, write the new host (terminated,
- * host_size bytes of room) and port in place; else leave both. Must not call the handle. */
+ * TLS names). Called for every endpoint before it is first connected to. To change it, write the
+ * new host (terminated, host_size bytes of room) and port in place; else leave both. Must not call
+ * the handle. */
 typedef void kw_remap_fn(void *arg, char *host, size_t host_size, uint16_t *port);
 
 /** Sets the hook that remaps endpoints; NULL removes it. */
