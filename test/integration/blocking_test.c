@@ -115,6 +115,18 @@ static void move_slot(redis_cluster *cluster, int slot, int from, int to) {
     }
 }
 
+static int blocked_at_servers(redis_cluster *cluster) {
+    int sum = 0;
+    for (int i = 0; i < cluster->count; i++) {
+        raw_reply *info = redis_cluster_ask(cluster, i, "INFO clients");
+        const char *found = strstr(info->text, "blocked_clients:");
+        assert_non_null(found);
+        sum += atoi(found + strlen("blocked_clients:"));
+        raw_reply_free(info);
+    }
+    return sum;
+}
+
 static void goes_on_where_its_slot_goes(void **state) {
     (void)state;
     redis_cluster *cluster = redis_cluster_start(&(redis_cluster_options){.node_timeout_ms = 5000});
@@ -127,7 +139,12 @@ static void goes_on_where_its_slot_goes(void **state) {
     submit(client, &read, "XREAD BLOCK 0 STREAMS %s $", "{queue}stream");
     wait_until(client, 2, 0);
     move_slot(cluster, slot, from, (from + 1) % 3);
-    wait_until(client, 2, 1); /* a server redirects who is blocked within about a second */
+    /* A server redirects who is blocked within about a second, one after the other. */
+    wait_until(client, 2, 2);
+    for (int i = 0; i < 500 && blocked_at_servers(cluster) < 2; i++) { /* `$` means: from then on */
+        sleep_ms(10);
+    }
+    assert_int_equal(blocked_at_servers(cluster), 2);
     client_expect_integer(client, 1, "RPUSH queue one");
     kw_reply_free(client_call(client, "XADD {queue}stream * field two"));
     expect_text(client, &pop, "one");
@@ -157,18 +174,6 @@ static void node_that_is_killed_takes_a_pop_along_and_no_read(void **state) {
     expect_text(client, &read, "one");
     kw_close(client);
     redis_cluster_stop(cluster);
-}
-
-static int blocked_at_servers(redis_cluster *cluster) {
-    int sum = 0;
-    for (int i = 0; i < cluster->count; i++) {
-        raw_reply *info = redis_cluster_ask(cluster, i, "INFO clients");
-        const char *found = strstr(info->text, "blocked_clients:");
-        assert_non_null(found);
-        sum += atoi(found + strlen("blocked_clients:"));
-        raw_reply_free(info);
-    }
-    return sum;
 }
 
 static void closing_the_handle_ends_them_at_their_servers_too(void **state) {
