@@ -122,9 +122,14 @@ char *link_input(link *l, size_t *ret_size) {
     size_t len = buffer_len(&l->input);
     size_t due = l->scanner.body_end > len ? (size_t)l->scanner.body_end - len : 0;
     size_t most = 4 * len;
-    char *at = due > LINK_INPUT_BYTES && most > LINK_INPUT_BYTES
-                   ? buffer_reserve_exactly(&l->input, due < most ? due : most)
-                   : buffer_reserve(&l->input, LINK_INPUT_BYTES);
+    char *at = NULL;
+    if (due > 0 && due <= buffer_room(&l->input)) {
+        at = buffer_bytes(&l->input) + len;
+    } else if (due > LINK_INPUT_BYTES && most > LINK_INPUT_BYTES) {
+        at = buffer_reserve_exactly(&l->input, due < most ? due : most);
+    } else {
+        at = buffer_reserve(&l->input, LINK_INPUT_BYTES);
+    }
     *ret_size = at ? buffer_room(&l->input) : 0;
     return at;
 }

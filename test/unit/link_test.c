@@ -193,6 +193,33 @@ static void large_input_is_given_back(void **state) {
     assert_true(memory.live_bytes <= 4 * LINK_INPUT_BYTES);
 }
 
+/* Not a doubled buffer because the rest is less than what is usually offered. */
+static void rest_of_a_long_string_goes_into_the_room_made_for_it(void **state) {
+    (void)state;
+    static const char head[] = "$90000\r\n";
+    const size_t total = sizeof head - 1 + 90000 + 2;
+    link_frame frame;
+    receive(head, sizeof head - 1);
+    size_t got = sizeof head - 1;
+    while (got < total) {
+        size_t room = 0;
+        assert_int_equal(link_next_frame(&l, &frame), RESP_MORE);
+        char *at = link_input(&l, &room);
+        assert_non_null(at);
+        size_t len = room < total - got ? room : total - got;
+        len = len > 5000 ? 5000 : len; /* so that a short rest is left */
+        memset(at, 'v', len);
+        got += len;
+        if (got == total) {
+            memcpy(at + len - 2, "\r\n", 2);
+        }
+        link_received(&l, len);
+    }
+    assert_int_equal(link_next_frame(&l, &frame), RESP_DONE);
+    assert_true(l.input.capacity <= total + LINK_INPUT_BYTES);
+    link_consume(&l, &frame);
+}
+
 static void no_memory_for_input_is_told(void **state) {
     (void)state;
     size_t room = 1;
@@ -215,6 +242,7 @@ int main(void) {
         WITH_LINK(value_over_the_limit_is_told_before_it_comes),
         WITH_LINK(reset_forgets_what_was_received),
         WITH_LINK(large_input_is_given_back),
+        WITH_LINK(rest_of_a_long_string_goes_into_the_room_made_for_it),
         WITH_LINK(no_memory_for_input_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
