@@ -16,10 +16,10 @@ typedef void speed_part(int argc, char **argv);
 speed_part speed_path; /* PEER DEPTH COMMANDS PORT PORT PORT: CPU us a command */
 speed_part
     speed_value; /* PEER get|set COUNT PORT...: CPU us a value of 1 MiB, and bytes of memory */
-speed_part speed_reply;   /* a million elements: ms */
-speed_part speed_slot;    /* ns a byte */
-speed_part speed_map;     /* CLUSTER SLOTS of 1000 nodes, of 16384 rows: ms */
-speed_part speed_load;    /* SECONDS PORT...: commands in each tenth of a second, MOVED in all */
+speed_part speed_reply; /* a million elements: ms */
+speed_part speed_slot;  /* ns a byte */
+speed_part speed_map;   /* CLUSTER SLOTS of 1000 nodes, of 16384 rows: ms */
+speed_part speed_load;  /* PEER SECONDS PORT...: commands in each tenth of a second, MOVED in all */
 speed_part speed_refresh; /* 16384 rows, by a handle that is used: its longest turn in ms */
 
 uint64_t speed_cpu_ns(void); /* of this process, in user space and in the kernel */
