@@ -44,7 +44,9 @@ uint64_t map_hash(const uint64_t seed[2], kw_slice key) {
         v[0] ^= word;
     }
     uint64_t last = (uint64_t)(key.len & 0xff) << 56;
-    last |= word_load_short(key.data + whole, key.len - whole);
+    if (whole < key.len) { /* an empty key may have no address to count from */
+        last |= word_load_short(key.data + whole, key.len - whole);
+    }
     v[3] ^= last;
     sip_round(v);
     v[0] ^= last;

@@ -220,7 +220,9 @@ static size_t hash_of(kw_slice text, uint64_t seed) {
         hash = (hash ^ word_load(text.data + at)) * UINT64_C(0x9e3779b97f4a7c15);
         hash ^= hash >> 32;
     }
-    hash ^= word_load_short(text.data + whole, text.len - whole);
+    if (whole < text.len) { /* an empty text may have no address to count from */
+        hash ^= word_load_short(text.data + whole, text.len - whole);
+    }
     return (size_t)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 32);
 }
 
