@@ -5,13 +5,13 @@
 
 #include "base/mem.h"
 
-typedef struct pool_block {
-    struct pool_block *next;
-} pool_block;
+typedef struct pool_link {
+    struct pool_link *next;
+} pool_link;
 
 typedef struct pool {
     const mem *mem;
-    pool_block *free;
+    pool_link *free;
     size_t free_count;
     size_t free_max; /* the rest goes back to the allocator */
     size_t size;     /* of a block, at least a pointer's */
@@ -24,7 +24,7 @@ static inline void pool_init(pool *p, const mem *m, size_t size, size_t free_max
 /* All that was taken must be given back, or never be. */
 static inline void pool_done(pool *p) {
     while (p->free) {
-        pool_block *block = p->free;
+        pool_link *block = p->free;
         p->free = block->next;
         mem_free(p->mem, block);
     }
@@ -33,7 +33,7 @@ static inline void pool_done(pool *p) {
 
 /* Its content is of no meaning. NULL: no memory. */
 static inline void *pool_take(pool *p) {
-    pool_block *block = p->free;
+    pool_link *block = p->free;
     if (!block) {
         return mem_alloc(p->mem, p->size);
     }
@@ -47,7 +47,7 @@ static inline void pool_give(pool *p, void *ptr) {
         mem_free(p->mem, ptr);
         return;
     }
-    pool_block *block = ptr;
+    pool_link *block = ptr;
     block->next = p->free;
     p->free = block;
     p->free_count++;
