@@ -502,6 +502,7 @@ static void build(world *w, uint8_t options) {
     w->mem = (mem){take, resize, give_back, w};
     w->spoiled = options & 128;
     liar_init(&w->liar);
+    w->liar.spoiled = w->spoiled;
     cluster_config_init(&config);
     config.seeds = seeds;
     config.seed_count = 2;

@@ -30,6 +30,7 @@ typedef struct liar {
     bool writes[LIAR_COMMANDS];      /* ... and whether once only */
     uint8_t asked[LIAR_COMMANDS];    /* node that ASK named, plus 1, until it comes there */
     uint8_t named[LIAR_PARTS];       /* bits: nodes that the client may take for its owner */
+    bool spoiled;                    /* the client hears what nobody said: it may do anything */
     unsigned redirects;              /* MOVED and ASK, said honestly */
     char keys[LIAR_PARTS][16];       /* one in each part */
 } liar;
