@@ -7,6 +7,7 @@
 
 #define WORD_BYTES 8
 #define WORD_ONES UINT64_C(0x0101010101010101)
+#define WORD_MULTIPLIER UINT64_C(0x9e3779b97f4a7c15) /* spreads a word over the top bits */
 #define WORD_TOPS UINT64_C(0x8080808080808080)
 
 /* Four and eight bytes, the first one lowest: compilers make one load of it. */
@@ -41,7 +42,7 @@ static inline uint64_t word_find_below(uint64_t word, uint8_t limit) {
 
 /* Which byte the first mark is at. */
 static inline size_t word_first(uint64_t marks) {
-    return (size_t)__builtin_ctzll(marks) / WORD_BYTES;
+    return (size_t)__builtin_ctzll(marks) / 8; /* bits of a byte */
 }
 
 /* ASCII letters become capitals. */

@@ -34,12 +34,9 @@ static chunk *chunk_new(chunk_pool *p, size_t size) {
 }
 
 char *chunk_reserve(chunk_pool *p, chunk **current, size_t size, chunk **ret_chunk) {
-    chunk *c = *current;
-    if (c && c->refs == 1) {
-        c->used = 0; /* nobody but `current` holds it: its bytes are done with */
-    }
-    if (!c || c->capacity - c->used < size) {
-        c = chunk_new(p, size);
+    char *at = chunk_tail(*current, size);
+    if (!at) {
+        chunk *c = chunk_new(p, size);
         if (!c) {
             return NULL;
         }
@@ -50,10 +47,10 @@ char *chunk_reserve(chunk_pool *p, chunk **current, size_t size, chunk **ret_chu
         }
         chunk_unref(p, *current);
         *current = c;
+        at = c->data;
     }
-    char *at = c->data + c->used;
-    c->used += size;
-    *ret_chunk = chunk_ref(c);
+    chunk_take(*current, at + size);
+    *ret_chunk = *current;
     return at;
 }
 

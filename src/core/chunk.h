@@ -49,11 +49,6 @@ static inline void chunk_take(chunk *c, const char *end) {
     c->refs++;
 }
 
-static inline chunk *chunk_ref(chunk *c) {
-    c->refs++;
-    return c;
-}
-
 /* Nobody refers to it any more. */
 void chunk_free(chunk_pool *p, chunk *c);
 

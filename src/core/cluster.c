@@ -746,8 +746,8 @@ static bool must_learn(const cluster_submit_options *options, const command_rout
 
 /* A command with nothing to it but its key. */
 static bool is_plain(const cluster_submit_options *options, const command_route *way) {
-    return way->slot != SLOT_NONE && options->slot == SLOT_NONE && options->timeout_us == 0 &&
-           !options->trace && !way->blocks && !must_learn(options, way);
+    return way->slot != SLOT_NONE && !cluster_has_options(options) && !way->blocks &&
+           !must_learn(options, way);
 }
 
 /* Encodes it where it will be written from; NULL: no memory. */

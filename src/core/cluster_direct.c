@@ -22,12 +22,6 @@ static bool is_in_line(const link *l, uint64_t submitted_us) {
     return submitted_us >= l->submitted_us;
 }
 
-/* Its commands went down this link before, or there are none. */
-static inline bool is_in_order(const lane *a, const link *l) {
-    bool same = a->link == l->index && !a->split && !a->waits;
-    return same || (a->assigned == 0 && !a->waits) || (MUTANT(NO_ORDER) && !a->waits);
-}
-
 STRAIGHT link *open_link(const cluster *c, int slot, uint64_t submitted_us) {
     uint16_t owner = slotmap_owner(&c->slots, slot);
     if (owner == SLOTMAP_NONE || (c->config.require_full_coverage && !route_map_is_usable(c))) {
@@ -35,8 +29,9 @@ STRAIGHT link *open_link(const cluster *c, int slot, uint64_t submitted_us) {
     }
     unsigned count = c->config.connections_per_node;
     link *l = c->nodes[owner]->links[count == 1 ? 0 : (unsigned)slot % count];
+    const lane *a = &c->lanes[slot];
     bool open = l && l->state == LINK_READY && list_empty(&l->waiting) && link_has_room(c, l) &&
-                is_in_line(l, submitted_us) && is_in_order(&c->lanes[slot], l);
+                is_in_line(l, submitted_us) && !a->waits && !lane_is_elsewhere(a, l);
     return open ? l : NULL;
 }
 
@@ -196,8 +191,7 @@ bool cluster_submit_encoded(cluster *c, const cluster_encoded *e, void *user, vo
 /* False: it has to go the general way, or memory is short. */
 STRAIGHT bool submit_plain(cluster *c, const kw_slice *argv, size_t argc,
                            const cluster_submit_options *options) {
-    if (options->slot != SLOT_NONE || options->timeout_us != 0 || options->trace ||
-        c->waiting > 0 || c->closed) {
+    if (cluster_has_options(options) || c->waiting > 0 || c->closed) {
         return false;
     }
     const command_info *info = command_find_plain(&c->recent, argv, argc);

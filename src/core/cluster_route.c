@@ -168,10 +168,6 @@ void lane_leave(cluster *c, request *r) {
     }
 }
 
-static bool lane_is_elsewhere(const lane *a, const link *l) {
-    return a->assigned > 0 && (a->split || a->link != l->index) && !MUTANT(NO_ORDER);
-}
-
 static bool earlier_one_waits(const cluster *c, const request *r) {
     const request *first = lane_first(c, r->slot);
     return first && request_before(first, r);

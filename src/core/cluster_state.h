@@ -256,6 +256,11 @@ bool request_set_asking(cluster *c, request *r, chunk **current, bool asking);
  * same batch as a deadline is to be seen before it. */
 void cluster_settle(cluster *c);
 
+/* Beside what every command has: they need a request_more. */
+static inline bool cluster_has_options(const cluster_submit_options *options) {
+    return options->slot != SLOT_NONE || options->timeout_us != 0 || options->trace;
+}
+
 /* When the caller submitted it. */
 static inline uint64_t cluster_submitted_us(const cluster *c,
                                             const cluster_submit_options *options) {
@@ -291,6 +296,10 @@ void lane_leave(cluster *c, request *r);
 void lane_remove(cluster *c, request *r);
 /* The oldest that waits in the slot's lane; NULL: none. */
 request *lane_first(const cluster *c, int slot);
+/* Some of the slot's commands are unanswered on another link: those that follow must wait. */
+static inline bool lane_is_elsewhere(const lane *a, const link *l) {
+    return a->assigned > 0 && (a->split || a->link != l->index) && !MUTANT(NO_ORDER);
+}
 /* An earlier one of its slot is away asking another node, or waits: it must not be overtaken by
  * this one, which waited at `l`. */
 bool lane_is_behind(const cluster *c, const request *r, const link *l);

@@ -9,7 +9,6 @@
 #define TABLE_COUNT (sizeof commands / sizeof commands[0])
 #define BUCKET_COUNT (sizeof displacements / sizeof displacements[0])
 #define POSITION_COUNT (sizeof positions / sizeof positions[0])
-#define HASH_PRIME 0x9e3779b97f4a7c15ull
 
 static_assert((BUCKET_COUNT & (BUCKET_COUNT - 1)) == 0, "buckets are picked by a mask");
 static_assert((POSITION_COUNT & (POSITION_COUNT - 1)) == 0, "positions are picked by a mask");
@@ -19,7 +18,7 @@ static uint8_t upper(char c) {
 }
 
 static uint64_t hash_word(uint64_t hash, uint64_t word) {
-    hash = (hash ^ word) * HASH_PRIME;
+    hash = (hash ^ word) * WORD_MULTIPLIER;
     return hash ^ (hash >> 32);
 }
 

@@ -99,8 +99,7 @@ static inline const command_info *command_find_plain(command_recent *recent, con
         return NULL;
     }
     uint64_t word = word_load_short(name.data, name.len);
-    command_seen *seen =
-        &recent->seen[(word * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - COMMAND_RECENT_BITS)];
+    command_seen *seen = &recent->seen[(word * WORD_MULTIPLIER) >> (64 - COMMAND_RECENT_BITS)];
     if (seen->word != word || seen->len != name.len) {
         command_look_up(seen, word, argv, argc);
     }

@@ -344,11 +344,8 @@ static reply_block *pool_take(reply_pool *p, size_t room) {
 }
 
 kw_reply *reply_pool_single(reply_pool *p, char type, kw_slice text) {
-    reply_block *block = p->free;
-    if (block && text.len < POOLED_ROOM - sizeof(kw_reply)) {
-        p->free = block->next_free;
-        p->free_count--;
-    } else if (!(block = pool_take(p, sizeof(kw_reply) + text.len + 1))) {
+    reply_block *block = pool_take(p, sizeof(kw_reply) + text.len + 1);
+    if (!block) {
         return NULL;
     }
     kw_reply *r = block->nodes;

@@ -217,13 +217,13 @@ static size_t hash_of(kw_slice text, uint64_t seed) {
     uint64_t hash = seed + text.len;
     size_t whole = text.len / WORD_BYTES * WORD_BYTES;
     for (size_t at = 0; at < whole; at += WORD_BYTES) {
-        hash = (hash ^ word_load(text.data + at)) * UINT64_C(0x9e3779b97f4a7c15);
+        hash = (hash ^ word_load(text.data + at)) * WORD_MULTIPLIER;
         hash ^= hash >> 32;
     }
     if (whole < text.len) { /* an empty text may have no address to count from */
         hash ^= word_load_short(text.data + whole, text.len - whole);
     }
-    return (size_t)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+    return (size_t)(hash * WORD_MULTIPLIER >> 32);
 }
 
 /* Where the endpoint's node is found, or a free place for it: half of them are free. */
