@@ -1,13 +1,10 @@
 #include "base/arena.h"
 
-#include <stddef.h>
-
 #define ARENA_FIRST_BYTES 1024
 #define ARENA_BLOCK_BYTES_MAX (64 * 1024)
 
 struct arena_block {
     arena_block *next;
-    size_t used;
     size_t size;
     max_align_t bytes[];
 };
@@ -16,17 +13,27 @@ void arena_init(arena *a, const mem *m) {
     *a = (arena){.mem = m};
 }
 
-void arena_done(arena *a) {
-    if (!a) {
-        return;
-    }
-    arena_block *block = a->blocks;
+static void free_blocks(const mem *m, arena_block *block) {
     while (block) {
         arena_block *next = block->next;
-        mem_free(a->mem, block);
+        mem_free(m, block);
         block = next;
     }
-    a->blocks = NULL;
+}
+
+void arena_done(arena *a) {
+    if (a) {
+        free_blocks(a->mem, a->blocks);
+        arena_init(a, a->mem);
+    }
+}
+
+/* In front of the others: pieces come from it. */
+static void put_first(arena *a, arena_block *block) {
+    block->next = a->blocks;
+    a->blocks = block;
+    a->free = (char *)block->bytes;
+    a->left = block->size;
 }
 
 void arena_reset(arena *a) {
@@ -35,21 +42,9 @@ void arena_reset(arena *a) {
         arena_done(a);
         return;
     }
-    a->blocks = kept->next;
-    arena_done(a);
-    *kept = (arena_block){.size = kept->size};
-    a->blocks = kept;
-}
-
-static arena_block *block_new(arena *a, size_t size) {
-    if (size > SIZE_MAX - sizeof(arena_block)) {
-        return NULL;
-    }
-    arena_block *block = mem_alloc(a->mem, sizeof(arena_block) + size);
-    if (block) {
-        *block = (arena_block){.size = size};
-    }
-    return block;
+    free_blocks(a->mem, kept->next);
+    a->blocks = NULL;
+    put_first(a, kept);
 }
 
 static size_t next_block_size(const arena *a) {
@@ -57,46 +52,40 @@ static size_t next_block_size(const arena *a) {
     return size < ARENA_BLOCK_BYTES_MAX ? size : ARENA_BLOCK_BYTES_MAX;
 }
 
-static size_t aligned(size_t size) {
+static arena_block *block_new(const arena *a, size_t size) {
     const size_t align = sizeof(max_align_t);
-    return (size + align - 1) / align * align;
-}
-
-void *arena_alloc(arena *a, size_t size) {
-    if (size > SIZE_MAX - sizeof(max_align_t)) {
+    if (size > SIZE_MAX - sizeof(arena_block) - align) {
         return NULL;
     }
-    size = aligned(size);
-    arena_block *block = a->blocks;
-    if (block && size <= block->size - block->used) {
-        void *ptr = (char *)block->bytes + block->used;
-        block->used += size;
-        return ptr;
+    size = (size + align - 1) / align * align;
+    arena_block *block = mem_alloc(a->mem, sizeof(arena_block) + size);
+    if (block) {
+        *block = (arena_block){.size = size};
     }
-    size_t block_size = next_block_size(a);
-    bool own = size > block_size / 2;
-    block = block_new(a, own ? size : block_size);
+    return block;
+}
+
+bool arena_add_room(arena *a, size_t size) {
+    size_t usual = next_block_size(a);
+    arena_block *block = block_new(a, size > usual ? size : usual);
+    if (block) {
+        put_first(a, block);
+    }
+    return block != NULL;
+}
+
+void *arena_alloc_anew(arena *a, size_t size) {
+    if (!a->blocks || size <= next_block_size(a) / 2) {
+        return arena_add_room(a, size) ? arena_alloc(a, size) : NULL;
+    }
+    /* Behind the first, whose room is still good for small pieces. */
+    arena_block *block = block_new(a, size);
     if (!block) {
         return NULL;
     }
-    block->used = size;
-    if (own && a->blocks) {
-        /* Behind the first, whose room is still good for small pieces. */
-        block->next = a->blocks->next;
-        a->blocks->next = block;
-    } else {
-        block->next = a->blocks;
-        a->blocks = block;
-    }
+    block->next = a->blocks->next;
+    a->blocks->next = block;
     return block->bytes;
-}
-
-void arena_trim(arena *a, void *last, size_t size) {
-    arena_block *block = a->blocks;
-    size_t offset = (size_t)((char *)last - (char *)block->bytes);
-    if (offset < block->used) { /* else it has a block of its own */
-        block->used = offset + aligned(size);
-    }
 }
 
 char *arena_strndup(arena *a, const char *data, size_t len) {

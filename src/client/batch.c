@@ -7,7 +7,7 @@
 #include "client/thread.h"
 #include "core/command.h"
 #include "core/format.h"
-#include "core/reply.h"
+#include "core/reply_pool.h"
 #include "core/resp_short.h"
 #include "io/io_error.h"
 
@@ -37,6 +37,7 @@ struct kw_batch {
     size_t capacity;
     size_t first; /* the first item not yet run */
     size_t open;  /* items under way */
+    size_t failed;
     bool is_running;
 };
 
@@ -48,6 +49,7 @@ static const kw_error NO_DETAILS = {
 
 static void fail_item(batch_item *item, const kw_error *err) {
     const mem *m = item->batch->mem;
+    item->batch->failed++;
     item->status = err->status;
     item->err = mem_alloc(m, sizeof *item->err);
     if (item->err) {
@@ -99,9 +101,12 @@ void kw_batch_clear(kw_batch *b) {
     }
     for (size_t i = 0; i < b->count; i++) {
         reply_release(&b->cleared, b->items[i].reply);
+    }
+    for (size_t i = 0; i < b->count && b->failed > 0; i++) {
         mem_free(b->mem, b->items[i].err);
     }
     arena_reset(&b->commands);
+    b->failed = 0;
     b->count = 0;
     b->first = 0;
 }
@@ -119,31 +124,21 @@ static bool has_room(kw_batch *b) {
     return items != NULL;
 }
 
-/* Most commands need be looked at only once, here; the handle itself is not asked. */
-static void look_at(kw_batch *b, const kw_slice *argv, size_t argc, cluster_encoded *ret) {
-    const command_info *info = command_find_plain(&b->recent, argv, argc);
-    ret->slot = info ? (int16_t)slot_of_key(argv[info->sole_key]) : SLOT_NONE;
-    ret->reads_only = info && command_only_reads(info);
-}
-
-static bool encode_short(arena *a, const kw_slice *argv, size_t argc, cluster_encoded *ret) {
-    char *bytes = argc <= RESP_SHORT_ARGUMENTS ? arena_alloc(a, resp_short_room(argc)) : NULL;
-    char *end = bytes ? resp_short_encode(bytes, argv, argc) : NULL;
-    size_t len = end ? (size_t)(end - bytes) : 0;
-    if (bytes) {
-        arena_trim(a, bytes, len);
+static bool encode_short(arena *a, const kw_slice *argv, size_t argc, const resp_short_name *name,
+                         cluster_encoded *ret) {
+    char *bytes = argc <= RESP_SHORT_ARGUMENTS ? arena_room(a, resp_short_room(argc)) : NULL;
+    char *end = bytes ? resp_short_encode(bytes, argv, argc, name) : NULL;
+    if (!end) {
+        return false;
     }
     ret->bytes = bytes;
-    ret->len = (uint32_t)len;
-    return end != NULL;
+    ret->len = (uint32_t)(end - bytes);
+    arena_take(a, ret->len);
+    return true;
 }
 
-static kw_status encode(arena *a, const kw_slice *argv, size_t argc, cluster_encoded *ret,
-                        kw_error *err) {
-    bool has_name = argc > 0 && argv[0].len > 0;
-    if (has_name && encode_short(a, argv, argc, ret)) {
-        return KW_OK;
-    }
+static kw_status encode_any(arena *a, const kw_slice *argv, size_t argc, cluster_encoded *ret,
+                            kw_error *err) {
     kw_error unwanted;
     kw_status status = cluster_check_size(argv, argc, err ? err : &unwanted);
     if (status != KW_OK) {
@@ -158,6 +153,21 @@ static kw_status encode(arena *a, const kw_slice *argv, size_t argc, cluster_enc
     ret->bytes = bytes;
     ret->len = (uint32_t)len;
     return KW_OK;
+}
+
+/* Most commands need be looked at only once, here; the handle itself is not asked. */
+static kw_status encode(kw_batch *b, const kw_slice *argv, size_t argc, cluster_encoded *ret,
+                        kw_error *err) {
+    const command_seen *seen = command_find_plain(&b->recent, argv, argc);
+    if (!seen) {
+        ret->slot = SLOT_NONE;
+        return encode_any(&b->commands, argv, argc, ret, err);
+    }
+    ret->slot = (int16_t)slot_of_key(argv[seen->info->sole_key]);
+    ret->reads_only = command_only_reads(seen->info);
+    return encode_short(&b->commands, argv, argc, &seen->name, ret)
+               ? KW_OK
+               : encode_any(&b->commands, argv, argc, ret, err);
 }
 
 /* NULL stays NULL; false if memory is short. */
@@ -186,14 +196,13 @@ kw_status kw_batch_add(kw_batch *b, const kw_slice *argv, size_t argc,
     item->status = KW_ERR_INVALID;
     item->reply = NULL;
     item->err = NULL;
-    kw_status status = encode(&b->commands, argv, argc, &item->encoded, err);
+    kw_status status = encode(b, argv, argc, &item->encoded, err);
     if (status != KW_OK) {
         return status;
     }
     if (!copy_options(b, options, &item->options)) {
         return io_fail(err, KW_ERR_NOMEM, "out of memory");
     }
-    look_at(b, argv, argc, &item->encoded);
     b->count++;
     return KW_OK;
 }
@@ -269,7 +278,7 @@ static size_t submit_more(kw_batch *b, size_t next, uint64_t now_us) {
 }
 
 static kw_status first_failure(const kw_batch *b, kw_error *err) {
-    for (size_t i = b->first; i < b->count; i++) {
+    for (size_t i = b->first; i < b->count && b->failed > 0; i++) {
         const kw_error *why = NULL;
         kw_status status = kw_batch_status(b, i, &why);
         if (status != KW_OK) {
@@ -353,9 +362,9 @@ kw_reply *kw_batch_reply(const kw_batch *b, size_t index) {
 kw_status kw_batch_status(const kw_batch *b, size_t index, const kw_error **ret_err) {
     static const batch_item none = {.status = KW_ERR_INVALID};
     const batch_item *item = index < b->count ? &b->items[index] : &none;
-    const kw_error *err = item->err;
-    if (!err && item->status != KW_OK) {
-        err = item->is_run ? &NO_DETAILS : &NOT_RUN;
+    const kw_error *err = NULL;
+    if (item->status != KW_OK) {
+        err = item->err ? item->err : item->is_run ? &NO_DETAILS : &NOT_RUN;
     }
     if (ret_err) {
         *ret_err = err;

@@ -1,7 +1,7 @@
 /* Turns the handle: between the brain and the system, and from the brain to the callbacks. */
 #include "client/errand.h"
 #include "client/handle.h"
-#include "core/reply.h"
+#include "core/reply_pool.h"
 #include "core/watch.h"
 #include "io/io_error.h"
 

@@ -1,7 +1,6 @@
 /* Making the brain, taking commands in, giving completions and effects out. */
 #include "core/cluster_state.h"
 
-#include "core/reply.h"
 
 #include <assert.h>
 #include <stdarg.h>

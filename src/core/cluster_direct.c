@@ -137,9 +137,10 @@ static APART bool copy_anew(cluster *c, link *l, kw_slice bytes, departure d) {
 }
 
 /* Short commands are encoded at the end of the link's chunk, if they fit. */
-STRAIGHT bool send_down(cluster *c, link *l, const kw_slice *argv, size_t argc, departure d) {
+STRAIGHT bool send_down(cluster *c, link *l, const kw_slice *argv, size_t argc,
+                        const resp_short_name *name, departure d) {
     char *begin = chunk_tail(l->chunk, resp_short_room(argc));
-    char *end = begin ? resp_short_encode(begin, argv, argc) : NULL;
+    char *end = begin ? resp_short_encode(begin, argv, argc, name) : NULL;
     if (!end) {
         return encode_anew(c, l, argv, argc, d);
     }
@@ -169,7 +170,7 @@ STRAIGHT departure departure_of(const cluster *c, int slot, bool only_reads,
 
 bool direct_send(cluster *c, link *l, const kw_slice *argv, size_t argc, int slot, bool only_reads,
                  const cluster_submit_options *options) {
-    return send_down(c, l, argv, argc, departure_of(c, slot, only_reads, options));
+    return send_down(c, l, argv, argc, NULL, departure_of(c, slot, only_reads, options));
 }
 
 bool cluster_submit_encoded(cluster *c, const cluster_encoded *e, void *user, void *user2,
@@ -194,14 +195,14 @@ STRAIGHT bool submit_plain(cluster *c, const kw_slice *argv, size_t argc,
     if (cluster_has_options(options) || c->waiting > 0 || c->closed) {
         return false;
     }
-    const command_info *info = command_find_plain(&c->recent, argv, argc);
-    if (!info) {
+    const command_seen *seen = command_find_plain(&c->recent, argv, argc);
+    if (!seen) {
         return false;
     }
-    int slot = slot_of_key(argv[info->sole_key]);
+    int slot = slot_of_key(argv[seen->info->sole_key]);
     link *l = open_link(c, slot, cluster_submitted_us(c, options));
-    return l &&
-           send_down(c, l, argv, argc, departure_of(c, slot, command_only_reads(info), options));
+    return l && send_down(c, l, argv, argc, &seen->name,
+                          departure_of(c, slot, command_only_reads(seen->info), options));
 }
 
 kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,

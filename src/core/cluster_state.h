@@ -24,7 +24,7 @@
 #include "core/link.h"
 #include "core/mutant.h"
 #include "core/redirect.h"
-#include "core/reply.h"
+#include "core/reply_pool.h"
 #include "core/retry.h"
 #include "core/slotmap.h"
 #include "core/topology.h"

@@ -96,7 +96,10 @@ static bool is_plain(const command_info *info) {
 
 void command_look_up(command_seen *seen, uint64_t word, const kw_slice *argv, size_t argc) {
     const command_info *info = command_find(argv, argc);
-    *seen = (command_seen){.word = word, .len = argv[0].len, .info = is_plain(info) ? info : NULL};
+    *seen = (command_seen){.word = word,
+                           .info = is_plain(info) ? info : NULL,
+                           .name = resp_short_name_of(argv[0]),
+                           .len = (uint32_t)argv[0].len};
 }
 
 size_t command_count(void) {

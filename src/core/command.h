@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/slice.h"
 #include "base/word.h"
+#include "core/resp_short.h"
 
 enum {
     COMMAND_WRITE = 1u << 0,    /* may change data */
@@ -77,9 +78,10 @@ const command_info *command_find(const kw_slice *argv, size_t argc);
 /* Of the names looked up lately, as they were written: most programs use few. */
 enum { COMMAND_RECENT_BITS = 4 };
 typedef struct command_seen {
-    uint64_t word; /* the name's bytes */
-    size_t len;
+    uint64_t word;            /* the name's bytes */
     const command_info *info; /* NULL: not plain */
+    resp_short_name name;
+    uint32_t len; /* of the name */
 } command_seen;
 
 typedef struct command_recent {
@@ -92,7 +94,7 @@ void command_look_up(command_seen *seen, uint64_t word, const kw_slice *argv, si
 /* A command of the table that has one key, at info->sole_key < argc, and nothing that makes it
  * special: it is no container, does not block, and leaves its connection as it is. NULL: any other,
  * or not known. `recent` begins as zeros. */
-static inline const command_info *command_find_plain(command_recent *recent, const kw_slice *argv,
+static inline const command_seen *command_find_plain(command_recent *recent, const kw_slice *argv,
                                                      size_t argc) {
     kw_slice name = argc > 0 ? argv[0] : slice_of("", 0);
     if (name.len == 0 || name.len > WORD_BYTES) {
@@ -103,8 +105,7 @@ static inline const command_info *command_find_plain(command_recent *recent, con
     if (seen->word != word || seen->len != name.len) {
         command_look_up(seen, word, argv, argc);
     }
-    const command_info *info = seen->info;
-    return info && info->sole_key < argc ? info : NULL;
+    return seen->info && seen->info->sole_key < argc ? seen : NULL;
 }
 
 /* The table in the order of its names, for completion and tests. */

@@ -3,24 +3,8 @@
 #include "base/buffer.h"
 #include "base/number.h"
 #include "core/limits.h"
+#include "core/reply_pool.h"
 #include "core/resp_cursor.h"
-#include "core/resp_short.h"
-
-#include <assert.h>
-#include <stddef.h>
-
-/* The one allocation: this, then the nodes, the root first, then the bytes that they point to,
- * unless those are another's that were taken. */
-typedef struct reply_block {
-    mem mem; /* a copy: a kept reply outlives its client */
-    struct reply_block *next_free;
-    size_t room; /* bytes behind this */
-    char *taken; /* or NULL */
-    kw_reply nodes[];
-} reply_block;
-
-#define POOLED_ROOM 208      /* 256 bytes with the head */
-#define POOLED_COUNT_MAX 512 /* free ones */
 
 #define VERBATIM_FORMAT_BYTES 4 /* "txt:" */
 
@@ -230,13 +214,7 @@ static void close_full(builder *b) {
     }
 }
 
-static reply_block *block_of(kw_reply *root) {
-    assert(root->is_root);
-    const kw_reply *first = root - root->has_attributes; /* the way to these is in front */
-    return (reply_block *)(void *)((char *)(uintptr_t)first - offsetof(reply_block, nodes));
-}
-
-static reply_block *block_new(const mem *m, size_t room) {
+reply_block *reply_block_new(const mem *m, size_t room) {
     reply_block *block = room > 0 ? mem_alloc(m, sizeof *block + room) : NULL;
     if (block) {
         block->mem = *m;
@@ -247,7 +225,7 @@ static reply_block *block_new(const mem *m, size_t room) {
 }
 
 /* What so many nodes and bytes need; 0 if it is too much. */
-static size_t room_for(uint64_t node_count, size_t bytes) {
+size_t reply_block_room(uint64_t node_count, size_t bytes) {
     uint64_t most = (SIZE_MAX - sizeof(reply_block) - bytes) / sizeof(kw_reply);
     assert(node_count > 0);
     return node_count <= most ? (size_t)node_count * sizeof(kw_reply) + bytes : 0;
@@ -274,21 +252,20 @@ static kw_reply *fill_block(reply_block *block, char *data, size_t len, uint64_t
     return root;
 }
 
-static kw_reply *fill_with_copy(reply_block *block, const char *data, size_t len,
-                                uint64_t node_count) {
+kw_reply *reply_block_fill(reply_block *block, const char *data, size_t len, uint64_t node_count) {
     char *bytes = (char *)(block->nodes + node_count);
     memcpy(bytes, data, len);
     return fill_block(block, bytes, len, node_count);
 }
 
 kw_reply *reply_build(const mem *m, const char *data, size_t len, uint64_t node_count) {
-    reply_block *block = block_new(m, room_for(node_count, len));
-    return block ? fill_with_copy(block, data, len, node_count) : NULL;
+    reply_block *block = reply_block_new(m, reply_block_room(node_count, len));
+    return block ? reply_block_fill(block, data, len, node_count) : NULL;
 }
 
 void reply_free(kw_reply *root) {
     if (root) {
-        reply_block *block = block_of(root);
+        reply_block *block = reply_block_of(root);
         mem m = block->mem;
         mem_free(&m, block->taken);
         mem_free(&m, block);
@@ -303,7 +280,7 @@ static char *trim(const mem *m, char *data, size_t used, size_t capacity) {
 
 kw_reply *reply_take(const mem *m, struct buffer *input, size_t len, uint64_t node_count,
                      size_t keep_bytes) {
-    reply_block *block = block_new(m, room_for(node_count, 0));
+    reply_block *block = reply_block_new(m, reply_block_room(node_count, 0));
     size_t begin = input->begin;
     size_t capacity = input->capacity;
     char *data = block ? buffer_detach(input, len, keep_bytes) : NULL;
@@ -313,116 +290,6 @@ kw_reply *reply_take(const mem *m, struct buffer *input, size_t len, uint64_t no
     }
     block->taken = trim(m, data, begin + len, capacity);
     return fill_block(block, block->taken + begin, len, node_count);
-}
-
-/* -------------------------------------------------------------------- pool */
-
-void reply_pool_init(reply_pool *p, const mem *m) {
-    *p = (reply_pool){.mem = m};
-}
-
-void reply_pool_done(reply_pool *p) {
-    while (p->free) {
-        reply_block *block = p->free;
-        p->free = block->next_free;
-        mem_free(p->mem, block);
-    }
-    p->free_count = 0;
-}
-
-static reply_block *pool_take(reply_pool *p, size_t room) {
-    if (room > POOLED_ROOM || room == 0) {
-        return block_new(p->mem, room);
-    }
-    reply_block *block = p->free;
-    if (!block) {
-        return block_new(p->mem, POOLED_ROOM);
-    }
-    p->free = block->next_free;
-    p->free_count--;
-    return block;
-}
-
-kw_reply *reply_pool_single(reply_pool *p, char type, kw_slice text) {
-    reply_block *block = pool_take(p, sizeof(kw_reply) + text.len + 1);
-    if (!block) {
-        return NULL;
-    }
-    kw_reply *r = block->nodes;
-    char *bytes = (char *)(r + 1);
-    *r = (kw_reply){.value.bytes = bytes,
-                    .len = (uint32_t)text.len,
-                    .type = type == '$' ? KW_TYPE_STRING : KW_TYPE_STATUS,
-                    .is_root = true};
-    if (type == ':') {
-        *r = (kw_reply){.type = KW_TYPE_INTEGER, .is_root = true};
-        (void)slice_to_i64(text, &r->value.integer); /* resp_peek has checked it */
-        return r;
-    }
-    *slice_put(bytes, text) = '\0';
-    return r;
-}
-
-kw_reply *reply_pool_build(reply_pool *p, const char *data, size_t len, uint64_t node_count,
-                           kw_slice text) {
-    if (text.data) {
-        return reply_pool_single(p, data[0], text);
-    }
-    reply_block *block = pool_take(p, room_for(node_count, len));
-    return block ? fill_with_copy(block, data, len, node_count) : NULL;
-}
-
-void reply_pool_free(reply_pool *p, kw_reply *root) {
-    if (!root) {
-        return;
-    }
-    reply_block *block = block_of(root);
-    if (block->room != POOLED_ROOM || p->free_count >= POOLED_COUNT_MAX) {
-        reply_free(root);
-        return;
-    }
-    block->next_free = p->free;
-    p->free = block;
-    p->free_count++;
-}
-
-/* Both together, the one that is shorter first. */
-static void join(reply_pool *to, reply_pool *from) {
-    bool behind = to->free_count < from->free_count;
-    reply_block *first = behind ? to->free : from->free;
-    reply_block *rest = behind ? from->free : to->free;
-    reply_block **end = &first;
-    while (*end) {
-        end = &(*end)->next_free;
-    }
-    *end = rest;
-    to->free = first;
-    to->free_count += from->free_count;
-    from->free = NULL;
-    from->free_count = 0;
-}
-
-void reply_pool_hand_over(reply_pool *to, reply_pool *from) {
-    if (to->free_count + from->free_count <= POOLED_COUNT_MAX) {
-        join(to, from);
-        return;
-    }
-    reply_block *block;
-    while ((block = from->free)) {
-        from->free = block->next_free;
-        from->free_count--;
-        reply_pool_free(to, block->nodes);
-    }
-}
-
-void reply_release(reply_pool *p, kw_reply *root) {
-    if (!root) {
-        return;
-    }
-    root->is_held = false;
-    if (!root->is_kept) {
-        reply_pool_free(p, root);
-    }
 }
 
 static bool has_bytes(const kw_reply *r) {

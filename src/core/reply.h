@@ -38,35 +38,6 @@ kw_reply *reply_take(const mem *m, struct buffer *input, size_t len, uint64_t no
 /* Frees a root whether kept or not; NULL is allowed. */
 void reply_free(kw_reply *root);
 
-/* Blocks for small replies, used again, so that a reply that nobody keeps costs no allocation. */
-typedef struct reply_pool {
-    const mem *mem;
-    struct reply_block *free;
-    size_t free_count;
-} reply_pool;
-
-void reply_pool_init(reply_pool *p, const mem *m);
-void reply_pool_done(reply_pool *p);
-/* As reply_build. With text.data, the value is one that resp_peek found, and this its text. */
-kw_reply *reply_pool_build(reply_pool *p, const char *data, size_t len, uint64_t node_count,
-                           kw_slice text);
-/* One short value that resp_peek found: its type byte and its text. */
-kw_reply *reply_pool_single(reply_pool *p, char type, kw_slice text);
-/* As reply_free, but the block may be used again. */
-void reply_pool_free(reply_pool *p, kw_reply *root);
-
-/* The blocks of `from` go to `to`. */
-void reply_pool_hand_over(reply_pool *to, reply_pool *from);
-
-/* While a root is held, whoever keeps and frees it changes only whose it is after reply_release. */
-static inline void reply_hold(kw_reply *root) {
-    root->is_held = true;
-    root->is_kept = false;
-}
-
-/* Ends the hold: gives the root (NULL is allowed) to the pool unless it was kept. */
-void reply_release(reply_pool *p, kw_reply *root);
-
 static inline bool reply_is_kept(const kw_reply *root) {
     return root->is_kept;
 }

@@ -58,6 +58,14 @@ static inline size_t resp_peek_string(const char *data, size_t len, kw_slice *re
     return total;
 }
 
+#define RESP_OK "+OK\r\n"
+
+/* What most writes are answered by. */
+static inline bool resp_is_ok(const char *data, size_t len) {
+    return len >= sizeof RESP_OK - 1 && word_load_half(data) == word_load_half(RESP_OK) &&
+           data[4] == '\n';
+}
+
 /* Most replies are one short value, whole: `+` `:` `$`. Returns its length and its text (the line
  * without its type, or the string); 0: it is something else, or wrong, or not whole, which
  * resp_scan will tell. */
@@ -70,6 +78,10 @@ static inline size_t resp_peek(const char *data, size_t len, const resp_limits *
     }
     if (data[0] == '$') {
         return resp_peek_string(data, len, ret_text);
+    }
+    if (resp_is_ok(data, len)) {
+        *ret_text = slice_of(data + 1, 2);
+        return sizeof RESP_OK - 1;
     }
     if (data[0] == '+') {
         size = resp_plain_run(data + 1, most - 3);
@@ -92,22 +104,43 @@ static inline size_t resp_peek(const char *data, size_t len, const resp_limits *
  * its own header. */
 extern const char resp_short_heads[RESP_SHORT_BYTES + 1][8];
 
+/* A command's name on the wire, as its first argument, for names that are used again: the end of
+ * the line before it, its header, and up to WORD_BYTES of its own. */
+typedef struct resp_short_name {
+    char bytes[16];
+    uint32_t len;
+} resp_short_name;
+
+static inline resp_short_name resp_short_name_of(kw_slice name) {
+    resp_short_name wire = {.len = 6 + (uint32_t)name.len};
+    memcpy(wire.bytes, resp_short_heads[name.len], sizeof resp_short_heads[0]);
+    memcpy(wire.bytes + 6, name.data, name.len);
+    return wire;
+}
+
 /* Room that is enough for a command of so many short arguments. */
 static inline size_t resp_short_room(size_t argc) {
     return 4 + argc * (sizeof resp_short_heads[0] + RESP_SHORT_BYTES);
 }
 
 /* A command as resp_command_encode writes it, for few and short arguments; dst has resp_short_room.
- * Returns one past the last byte; NULL: they are not so few and short, and what was written is of
- * no use. */
-static inline char *resp_short_encode(char *dst, const kw_slice *argv, size_t argc) {
+ * name: of argv[0], if it is known; or NULL. Returns one past the last byte; NULL: they are not so
+ * few and short, and what was written is of no use. */
+static inline char *resp_short_encode(char *dst, const kw_slice *argv, size_t argc,
+                                      const resp_short_name *name) {
     if (argc > RESP_SHORT_ARGUMENTS) {
         return NULL;
     }
     dst[0] = '*';
     dst[1] = (char)('0' + argc);
     dst += 2;
-    for (const kw_slice *end = argv + argc; argv != end; argv++) {
+    const kw_slice *end = argv + argc;
+    if (name) {
+        memcpy(dst, name->bytes, sizeof name->bytes);
+        dst += name->len;
+        argv++;
+    }
+    for (; argv != end; argv++) {
         kw_slice argument = *argv;
         if (argument.len > RESP_SHORT_BYTES) {
             return NULL;

@@ -100,10 +100,33 @@ static void failed_allocation_leaves_the_arena_usable(void **state) {
     assert_int_equal(f.live_count, 0);
 }
 
+static void room_becomes_a_piece_of_what_is_taken_of_it(void **state) {
+    (void)state;
+    failing_mem f;
+    failing_mem_init(&f);
+    arena a;
+    arena_init(&a, &f.mem);
+    failing_mem_fail_at(&f, 1);
+    assert_null(arena_room(&a, 10));
+    char *room = arena_room(&a, 600); /* more than half a block, and yet the first one */
+    assert_non_null(room);
+    assert_ptr_equal(arena_room(&a, 600), room); /* nothing was taken */
+    memset(room, 'r', 600);
+    arena_take(&a, 5);
+    char *next = arena_alloc(&a, 8);
+    assert_true(next >= room + 5 && next < room + 5 + 2 * sizeof(max_align_t));
+    assert_non_null(arena_room(&a, 1000000));
+    memset(arena_room(&a, 1000000), 'r', 1000000);
+    assert_int_equal(f.live_count, 2);
+    arena_done(&a);
+    assert_int_equal(f.live_count, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_aligned_and_their_own),
         cmocka_unit_test(large_piece_leaves_room_of_the_first_block),
+        cmocka_unit_test(room_becomes_a_piece_of_what_is_taken_of_it),
         cmocka_unit_test(failed_allocation_leaves_the_arena_usable),
         cmocka_unit_test(reset_arena_needs_no_memory_for_as_much_again),
         cmocka_unit_test(reset_arena_keeps_no_large_block),

@@ -75,6 +75,16 @@ static void container_needs_a_known_subcommand(void **state) {
     assert_null(find("XGROUP CREAT k"));
 }
 
+static void assert_encoded_the_same(const command_seen *seen, const kw_slice *argv, size_t argc) {
+    char wire[512];
+    char expected[512];
+    size_t len = (size_t)(resp_command_encode(expected, argv, argc) - expected);
+    char *end = resp_short_encode(wire, argv, argc, &seen->name);
+    assert_non_null(end);
+    assert_int_equal(end - wire, len);
+    assert_memory_equal(wire, expected, len);
+}
+
 static void plain_command_has_one_key_at_a_known_place(void **state) {
     (void)state;
     static const struct {
@@ -92,10 +102,11 @@ static void plain_command_has_one_key_at_a_known_place(void **state) {
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
             const kw_slice argv[] = {slice_text(rows[i].name), SLICE_LITERAL("k"),
                                      SLICE_LITERAL("v")};
-            const command_info *info = command_find_plain(&recent, argv, rows[i].argc);
-            assert_true((info != NULL) == rows[i].plain);
-            if (info) {
-                assert_ptr_equal(info, command_find(argv, rows[i].argc));
+            const command_seen *seen = command_find_plain(&recent, argv, rows[i].argc);
+            assert_true((seen != NULL) == rows[i].plain);
+            if (seen) {
+                assert_ptr_equal(seen->info, command_find(argv, rows[i].argc));
+                assert_encoded_the_same(seen, argv, rows[i].argc);
             }
         }
     }

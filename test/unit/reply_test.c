@@ -1,4 +1,4 @@
-#include "core/reply.h"
+#include "core/reply_pool.h"
 
 #include "base/buffer.h"
 #include "base/prng.h"
@@ -274,7 +274,7 @@ static void pooled_block_is_used_again(void **state) {
     (void)state;
     reply_pool pool;
     reply_pool_init(&pool, &memory.mem);
-    kw_reply *first = reply_pool_build(&pool, "+OK\r\n", 5, 1, SLICE_LITERAL("OK"));
+    kw_reply *first = reply_pool_single(&pool, '+', slice_of("OK\r\n", 2));
     assert_non_null(first);
     reply_hold(first);
     reply_release(&pool, first);
@@ -295,7 +295,7 @@ static void cleared_blocks_go_to_another_pool(void **state) {
     reply_pool to;
     reply_pool_init(&from, &memory.mem);
     reply_pool_init(&to, &memory.mem);
-    reply_pool_free(&from, reply_pool_build(&from, "$1\r\na\r\n", 7, 1, SLICE_LITERAL("a")));
+    reply_pool_free(&from, reply_pool_single(&from, '$', slice_of("a\r\n", 1)));
     reply_pool_hand_over(&to, &from);
     assert_int_equal(from.free_count, 0);
     assert_int_equal(to.free_count, 1);

@@ -467,7 +467,7 @@ static void short_commands_are_encoded_as_others_are(void **state) {
                 argv[i] = slice_of(text, i % 2 ? len : len / 3);
             }
             bool fits = argc <= RESP_SHORT_ARGUMENTS && (len <= RESP_SHORT_BYTES || argc == 1);
-            char *end = resp_short_encode(wire, argv, argc);
+            char *end = resp_short_encode(wire, argv, argc, NULL);
             assert_true(fits == (end != NULL));
             if (fits) {
                 size_t size = (size_t)(resp_command_encode(expected, argv, argc) - expected);
@@ -479,10 +479,46 @@ static void short_commands_are_encoded_as_others_are(void **state) {
     }
 }
 
+/* Short values are read twice, by resp_peek and by resp_scan; each cut in memory of its own size.
+ */
+static void short_values_are_peeked_as_they_are_scanned(void **state) {
+    (void)state;
+    static const struct {
+        const char *wire;
+        const char *text; /* NULL: left to the scanner */
+    } cases[] = {
+        {"+OK\r\n", "OK"},      {"+OKAY\r\n", "OKAY"},    {"+QUEUED\r\n", "QUEUED"},
+        {"+o\r\n", "o"},        {":1\r\n", "1"},          {":12345\r\n", "12345"},
+        {"$0\r\n\r\n", ""},     {"$3\r\nabc\r\n", "abc"}, {"+OK\rx", NULL},
+        {"+OK\nx", NULL},       {"+\r\n", NULL},          {"$-1\r\n", NULL},
+        {"$3\r\nabcd\r", NULL}, {"-ERR\r\n", NULL},       {"*0\r\n", NULL},
+        {":-1\r\n", NULL},      {"_\r\n", NULL},
+    };
+    resp_limits limits = resp_limits_default;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        size_t whole = strlen(cases[i].wire);
+        for (size_t len = 0; len <= whole; len++) {
+            kw_slice text = SLICE_LITERAL("untouched");
+            char *wire = malloc(len + 1);
+            assert_non_null(wire);
+            char *at = wire + 1; /* not aligned */
+            memcpy(at, cases[i].wire, len);
+            size_t size = resp_peek(at, len, &limits, &text);
+            bool found = len == whole && cases[i].text;
+            assert_int_equal(size, found ? whole : 0);
+            if (found) {
+                assert_slice_is(text, cases[i].text);
+            }
+            free(wire);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_end_where_they_end_however_cut),
         cmocka_unit_test(bytes_after_the_value_are_left_alone),
+        cmocka_unit_test(short_values_are_peeked_as_they_are_scanned),
         cmocka_unit_test(broken_values_are_refused),
         cmocka_unit_test(first_byte_is_judged_at_once),
         cmocka_unit_test(caps_are_enforced_and_named),
