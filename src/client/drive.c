@@ -494,9 +494,10 @@ static void take_options(cluster_submit_options *how, const kw_call_options *opt
 }
 
 static inline __attribute__((always_inline)) kw_status
-submit(kw_client *c, const kw_slice *argv, size_t argc, const kw_call_options *options, void *user,
-       void *user2, uint64_t now_us, kw_error *err) {
-    cluster_submit_options how = {.slot = SLOT_NONE, .user = user, .user2 = user2};
+submit(kw_client *c, const kw_slice *argv, size_t argc, const kw_call_options *options, bool lends,
+       void *user, void *user2, uint64_t now_us, kw_error *err) {
+    cluster_submit_options how = {
+        .slot = SLOT_NONE, .lends = lends, .user = user, .user2 = user2};
     kw_error unwanted;
     if (options) {
         take_options(&how, options);
@@ -510,6 +511,7 @@ kw_status client_submit(kw_client *c, const client_submission *s, uint64_t now_u
         take_options(&how, s->options);
     }
     if (s->waiter) {
+        how.lends = true;
         how.user = (void *)(uintptr_t)&CLIENT_WAITER_MARK;
         how.user2 = s->waiter;
     } else {
@@ -524,8 +526,8 @@ kw_status client_submit(kw_client *c, const client_submission *s, uint64_t now_u
 kw_status client_submit_waiter(kw_client *c, const kw_slice *argv, size_t argc,
                                const kw_call_options *options, client_waiter *waiter,
                                uint64_t now_us, kw_error *err) {
-    return submit(c, argv, argc, options, (void *)(uintptr_t)&CLIENT_WAITER_MARK, waiter, now_us,
-                  err);
+    return submit(c, argv, argc, options, true, (void *)(uintptr_t)&CLIENT_WAITER_MARK, waiter,
+                  now_us, err);
 }
 
 kw_status kw_submit(kw_client *c, const kw_slice *argv, size_t argc, const kw_call_options *options,
@@ -537,7 +539,7 @@ kw_status kw_submit(kw_client *c, const kw_slice *argv, size_t argc, const kw_ca
         return client_check(c, false, err);
     }
     kw_status status =
-        submit(c, argv, argc, options, pointer_of(on_reply), arg, loop_now_us(), err);
+        submit(c, argv, argc, options, false, pointer_of(on_reply), arg, loop_now_us(), err);
     /* callbacks run inside a turn, which goes on until all is carried out */
     if (status == KW_OK && !c->in_callback) {
         client_touch(c);

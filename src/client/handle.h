@@ -105,8 +105,8 @@ void client_handle_events(kw_client *c, const loop_event *events, size_t count);
  */
 bool client_settle(kw_client *c);
 
-/* Submits with a waiter in place of a callback; it must live until its `take` was called. err is
- * not NULL. */
+/* Submits with a waiter in place of a callback; it and the arguments must live until its `take` was
+ * called. err is not NULL. */
 KW_CHECKED kw_status client_submit_waiter(kw_client *c, const kw_slice *argv, size_t argc,
                                           const kw_call_options *options, client_waiter *waiter,
                                           uint64_t now_us, kw_error *err);
@@ -125,7 +125,7 @@ typedef struct client_submission {
     const kw_slice *argv;
     size_t argc;
     const kw_call_options *options; /* NULL: the defaults */
-    client_waiter *waiter;          /* NULL: on_reply gets it */
+    client_waiter *waiter;          /* lives as long as the arguments; NULL: on_reply gets it */
     kw_reply_fn *on_reply;          /* may be NULL */
     void *arg;
     uint64_t submitted_us;

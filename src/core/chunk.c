@@ -30,20 +30,28 @@ static chunk *chunk_new(chunk_pool *p, size_t size) {
     c->next_free = NULL;
     c->refs = 1;
     c->used = 0;
+    c->lent = slice_of(NULL, 0);
+    return c;
+}
+
+chunk *chunk_alone(chunk_pool *p, size_t size) {
+    chunk *c = chunk_new(p, size);
+    if (c) {
+        c->used = size;
+    }
     return c;
 }
 
 char *chunk_reserve(chunk_pool *p, chunk **current, size_t size, chunk **ret_chunk) {
     char *at = chunk_tail(*current, size);
     if (!at) {
+        if (size > CHUNK_BYTES) { /* its own chunk: it lives only as long as the command */
+            *ret_chunk = chunk_alone(p, size);
+            return *ret_chunk ? (*ret_chunk)->data : NULL;
+        }
         chunk *c = chunk_new(p, size);
         if (!c) {
             return NULL;
-        }
-        if (size > CHUNK_BYTES) { /* its own chunk: it lives only as long as the command */
-            c->used = size;
-            *ret_chunk = c;
-            return c->data;
         }
         chunk_unref(p, *current);
         *current = c;

@@ -13,8 +13,10 @@
 typedef struct chunk {
     struct chunk *next_free;
     uint32_t refs;
+    uint32_t lent_at; /* where in `data` the lent bytes belong */
     size_t capacity;
     size_t used;
+    kw_slice lent; /* not ours (core/cluster_lend.c); data NULL: none */
     char data[];
 } chunk;
 
@@ -30,6 +32,9 @@ void chunk_pool_done(chunk_pool *p);
 /* Room for `size` bytes in *current, which is replaced when it is full; *current keeps a reference
  * of its own, and the caller gets one for its bytes. NULL if memory is short. */
 char *chunk_reserve(chunk_pool *p, chunk **current, size_t size, chunk **ret_chunk);
+
+/* A chunk of its own, all its `size` bytes taken, with the caller's reference. NULL: no memory. */
+chunk *chunk_alone(chunk_pool *p, size_t size);
 
 /* Where the next bytes of the current chunk go; chunk_take makes them a command's. NULL: there is
  * no chunk, or no such room in it. */

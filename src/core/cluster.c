@@ -261,8 +261,7 @@ void cluster_free(cluster *c) {
 
 /* ---------------------------------------------------------------- requests */
 
-/* Bare: its bytes are yet to come. */
-static request *request_blank(cluster *c, size_t len) {
+request *request_blank(cluster *c, size_t len) {
     request *r = pool_take(&c->requests);
     if (r) {
         *r = (request){.slot = SLOT_NONE,
@@ -426,6 +425,12 @@ bool request_set_asking(cluster *c, request *r, chunk **current, bool asking) {
         r->offset += REQUEST_ASKING_LEN;
         r->len -= REQUEST_ASKING_LEN;
         more->asking = false;
+        return true;
+    }
+    if (request_is_lent(r)) { /* its chunk begins with one */
+        r->offset -= REQUEST_ASKING_LEN;
+        r->len += REQUEST_ASKING_LEN;
+        more->asking = true;
         return true;
     }
     chunk *home = NULL;
@@ -612,6 +617,8 @@ bool cluster_next_completion(cluster *c, cluster_completion *ret) {
     c->pending--;
     if (r->place == PLACE_NOWHERE) {
         request_free(c, r);
+    } else {
+        assert(!request_is_lent(r));
     }
     return true;
 }
@@ -750,7 +757,15 @@ static bool is_plain(const cluster_submit_options *options, const command_route 
 }
 
 /* Encodes it where it will be written from; NULL: no memory. */
-static request *encode(cluster *c, chunk **home, const kw_slice *argv, size_t argc, size_t size) {
+static request *encode(cluster *c, const kw_slice *argv, size_t argc, size_t size,
+                       const cluster_submit_options *options, const command_route *way) {
+    size_t apart = 0;
+    if (options->lends && !way->blocks && !must_learn(options, way) &&
+        lend_pays(argv, argc, &apart)) {
+        return lend_encode(c, argv, argc, size, apart);
+    }
+    int slot = options->slot != SLOT_NONE ? options->slot : way->slot;
+    chunk **home = way->blocks ? &c->blocking_chunk : likely_chunk(c, slot);
     char *bytes = NULL;
     request *r = request_small(c, home, size, &bytes);
     if (r) {
@@ -794,8 +809,7 @@ static kw_status submit_widely(cluster *c, const kw_slice *argv, size_t argc, si
                                const cluster_submit_options *options, const command_route *way,
                                kw_error *err) {
     int slot = options->slot != SLOT_NONE ? options->slot : way->slot;
-    chunk **home = way->blocks ? &c->blocking_chunk : likely_chunk(c, slot);
-    request *r = encode(c, home, argv, argc, size);
+    request *r = encode(c, argv, argc, size, options, way);
     if (!r) {
         return refuse(err, KW_ERR_NOMEM, slot, "out of memory");
     }

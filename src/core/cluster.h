@@ -79,12 +79,13 @@ typedef struct cluster_submit_options {
     uint64_t submitted_us; /* from when it counts, not after now; 0: now */
     int slot;              /* SLOT_NONE: by its keys */
     bool idempotent;
+    bool lends;      /* its arguments stay as they are until its completion is fetched */
     kw_trace *trace; /* or NULL */
     void *user;      /* comes back with the completion */
     void *user2;
 } cluster_submit_options;
 
-/* Takes a command over (copied). On failure no completion will come; err->outcome is NOT_SENT. */
+/* Takes a command over (copied, but for what is lent). On failure no completion will come; err->outcome is NOT_SENT. */
 KW_CHECKED kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
                                     const cluster_submit_options *options, uint64_t now_us,
                                     kw_error *err);

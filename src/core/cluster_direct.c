@@ -118,8 +118,8 @@ static encoding reserve(cluster *c, link *l, size_t len) {
 
 static APART bool encode_anew(cluster *c, link *l, const kw_slice *argv, size_t argc, departure d) {
     uint64_t size = argc <= LIMIT_ARGUMENTS ? resp_command_size(argv, argc) : UINT64_MAX;
-    if (size > LIMIT_COMMAND_BYTES) {
-        return false; /* the general way says so */
+    if (size >= LEND_BYTES_MIN) {
+        return false; /* too large perhaps, or lent */
     }
     encoding e = reserve(c, l, (size_t)size);
     if (e.end) {
@@ -129,6 +129,9 @@ static APART bool encode_anew(cluster *c, link *l, const kw_slice *argv, size_t 
 }
 
 static APART bool copy_anew(cluster *c, link *l, kw_slice bytes, departure d) {
+    if (bytes.len >= LEND_BYTES_MIN) {
+        return false;
+    }
     encoding e = reserve(c, l, bytes.len);
     if (e.end) {
         memcpy(e.begin, bytes.data, bytes.len);

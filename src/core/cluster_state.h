@@ -218,6 +218,8 @@ struct cluster {
 /* cluster_submit for what is not plain; c->now_us is set. */
 KW_CHECKED kw_status request_submit(cluster *c, const kw_slice *argv, size_t argc,
                                     const cluster_submit_options *options, kw_error *err);
+/* Bare: its bytes are yet to come. NULL: no memory. */
+request *request_blank(cluster *c, size_t len);
 /* A request of our own, with `len` bytes to be filled in (*ret_bytes), encoded at *current. */
 request *request_new(cluster *c, chunk **current, size_t len, request_kind kind, char **ret_bytes);
 /* The same, with these bytes. */
@@ -249,6 +251,18 @@ void request_refused(request *r);
 bool request_set_asking(cluster *c, request *r, chunk **current, bool asking);
 #define REQUEST_ASKING "*1\r\n$6\r\nASKING\r\n"
 #define REQUEST_ASKING_LEN ((uint32_t)sizeof REQUEST_ASKING - 1)
+
+/* -------------------------------------------------------------- cluster_lend.c */
+
+#define LEND_BYTES_MIN ((size_t)16 * 1024) /* of an argument, so that lending it pays */
+
+/* An argument is long enough: the longest, at *ret_apart. */
+bool lend_pays(const kw_slice *argv, size_t argc, size_t *ret_apart);
+/* A request with all but the bytes of that one encoded; NULL: no memory. */
+request *lend_encode(cluster *c, const kw_slice *argv, size_t argc, size_t size, size_t apart);
+/* Its caller goes, and it stays in this pipeline: what is still to be written of it is copied, if
+ * it is lent. False: no memory; the link must be ended. */
+KW_CHECKED bool lend_end(cluster *c, const link *l, request *r);
 
 /* ------------------------------------------------------------ cluster_timers.c */
 

@@ -77,6 +77,10 @@ static void on_deadline(cluster *c, request *r) {
         }
         return;
     }
+    if (!lend_end(c, l, r)) {
+        link_fail(c, l, KW_ERR_NOMEM, "out of memory for the rest of a command");
+        return;
+    }
     if (++n->timeouts_in_row >= c->config.suspect_timeouts) {
         link_fail(c, l, KW_ERR_TIMEOUT, "several commands in a row were not answered in time");
     }

@@ -86,11 +86,36 @@ static kw_slice output_run(const link *l, const list **n, size_t skip) {
     return slice_of(home->data + begin, end - begin);
 }
 
+/* What is before the lent bytes, these, and what is behind them: as many of the pieces as there is
+ * room for. Such a request has its chunk for itself. */
+static size_t output_lent(const request *r, size_t skip, kw_slice *slices, size_t max) {
+    const chunk *home = request_chunk(r);
+    const kw_slice parts[] = {slice_of(home->data + r->offset, home->lent_at - r->offset),
+                              home->lent,
+                              slice_of(home->data + home->lent_at, home->used - home->lent_at)};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && count < max; i++) {
+        if (skip < parts[i].len) {
+            slices[count++] = slice_of(parts[i].data + skip, parts[i].len - skip);
+            skip = 0;
+        } else {
+            skip -= parts[i].len;
+        }
+    }
+    return count;
+}
+
 size_t link_output(const link *l, kw_slice *slices, size_t max) {
     size_t count = 0;
     size_t skip = l->unsent_offset;
     for (const list *n = l->unsent; n != &l->pipeline && count < max; skip = 0) {
-        slices[count++] = output_run(l, &n, skip);
+        const request *r = REQUEST_OF(n);
+        if (request_is_lent(r)) {
+            count += output_lent(r, skip, slices + count, max - count);
+            n = n->next;
+        } else {
+            slices[count++] = output_run(l, &n, skip);
+        }
     }
     return count;
 }

@@ -12,6 +12,8 @@
 #include "core/chunk.h"
 #include "core/slot.h"
 
+#include <assert.h>
+
 typedef struct link link;
 struct kw_reply;
 
@@ -117,7 +119,14 @@ static inline chunk *request_chunk(const request *r) {
     return r->has_more ? r->at.more->chunk : r->at.chunk;
 }
 
+/* One argument of it lies where its caller has it. */
+static inline bool request_is_lent(const request *r) {
+    return request_chunk(r)->lent.data;
+}
+
+/* Of one that is not lent. */
 static inline const char *request_bytes(const request *r) {
+    assert(!request_is_lent(r));
     return request_chunk(r)->data + r->offset;
 }
 

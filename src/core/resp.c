@@ -536,6 +536,20 @@ char *resp_command_encode(char *dst, const kw_slice *argv, size_t argc) {
     return dst;
 }
 
+char *resp_command_encode_around(char *dst, const kw_slice *argv, size_t argc, size_t apart,
+                                 char **ret_gap) {
+    dst = encode_header(dst, '*', argc);
+    for (size_t i = 0; i < argc; i++) {
+        if (i == apart) {
+            *ret_gap = encode_header(dst, '$', argv[i].len);
+            dst = put_crlf(*ret_gap);
+        } else {
+            dst = encode_bulk(dst, '$', argv[i]);
+        }
+    }
+    return dst;
+}
+
 #define HEAD(n) "\r\n$" #n "\r\n"
 #define HEADS(d)                                                                                   \
     HEAD(d##0), HEAD(d##1), HEAD(d##2), HEAD(d##3), HEAD(d##4), HEAD(d##5), HEAD(d##6),            \

@@ -62,6 +62,9 @@ KW_CHECKED bool resp_write_verbatim(buffer *b, int resp, kw_slice text);
 uint64_t resp_command_size(const kw_slice *argv, size_t argc);
 /* Writes exactly resp_command_size bytes to dst; returns one past the last. */
 char *resp_command_encode(char *dst, const kw_slice *argv, size_t argc);
+/* Leaves out the bytes of argv[apart], which belong at *ret_gap. */
+char *resp_command_encode_around(char *dst, const kw_slice *argv, size_t argc, size_t apart,
+                                 char **ret_gap);
 /* A command as a server receives it: an array of bulk strings, or one inline line. Slices point
  * into data. *ret_len: its bytes. RESP_DONE with argc 0 is an empty line or array: skip it. At most
  * argv_max arguments, else RESP_BROKEN. */

@@ -86,6 +86,24 @@ static void large_command_has_a_chunk_of_its_own(void **state) {
     chunk_unref(&f.pool, c);
 }
 
+static void lone_chunk_is_full_and_lends_nothing(void **state) {
+    (void)state;
+    chunk *a;
+    chunk *b = chunk_alone(&f.pool, 10);
+    b->lent = SLICE_LITERAL("lent");
+    chunk_unref(&f.pool, b); /* to the pool */
+    assert_ptr_equal(chunk_alone(&f.pool, 20), b);
+    assert_null(b->lent.data);
+    memset(b->data, 'x', b->used);
+    assert_int_equal(b->used, 20);
+    char *first = reserve(10, &a); /* not in there */
+    assert_false(first >= b->data && first < b->data + CHUNK_BYTES);
+    chunk_unref(&f.pool, a);
+    chunk_unref(&f.pool, b);
+    failing_mem_fail_at(&f.mem, 1);
+    assert_null(chunk_alone(&f.pool, CHUNK_BYTES + 1));
+}
+
 static void references_are_counted(void **state) {
     (void)state;
     chunk *a;
@@ -134,6 +152,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(full_chunk_is_replaced_and_lives_while_it_is_used, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(large_command_has_a_chunk_of_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(lone_chunk_is_full_and_lends_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(references_are_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(pool_keeps_so_many, setup, teardown),
         cmocka_unit_test_setup_teardown(failed_allocation_leaves_all_as_it_was, setup, teardown),

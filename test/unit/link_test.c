@@ -120,6 +120,52 @@ static void pop_gives_the_oldest_written_or_not(void **state) {
     assert_int_equal(l.bytes, 0);
 }
 
+static size_t joined(const kw_slice *slices, size_t count, char *dst) {
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
+        assert_true(slices[i].len > 0);
+        memcpy(dst + len, slices[i].data, slices[i].len);
+        len += slices[i].len;
+    }
+    return len;
+}
+
+/* The second of three: four bytes, what is lent, and six more. */
+static void lend(chunk *its_own, char text[48]) {
+    static const char lent[] = "LENT";
+    memset(its_own, 0, sizeof *its_own);
+    its_own->lent = slice_of(lent, 4);
+    its_own->lent_at = 7;
+    its_own->used = 13;
+    memcpy(its_own->data, "xyzheadbehind", 13);
+    requests[1].at.chunk = its_own;
+    requests[1].offset = 3;
+    requests[1].len = 14;
+    snprintf(text, 48, "%.10sheadLENTbehind%.10s", bytes, bytes + 20);
+}
+
+static void lent_bytes_go_out_between_those_around_them(void **state) {
+    (void)state;
+    char text[48];
+    char out[48];
+    kw_slice slices[8];
+    chunk *its_own = mem_alloc(&mem_default, sizeof *its_own + 16);
+    lend(its_own, text);
+    push(3);
+    for (size_t written = 0; written < 34; written++) {
+        for (size_t max = 1; max <= COUNT_OF(slices); max++) {
+            size_t count = link_output(&l, slices, max);
+            assert_in_range(count, 1, max < 5 ? max : 5);
+            size_t len = joined(slices, count, out);
+            assert_memory_equal(out, text + written, len);
+            assert_true(len == 34 - written || count == max);
+        }
+        link_written(&l, 1);
+    }
+    assert_false(link_has_output(&l));
+    mem_free(&mem_default, its_own);
+}
+
 static void receive(const char *text, size_t len) {
     size_t room = 0;
     char *at = link_input(&l, &room);
@@ -237,6 +283,7 @@ int main(void) {
         WITH_LINK(pushed_after_all_was_written_is_next),
         WITH_LINK(unwritten_request_can_be_withdrawn),
         WITH_LINK(pop_gives_the_oldest_written_or_not),
+        WITH_LINK(lent_bytes_go_out_between_those_around_them),
         WITH_LINK(frames_are_cut_whatever_the_pieces),
         WITH_LINK(broken_bytes_are_told),
         WITH_LINK(value_over_the_limit_is_told_before_it_comes),

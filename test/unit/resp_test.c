@@ -376,6 +376,25 @@ static void command_size_is_what_is_encoded(void **state) {
     }
 }
 
+static void command_is_encoded_around_an_argument(void **state) {
+    (void)state;
+    const kw_slice argv[] = {SLICE_LITERAL("SET"), SLICE_LITERAL("key"),
+                             SLICE_LITERAL("a value of some length"), SLICE_LITERAL("")};
+    char whole[128];
+    char around[128];
+    for (size_t apart = 0; apart < COUNT_OF(argv); apart++) {
+        size_t size = (size_t)(resp_command_encode(whole, argv, COUNT_OF(argv)) - whole);
+        char *gap = NULL;
+        char *end = resp_command_encode_around(around, argv, COUNT_OF(argv), apart, &gap);
+        size_t before = (size_t)(gap - around);
+        size_t behind = (size_t)(end - gap);
+        assert_int_equal(before + argv[apart].len + behind, size);
+        assert_memory_equal(around, whole, before);
+        assert_memory_equal(whole + before, argv[apart].data, argv[apart].len);
+        assert_memory_equal(gap, whole + size - behind, behind);
+    }
+}
+
 static void commands_are_read_from_lines_and_arrays(void **state) {
     (void)state;
     static const struct {
@@ -528,6 +547,7 @@ int main(void) {
         cmocka_unit_test(writers_write_both_protocols),
         cmocka_unit_test(writers_write_all_or_nothing),
         cmocka_unit_test(command_size_is_what_is_encoded),
+        cmocka_unit_test(command_is_encoded_around_an_argument),
         cmocka_unit_test(short_commands_are_encoded_as_others_are),
         cmocka_unit_test(commands_are_read_from_lines_and_arrays),
         cmocka_unit_test(broken_commands_are_refused),

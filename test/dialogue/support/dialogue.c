@@ -204,6 +204,11 @@ static void write_text(buffer *out, const kw_reply *r) {
     assert_true(fits);
 }
 
+/* The caller's memory is used for something else. */
+static void spoil_words(dialogue_call *k) {
+    memset(k->words, '!', k->words_len);
+}
+
 static void take_completions(dialogue *d) {
     cluster_completion done;
     while (cluster_next_completion(d->c, &done)) {
@@ -213,6 +218,7 @@ static void take_completions(dialogue *d) {
         assert_false(k->done); /* exactly once */
         k->done = true;
         k->err = done.err;
+        spoil_words(k);
         if (done.reply) {
             buffer out;
             buffer_init(&out, &mem_default, 0);
@@ -337,14 +343,12 @@ static size_t split(char *text, kw_slice *argv, size_t max) {
     return argc;
 }
 
-static kw_status submit(dialogue *d, const cluster_submit_options *options, const char *text,
+/* `text` is cut into words, which are the command. */
+static kw_status submit(dialogue *d, const cluster_submit_options *options, char *text,
                         kw_error *err) {
     kw_slice argv[64];
-    char *copy = mem_strndup(&mem_default, text, strlen(text));
-    size_t argc = split(copy, argv, COUNT_OF(argv));
-    kw_status status = cluster_submit(d->c, argv, argc, options, d->now_us, err);
-    free(copy);
-    return status;
+    size_t argc = split(text, argv, COUNT_OF(argv));
+    return cluster_submit(d->c, argv, argc, options, d->now_us, err);
 }
 
 int call_with(dialogue *d, const cluster_submit_options *options, const char *text) {
@@ -354,14 +358,20 @@ int call_with(dialogue *d, const cluster_submit_options *options, const char *te
     d->calls = realloc(d->calls, d->call_count * sizeof *d->calls);
     d->calls[index] = (dialogue_call){.done = false};
     with.user = (void *)(uintptr_t)index;
-    kw_status status = submit(d, &with, text, &err);
+    dialogue_call *k = &d->calls[index];
+    k->words_len = strlen(text);
+    k->words = mem_strndup(&mem_default, text, k->words_len);
+    kw_status status = submit(d, &with, k->words, &err);
+    if (status != KW_OK || !options->lends) {
+        spoil_words(k);
+    }
     if (status != KW_OK) {
         if (!d->lenient) {
             fail_msg("%s was refused: %s", text, err.message);
         }
         assert_int_equal(err.status, status);
-        d->calls[index].done = true;
-        d->calls[index].err = err;
+        k->done = true;
+        k->err = err;
     }
     settle(d);
     return (int)index;
@@ -380,7 +390,9 @@ int answered_call(dialogue *d, int node, const char *text, const char *answer) {
 
 void refused(dialogue *d, const char *text, kw_status status, const char *message) {
     kw_error err;
-    kw_status got = submit(d, &(cluster_submit_options){.slot = SLOT_NONE}, text, &err);
+    char *words = mem_strndup(&mem_default, text, strlen(text));
+    kw_status got = submit(d, &(cluster_submit_options){.slot = SLOT_NONE}, words, &err);
+    free(words);
     assert_int_equal(got, status);
     assert_int_equal(err.status, status);
     assert_int_equal(err.outcome, KW_NOT_SENT);
@@ -676,6 +688,7 @@ static void check_calls(dialogue *d) {
             fail_msg("nobody looked at call %zu: %s", i, k->text ? k->text : k->err.message);
         }
         free(k->text);
+        free(k->words);
     }
     free(d->calls);
 }

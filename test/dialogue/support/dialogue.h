@@ -60,7 +60,9 @@ typedef struct conversation {
 typedef struct dialogue_call {
     bool done;
     bool checked;
-    char *text; /* the reply */
+    char *text;  /* the reply */
+    char *words; /* the caller's own, spoilt when they may be: at once, or, lent, when it is done */
+    size_t words_len;
     kw_error err;
 } dialogue_call;
 
