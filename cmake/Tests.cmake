@@ -48,7 +48,7 @@ endmacro()
 file(GLOB core_sources CONFIGURE_DEPENDS src/core/*.c)
 add_library(keyway_core_mutants OBJECT ${core_sources})
 target_include_directories(keyway_core_mutants PRIVATE include src)
-target_compile_definitions(keyway_core_mutants PRIVATE KEYWAY_MUTANTS)
+target_compile_definitions(keyway_core_mutants PRIVATE KEYWAY_MUTANTS LEND_BYTES_MIN=8)
 
 foreach(kind unit dialogue oom sim integration)
   file(GLOB helpers CONFIGURE_DEPENDS test/${kind}/support/*.c)

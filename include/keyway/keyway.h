@@ -216,6 +216,9 @@ KW_API void kw_close(kw_client *client);
  * (kw_reply_is_error). Otherwise *ret is untouched, and err (may be NULL) says why. Must not be
  * called inside a callback (KW_ERR_INVALID).
  *
+ * A large value is not copied but sent from where it is: it must stay as it is until the call
+ * returns, which is to be thought of by callbacks and other threads only.
+ *
  * With an I/O thread any number of threads may call at once. Past the option `pending_max` a call
  * waits for room within its deadline, which counts from here. */
 KW_API KW_CHECKED kw_status kw_call(kw_client *client, kw_reply **ret, kw_error *err,

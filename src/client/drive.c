@@ -496,8 +496,7 @@ static void take_options(cluster_submit_options *how, const kw_call_options *opt
 static inline __attribute__((always_inline)) kw_status
 submit(kw_client *c, const kw_slice *argv, size_t argc, const kw_call_options *options, bool lends,
        void *user, void *user2, uint64_t now_us, kw_error *err) {
-    cluster_submit_options how = {
-        .slot = SLOT_NONE, .lends = lends, .user = user, .user2 = user2};
+    cluster_submit_options how = {.slot = SLOT_NONE, .lends = lends, .user = user, .user2 = user2};
     kw_error unwanted;
     if (options) {
         take_options(&how, options);

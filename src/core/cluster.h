@@ -85,7 +85,8 @@ typedef struct cluster_submit_options {
     void *user2;
 } cluster_submit_options;
 
-/* Takes a command over (copied, but for what is lent). On failure no completion will come; err->outcome is NOT_SENT. */
+/* Takes a command over, copied but for what is lent: then its longest argument, if it is large, is
+ * read from where it is. On failure no completion will come; err->outcome is NOT_SENT. */
 KW_CHECKED kw_status cluster_submit(cluster *c, const kw_slice *argv, size_t argc,
                                     const cluster_submit_options *options, uint64_t now_us,
                                     kw_error *err);

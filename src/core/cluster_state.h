@@ -254,7 +254,10 @@ bool request_set_asking(cluster *c, request *r, chunk **current, bool asking);
 
 /* -------------------------------------------------------------- cluster_lend.c */
 
-#define LEND_BYTES_MIN ((size_t)16 * 1024) /* of an argument, so that lending it pays */
+#ifndef LEND_BYTES_MIN /* of an argument, so that lending it pays; the simulation lends short ones \
+                        */
+#define LEND_BYTES_MIN ((size_t)16 * 1024)
+#endif
 
 /* An argument is long enough: the longest, at *ret_apart. */
 bool lend_pays(const kw_slice *argv, size_t argc, size_t *ret_apart);

@@ -27,6 +27,7 @@
     X(COMPLETED_TWICE, "a command that timed out completes again when its reply comes")            \
     X(DRAIN_CUTS, "the connections of a node that leaves are closed with replies due")             \
     X(LINKS_KEPT, "the connections of a node that left stay open")                                 \
+    X(LOAN_KEPT, "the rest of a command that timed out is read where its caller had it")           \
     X(REQUEST_LEAKED, "a command that timed out is not freed when its reply comes")                \
     X(BLOCKING_SHARES, "a blocking command goes into the pipeline that all share")                 \
     X(BLOCKING_KEPT, "a blocking command stays at its server after its deadline")                  \

@@ -107,8 +107,10 @@ typedef struct sim_command {
     uint64_t block_us;   /* POP: how long it waits at a node */
     size_t element;      /* POP: the PUSH that it got, or SIM_NOTHING */
     kw_trace *trace;     /* while it is out */
-    char *value;         /* of GET */
-    int64_t length;      /* of APPEND */
+    char *words;         /* ... too: its arguments, which it may lend */
+    size_t words_len;
+    char *value;    /* of GET */
+    int64_t length; /* of APPEND */
 } sim_command;
 
 /* Commands submitted at once, over several slots; what became of each, in the order added. */

@@ -76,19 +76,48 @@ size_t load_add(sim_client *client, sim_kind kind, unsigned key) {
     return index;
 }
 
+/* Its arguments in memory of the caller's, one after the other. */
+static void keep_words(sim_command *k, const kw_slice *argv, size_t argc, kw_slice *ret_argv) {
+    for (size_t i = 0; i < argc; i++) {
+        k->words_len += argv[i].len;
+    }
+    k->words = malloc(k->words_len + 1);
+    assert_non_null(k->words);
+    char *at = k->words;
+    for (size_t i = 0; i < argc; i++) {
+        ret_argv[i] = slice_of(at, argv[i].len);
+        memcpy(at, argv[i].data, argv[i].len);
+        at += argv[i].len;
+    }
+}
+
+/* The caller goes: who still reads them is to see it. */
+static void spoil_words(sim_command *k) {
+    explicit_bzero(k->words, k->words_len);
+    free(k->words);
+    k->words = NULL;
+}
+
 void load_send(sim_client *client, size_t index, const kw_slice *argv, size_t argc,
                uint64_t timeout_us) {
     sim *s = client->s;
     sim_command *k = &s->commands[index];
     kw_error err;
+    kw_slice kept[8];
+    assert_in_range(argc, 1, COUNT_OF(kept));
+    keep_words(k, argv, argc, kept);
     uintptr_t in_batch = batch_add(client, index);
     cluster_submit_options options = {.timeout_us = timeout_us,
                                       .slot = SLOT_NONE,
+                                      .lends = index % 2 == 0,
                                       .trace = k->trace,
                                       .user = (void *)(uintptr_t)index,
                                       .user2 = (void *)in_batch};
     client->open_count++;
-    kw_status status = cluster_submit(client->c, argv, argc, &options, s->now_us, &err);
+    kw_status status = cluster_submit(client->c, kept, argc, &options, s->now_us, &err);
+    if (status != KW_OK || !options.lends) {
+        spoil_words(k);
+    }
     if (status == KW_ERR_NOMEM && s->troubles & 1u << TROUBLE_MEMORY) {
         client->open_count--;
         k->done = true;
@@ -250,6 +279,9 @@ void load_completions(sim_client *client) {
         if (k->done) {
             sim_fail(s, "command %zu completed twice", index);
         }
+        if (k->words) {
+            spoil_words(k);
+        }
         k->done = true;
         k->ended_us = s->now_us;
         k->node = last_node(s, k->trace);
@@ -282,6 +314,7 @@ void load_completions(sim_client *client) {
 void load_done(sim *s) {
     for (size_t i = 0; i < s->command_count; i++) {
         free(s->commands[i].trace);
+        free(s->commands[i].words);
         free(s->commands[i].value);
     }
     free(s->commands);
