@@ -219,6 +219,7 @@ static bool step_refresh(client_job *job, kw_client *c, uint64_t now_us) {
     if (!r->is_begun) {
         r->is_begun = true;
         r->run = cluster_refresh(c->cluster, now_us);
+        client_touch(c); /* it is carried out before the handle sleeps */
     }
     if (!cluster_refresh_is_over(c->cluster, r->run, &accepted)) {
         return now_us >= job->until_us &&
@@ -229,13 +230,19 @@ static bool step_refresh(client_job *job, kw_client *c, uint64_t now_us) {
     return true;
 }
 
-/* Without an I/O thread: turns the handle until the job is done. */
+/* Without an I/O thread: turns the handle until the job is done, and looks whether it is before
+ * each wait: nothing may come any more that would end the wait. */
 static void drive_job(kw_client *c, client_job *job) {
     client_enter(c);
-    uint64_t now_us = loop_now_us();
-    while (!job->step(job, c, now_us)) {
-        client_turn(c, client_ms_until(job->until_us, now_us));
-        now_us = loop_now_us();
+    client_turn(c, 0);
+    for (uint64_t now_us = loop_now_us(); !job->step(job, c, now_us); now_us = loop_now_us()) {
+        loop_event events[CLIENT_EVENTS_PER_WAIT];
+        uint64_t next_us = client_next_us(c, now_us);
+        next_us = next_us < job->until_us ? next_us : job->until_us;
+        size_t count =
+            loop_wait(c->loop, events, CLIENT_EVENTS_PER_WAIT, client_ms_until(next_us, now_us));
+        client_handle_events(c, events, count);
+        (void)client_settle(c);
     }
     client_leave(c);
 }

@@ -7,9 +7,11 @@
 
 #include <keyway/keyway.h>
 
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/time.h>
@@ -17,7 +19,8 @@
 enum { WARM_UP = 50, CALLS = 300, LATE_MS = 40, TIMEOUT_MS = 60, SIGNAL_EVERY_US = 2000 };
 
 static pthread_t caller;
-static unsigned sleeps; /* of the caller's, in the loop */
+static unsigned sleeps;          /* of the caller's, in the loop */
+static atomic_uint timed_sleeps; /* of all threads, in a loop, with something due at their end */
 static kw_lab *lab;
 static kw_client *client;
 
@@ -26,6 +29,7 @@ int epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms) {
     if (timeout_ms != 0 && pthread_equal(pthread_self(), caller)) {
         sleeps++;
     }
+    timed_sleeps += timeout_ms > 0;
     return epoll_pwait(epoll, events, max, timeout_ms, NULL);
 }
 
@@ -257,6 +261,39 @@ static void connection_closed_during_calls_to_others_is_noticed(void **state) {
     kw_reply_free(reply);
 }
 
+static void refresh_that_fails_at_once_is_not_waited_for(void **state) {
+    (void)state;
+    kw_client *lost = NULL;
+    kw_error err;
+    assert_int_equal(kw_open("unix:///nonexistent/socket", NULL, &lost, &err), KW_OK);
+    sleeps = 0;
+    assert_int_equal(kw_refresh(lost, 0, &err), KW_ERR_CONNECTION);
+    assert_int_equal(sleeps, 0);
+    kw_close(lost);
+}
+
+static void note_sleeps(kw_client *c, const kw_event *event, void *arg) {
+    unsigned *ret_sleeps = arg;
+    (void)c;
+    if (kw_event_get_type(event) == KW_EVENT_REFRESH_FAILED) {
+        *ret_sleeps = timed_sleeps;
+    }
+}
+
+/* The hedge's timer, which is due later, must not be what wakes the thread. */
+static void refresh_of_an_io_thread_begins_before_it_sleeps(void **state) {
+    (void)state;
+    kw_client *lost = NULL;
+    kw_error err;
+    unsigned before_the_end = UINT_MAX;
+    assert_int_equal(kw_open("unix:///nonexistent/socket?io_thread=yes", NULL, &lost, &err), KW_OK);
+    kw_on_event(lost, note_sleeps, &before_the_end);
+    timed_sleeps = 0;
+    assert_int_equal(kw_refresh(lost, 0, &err), KW_ERR_CONNECTION);
+    assert_int_equal(before_the_end, 0);
+    kw_close(lost);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_both, close_both)
 
 int main(void) {
@@ -264,6 +301,8 @@ int main(void) {
         TEST(lone_call_hardly_ever_sleeps_in_the_loop),
         TEST(call_with_others_under_way_sleeps_in_the_loop),
         TEST(late_reply_comes),
+        TEST(refresh_that_fails_at_once_is_not_waited_for),
+        cmocka_unit_test(refresh_of_an_io_thread_begins_before_it_sleeps), /* a lab sleeps, too */
         TEST(lost_connection_is_told),
         TEST(deadline_holds_while_signals_interrupt_the_wait),
         TEST(connection_closed_during_calls_to_others_is_noticed),
