@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/number.h"
+#include "core/block_time.h"
 #include "tool/quote.h"
 #include "tool/tool.h"
 
@@ -103,6 +104,12 @@ static const char *split(bench_template *t, const words *w) {
     return NULL;
 }
 
+static bool blocks_for_ever(const char *name, const words *w) {
+    block_time time;
+    block_time_read(name, w->items, w->count, &time);
+    return time.argument > 0 && time.forever;
+}
+
 bool bench_template_parse(bench_template *t, const char *line, const char **ret_why) {
     words w;
     *t = (bench_template){.weight = 1, .key_argument = -1};
@@ -111,8 +118,9 @@ bool bench_template_parse(bench_template *t, const char *line, const char **ret_
     if (words_split(&w, line, strlen(line), &why)) {
         why = split(t, &w);
     }
-    words_done(&w);
     t->reads_only_a_key = !why && t->argument_count == 2 && slice_is(slice_text(t->name), "GET");
+    t->blocks_for_ever = !why && blocks_for_ever(t->name, &w);
+    words_done(&w);
     *ret_why = why;
     return why == NULL;
 }

@@ -35,6 +35,7 @@ typedef struct bench_template {
     int8_t key_argument;   /* the first that holds a key; -1: none */
     bool key_is_whole;     /* that argument is the key and nothing else */
     bool reads_only_a_key; /* GET {key}: a null reply is a miss */
+    bool blocks_for_ever;  /* BLPOP {key} 0: at the servers it has no deadline of its own */
 } bench_template;
 
 /* False: *ret_why says what is wrong with it. */

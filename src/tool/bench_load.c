@@ -16,7 +16,8 @@ enum {
     COUNT_US = 250 * 1000,
     OWNERS_US = 20 * 1000,
     CONNECTING_MAX = 128, /* connections being made at once */
-    QUOTA_MAX = 256
+    QUOTA_MAX = 256,
+    TIMEOUT_MS = 5000 /* the library's own */
 };
 
 struct bench_op {
@@ -202,12 +203,13 @@ static uint64_t next_key(bench_load *l, bench_client *c) {
     return c->flight[--c->flight_left];
 }
 
-static bool submit(bench_op *op, const kw_slice *argv, size_t argc, uint64_t now_us) {
+static bool submit(bench_op *op, const kw_slice *argv, size_t argc, const kw_call_options *how,
+                   uint64_t now_us) {
     bench_client *c = op->client;
     bench_load *l = c->load;
     kw_error err = {.slot = -1};
     op->sent_us = now_us;
-    kw_status status = kw_submit(c->handle, argv, argc, NULL, on_reply, op, &err);
+    kw_status status = kw_submit(c->handle, argv, argc, how, on_reply, op, &err);
     if (status == KW_OK) {
         l->open++;
         c->open++;
@@ -234,7 +236,7 @@ static bool submit_template(bench_op *op, const bench_template *t, uint64_t key,
         kw_slice name = l->scratch.argv[t->key_argument];
         op->slot = (int16_t)kw_key_slot(name.data, name.len);
     }
-    return submit(op, l->scratch.argv, argc, now_us);
+    return submit(op, l->scratch.argv, argc, t->blocks_for_ever ? l->bounded : NULL, now_us);
 }
 
 static bool submit_fill(bench_op *op, uint64_t now_us) {
@@ -259,7 +261,7 @@ static bool submit_checked(bench_op *op, uint64_t now_us) {
     }
     size_t argc = bench_verify_command(l->verify, &op->check, argv);
     op->slot = (int16_t)kw_key_slot(argv[1].data, argv[1].len);
-    if (!submit(op, argv, argc, now_us)) {
+    if (!submit(op, argv, argc, NULL, now_us)) {
         bench_verify_withdraw(l->verify, &op->check);
         return false;
     }
@@ -275,7 +277,7 @@ static bool submit_extra(bench_op *op, uint64_t now_us) {
     }
     op->is_extra = true;
     size_t argc = bench_verify_command(l->verify, &op->check, argv);
-    if (!submit(op, argv, argc, now_us)) {
+    if (!submit(op, argv, argc, NULL, now_us)) {
         bench_verify_withdraw(l->verify, &op->check);
         return false;
     }
@@ -666,9 +668,12 @@ bench_load *bench_load_new(bench_run *run, uint32_t number) {
     }
     l->verify = p->verify ? bench_verify_new(p, &l->owners, number, run->run_id) : NULL;
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (l->epoll < 0 || pthread_mutex_init(&l->lock, NULL) != 0) {
+    if (l->epoll < 0 || pthread_mutex_init(&l->lock, NULL) != 0 ||
+        kw_call_options_new(&l->bounded) != KW_OK) {
         give_up("out of descriptors or memory");
     }
+    kw_call_options_set_timeout_ms(l->bounded,
+                                   p->timeout_ms > 0 ? (uint32_t)p->timeout_ms : TIMEOUT_MS);
     return l;
 }
 
@@ -715,6 +720,7 @@ void bench_load_free(bench_load *l) {
     bench_verify_free(l->verify);
     bench_flights_done(&l->flights);
     bench_scratch_done(&l->scratch);
+    kw_call_options_free(l->bounded);
     close(l->epoll);
     pthread_mutex_destroy(&l->lock);
     mem_free(&mem_default, l->touched);

@@ -49,6 +49,7 @@ struct bench_load {
     bench_keys keys;
     bench_flights flights;
     bench_scratch scratch;
+    kw_call_options *bounded; /* of commands that would block for ever */
     char key[BENCH_KEY_BYTES];
     size_t prefix_len;
     uint32_t weight_sum;

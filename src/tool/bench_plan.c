@@ -1,6 +1,7 @@
 #include "tool/bench_plan.h"
 
 #include "base/number.h"
+#include "base/suggest.h"
 #include "tool/options.h"
 
 #include <getopt.h>
@@ -32,8 +33,8 @@ enum { KEYS_DEFAULT = 100000, KEYS_VERIFIED = 1000, DURATION_DEFAULT_US = 10 * 1
 
 static const option_row rows[] = {
     OPTION_ROW_URL,
-    {'n', "ops", "N", "commands in all; or"},
-    {'d', "duration", "S", "how long, in seconds (10, without --ops)"},
+    {'n', "ops", "N", "commands in all"},
+    {'d', "duration", "S", "seconds (10, without --ops); with both, what ends first"},
     {'c', "clients", "N", "that send commands and wait for their replies (50)"},
     {OPTION_HANDLES, "handles", "N", "that they share, each with its connections (one a thread)"},
     {'t', "threads", "N", "that share the handles (1)"},
@@ -112,6 +113,7 @@ static bool take_size(bench_plan *p, const char *value) {
     uint64_t most = 64 * 1024 * 1024;
     bool good = slice_split(&rest, '-', &low) && slice_to_u64(low, &p->size_low);
     p->size_high = p->size_low;
+    p->has_size = true;
     if (good && slice_split(&rest, '-', &high)) {
         good = slice_to_u64(high, &p->size_high) && rest.data == NULL;
     }
@@ -141,9 +143,27 @@ static bool take_dist(bench_plan *p, const char *value) {
     return true;
 }
 
+/* What stands in braces is sent as it is, for it may be a hash tag: {user}. */
+static void warn_of_misspelt_places(const char *value) {
+    static const char *const names[] = {"key", "value", "number", NULL};
+    char word[16];
+    for (const char *at = strchr(value, '{'); at; at = strchr(at + 1, '{')) {
+        size_t len = strcspn(at + 1, "{}");
+        if (at[1 + len] != '}' || len >= sizeof word) {
+            continue;
+        }
+        slice_copy(word, sizeof word, slice_of(at + 1, len));
+        const char *near = suggest(word, names);
+        if (near && !slice_is(slice_text(word), near)) {
+            complain("option --command: {%s} is sent as it stands; did you mean {%s}?", word, near);
+        }
+    }
+}
+
 static bool take_command(bench_plan *p, const char *value) {
     const char *why = NULL;
     char what[160];
+    warn_of_misspelt_places(value);
     if (p->template_count == BENCH_COMMANDS_MAX) {
         return wrong("option --command may be given 8 times");
     }
@@ -301,6 +321,10 @@ static bool take_option(bench_plan *p, int id, const char *value) {
     return true;
 }
 
+bool bench_plan_is_stdout(const char *file) {
+    return file && strcmp(file, "-") == 0;
+}
+
 static bool check_together(const bench_plan *p, bool has_commands) {
     if (p->threads > p->clients) {
         return wrong("there are more --threads than --clients");
@@ -314,8 +338,14 @@ static bool check_together(const bench_plan *p, bool has_commands) {
     if (p->verify && p->fill) {
         return wrong("--verify makes keys of its own, and takes no --fill");
     }
+    if (p->verify && (p->has_size || p->spread)) {
+        return wrong("--verify writes short tokens, key by key, and takes no --size or --spread");
+    }
     if (p->verify && p->keys > BENCH_VERIFY_KEYS_MAX) {
         return wrong("--verify keeps each key's history: --keys is at most 100000");
+    }
+    if (bench_plan_is_stdout(p->json_file) && bench_plan_is_stdout(p->hdr_file)) {
+        return wrong("only one of --json and --hdr goes to standard output");
     }
     if (p->keys < p->threads) {
         return wrong("there are more --threads than --keys");

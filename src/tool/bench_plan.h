@@ -25,6 +25,7 @@ typedef struct bench_plan {
     double zipf;       /* the exponent; 0: uniform */
     uint64_t size_low; /* of a value, in bytes */
     uint64_t size_high;
+    bool has_size;
     uint64_t rate; /* commands a second, all clients together; 0: as fast as it goes */
     uint64_t seed;
     uint64_t timeout_ms;   /* 0: the handle's own */
@@ -44,6 +45,9 @@ typedef struct bench_plan {
 /* Reads the arguments. *ret_done: --help was asked for, and given. Anything but STATUS_OK: it has
  * complained. */
 exit_status bench_plan_parse(bench_plan *p, int argc, char **argv, bool *ret_done);
+
+/* Of a file's name: is it `-`? NULL: no. */
+bool bench_plan_is_stdout(const char *file);
 
 /* What one client has in flight goes to one node at a time; only with a handle for each client. */
 bool bench_plan_has_flights(const bench_plan *p);

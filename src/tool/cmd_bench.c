@@ -13,7 +13,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SECOND_US = 1000 * 1000, LAST_REPLIES_US = 1000 * 1000, LAST_PIECE_US = 100 * 1000 };
+enum {
+    SECOND_US = 1000 * 1000,
+    LAST_REPLIES_US = 1000 * 1000,
+    LAST_PIECE_US = 100 * 1000,
+    PATIENCE_US = 500 * 1000
+};
 
 typedef struct bench {
     bench_plan plan;
@@ -79,8 +84,9 @@ static void show_second(bench *b, uint64_t now_us) {
     };
     bool is_ending = b->signal != 0 || now_us > r->end_us; /* histories are read back */
     if (s.tally->done > 0 || (!is_ending && until_us - b->shown_us >= LAST_PIECE_US)) {
+        bool is_rest = b->moment_count > 0 && until_us - b->shown_us < LAST_PIECE_US;
         remember(b, &s);
-        if (!b->plan.quiet) {
+        if (!b->plan.quiet && !is_rest) { /* a rate of some milliseconds says nothing */
             bench_line_show(&b->line, &b->run.nodes, &s);
         }
     }
@@ -92,11 +98,16 @@ static void show_second(bench *b, uint64_t now_us) {
     b->shown_us = until_us;
 }
 
-/* When that is to be. */
+/* When that is to be. The last second waits a little for the last replies: they belong to it. */
 static uint64_t next_second_us(const bench *b) {
     uint64_t next_us = b->shown_us + SECOND_US;
-    bool is_warmup = b->shown_us < b->run.measure_us;
-    return is_warmup && next_us > b->run.measure_us ? b->run.measure_us : next_us;
+    uint64_t measure_us = b->run.measure_us;
+    uint64_t end_us = b->run.end_us;
+    if (b->shown_us < measure_us) {
+        return next_us > measure_us ? measure_us : next_us;
+    }
+    return b->shown_us < end_us && next_us + LAST_PIECE_US > end_us ? end_us + PATIENCE_US
+                                                                    : next_us;
 }
 
 /* ------------------------------------------------------------------- stages */
@@ -162,15 +173,12 @@ static void introduce(const bench *b) {
 
 /* ---------------------------------------------------------------------- end */
 
-static bool is_standard_output(const char *file) {
-    return file && strcmp(file, "-") == 0;
-}
-
 static bool open_file(const char *file, out *ret) {
-    int fd = is_standard_output(file) ? STDOUT_FILENO
-                                      : open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = bench_plan_is_stdout(file)
+                 ? STDOUT_FILENO
+                 : open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {
-        complain("cannot write %s: %s", file, strerror(errno));
+        complain("cannot write `%s`: %s", file, strerror(errno));
         return false;
     }
     out_init(ret, fd);
@@ -232,7 +240,7 @@ static exit_status finish(bench *b) {
         bench_run_verdict(&b->run, &verdict);
         result.verdict = &verdict;
     }
-    if (!is_standard_output(b->plan.json_file) && !is_standard_output(b->plan.hdr_file)) {
+    if (!bench_plan_is_stdout(b->plan.json_file) && !bench_plan_is_stdout(b->plan.hdr_file)) {
         out o;
         out_init(&o, STDOUT_FILENO);
         bench_report_write(&o, &b->line.look, &result);
@@ -260,10 +268,10 @@ static bool files_can_be_written(const bench_plan *p) {
     const char *files[] = {p->json_file, p->hdr_file};
     for (size_t i = 0; i < 2; i++) {
         int fd = -1;
-        if (files[i] && !is_standard_output(files[i])) {
+        if (files[i] && !bench_plan_is_stdout(files[i])) {
             fd = open(files[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
             if (fd < 0) {
-                complain("cannot write %s: %s", files[i], strerror(errno));
+                complain("cannot write `%s`: %s", files[i], strerror(errno));
                 return false;
             }
             close(fd);
@@ -295,7 +303,7 @@ static exit_status run(bench *b) {
     b->warmup = bench_tally_new();
     b->measured = bench_tally_new();
     b->total = bench_tally_new();
-    bool silent = is_standard_output(b->plan.json_file) || is_standard_output(b->plan.hdr_file);
+    bool silent = bench_plan_is_stdout(b->plan.json_file) || bench_plan_is_stdout(b->plan.hdr_file);
     b->plan.quiet = b->plan.quiet || silent;
     bench_line_init(&b->line, b->plan.plain, b->plan.no_colour);
     if (!silent) {

@@ -113,6 +113,38 @@ static void pipe_shows_plain_lines_and_a_table(void **state) {
     shell_result_done(&r);
 }
 
+static size_t count_of(const char *text, const char *part) {
+    size_t count = 0;
+    for (const char *at = strstr(text, part); at; at = strstr(at + 1, part)) {
+        count++;
+    }
+    return count;
+}
+
+static void last_replies_belong_to_the_last_second(void **state) {
+    (void)state;
+    shell_result r = shell("$KEYWAY bench -d 1 -c 2 --rate 1000");
+    assert_status(&r, 0);
+    assert_int_equal(count_of(r.out, "/s  p50 "), 1);
+    shell_result_done(&r);
+}
+
+static void deadline_holds_for_what_would_block_for_ever(void **state) {
+    (void)state;
+    shell_result r = shell("$KEYWAY bench -n 2 -c 2 --timeout 50 --command 'BLPOP {key} 0'");
+    assert_status(&r, 1);
+    assert_non_null(strstr(r.out, " 2  TIMEOUT, MAYBE_EXECUTED\n"));
+    shell_result_done(&r);
+}
+
+static void misspelt_place_is_pointed_out(void **state) {
+    (void)state;
+    shell_result r = shell("$KEYWAY bench -q -n 2 -c 1 --command 'MGET {{key}}a {kye}b' 2>&1");
+    assert_non_null(strstr(r.out, "{kye} is sent as it stands; did you mean {key}?\n"));
+    assert_int_equal(count_of(r.out, "as it stands"), 1);
+    shell_result_done(&r);
+}
+
 /* --------------------------------------------------------------------------------- what is wrong
  */
 
@@ -138,10 +170,13 @@ static void wrong_arguments_are_told(void **state) {
         {"-c 2 --handles 3", "--handles is at least --threads, and at most --clients"},
         {"--verify --fill", "--verify makes keys of its own"},
         {"--verify --command 'GET {key}'", "--verify has commands of its own"},
+        {"--verify --size 10", "--verify writes short tokens"},
+        {"--verify --spread", "--verify writes short tokens"},
+        {"--json - --hdr -", "only one of --json and --hdr goes to standard output"},
         {"--verify --keys 200000", "--keys is at most 100000"},
         {"--pipelines 3", "no option --pipelines (did you mean --pipeline?)"},
         {"now", "bench takes no arguments"},
-        {"--json /nowhere/x", "cannot write /nowhere/x: No such file or directory"},
+        {"--json /nowhere/x", "cannot write `/nowhere/x`: No such file or directory"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         shell_result r = shell("$KEYWAY bench %s", cases[i].arguments);
@@ -486,6 +521,9 @@ int main(void) {
         cmocka_unit_test(duration_is_kept),
         cmocka_unit_test(fill_leaves_no_key_missing),
         cmocka_unit_test(own_commands_are_sent_and_their_errors_counted),
+        cmocka_unit_test(last_replies_belong_to_the_last_second),
+        cmocka_unit_test(deadline_holds_for_what_would_block_for_ever),
+        cmocka_unit_test(misspelt_place_is_pointed_out),
         cmocka_unit_test(pipe_shows_plain_lines_and_a_table),
         cmocka_unit_test(wrong_arguments_are_told),
         cmocka_unit_test(nobody_there_is_told_at_once),
