@@ -1,5 +1,6 @@
 #include "client/options.h"
 
+#include "base/suggest.h"
 #include "io/io_error.h"
 
 #include <assert.h>
@@ -338,11 +339,21 @@ void kw_options_free(kw_options *options) {
     mem_free(&own, options);
 }
 
+static kw_status no_such_option(kw_slice name, kw_error *err) {
+    const char *names[OPTION_COUNT + 1] = {NULL};
+    char text[SHOWN_BYTES + 1];
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        names[i] = options_table[i].name;
+    }
+    const char *near = suggest(shown(name, text), names);
+    return io_fail(err, KW_ERR_INVALID, "there is no option \"%s\"%s%s%s", text,
+                   near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 kw_status options_set(kw_options *options, kw_slice name, kw_slice value, kw_error *err) {
     const option *o = find(name);
     if (!o) {
-        char text[SHOWN_BYTES + 1];
-        return io_fail(err, KW_ERR_INVALID, "there is no option \"%s\"", shown(name, text));
+        return no_such_option(name, err);
     }
     return set_value(options, o, value, err);
 }

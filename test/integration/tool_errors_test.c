@@ -11,6 +11,8 @@
 
 #include "integration/support/shell.h"
 
+#include <keyway/lab.h>
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 typedef struct wrong {
@@ -102,6 +104,50 @@ static void unreachable_cluster_is_told_in_one_line(void **state) {
     }
 }
 
+static void assert_advice(const char *scheme, const char *user, const kw_lab *lab, const char *more,
+                          const char *said) {
+    const char *url = kw_lab_url(lab);
+    const char *at = strchr(url, '@');
+    const char *seed = at ? at + 1 : strstr(url, "//") + 2;
+    shell_result r = shell("$KEYWAY exec -u '%s://%s%.*s%s' GET a", scheme, user,
+                           (int)strcspn(seed, ","), seed, more);
+    assert_int_equal(r.status, 3);
+    if (!strstr(r.err, said)) {
+        fail_msg("%s", r.err);
+    }
+    shell_result_done(&r);
+}
+
+static void advice_fits_what_is_wrong(void **state) {
+    (void)state;
+    kw_lab_options *options = NULL;
+    kw_lab *lab = NULL;
+    assert_int_equal(kw_lab_options_new(&options), KW_OK);
+    assert_int_equal(kw_lab_options_set_tls(options, KW_LAB_TLS_ONLY), KW_OK);
+    assert_int_equal(kw_lab_options_set_auth(options, "app", "secret"), KW_OK);
+    assert_int_equal(kw_lab_start(options, &lab, NULL), KW_OK);
+    kw_lab_options_free(options);
+    assert_advice("redis", "app:secret@", lab, "",
+                  "; is a node running there? One that speaks TLS needs rediss:// in the URL");
+    assert_advice("rediss", "app:no@", lab, "?tls_verify=no",
+                  "disabled; give user and password in the URL");
+    kw_lab_stop(lab);
+}
+
+static void server_of_another_kind_is_told_with_its_address(void **state) {
+    (void)state;
+    kw_lab *lab = NULL;
+    kw_lab_fault fault;
+    assert_int_equal(kw_lab_start(NULL, &lab, NULL), KW_OK);
+    kw_lab_fault_init(&fault);
+    fault.action = KW_LAB_REPLY;
+    fault.text = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    assert_int_equal(kw_lab_add_fault(lab, &fault, NULL), KW_OK);
+    assert_advice("redis", "", lab, "", "PROTOCOL (NOT_SENT): 127.0.0.1:");
+    assert_advice("redis", "", lab, "", "; is that the port of a Redis or Valkey node?");
+    kw_lab_stop(lab);
+}
+
 static void url_of_the_environment_is_used_and_u_wins(void **state) {
     (void)state;
     shell_result r = shell("KEYWAY_URL=redis://127.0.0.1:1 $KEYWAY exec --timeout 100 GET a");
@@ -129,7 +175,7 @@ static void without_a_url_an_embedded_cluster_serves_and_is_named(void **state) 
 
 static void every_command_has_help_on_standard_output(void **state) {
     (void)state;
-    static const char *const commands[] = {"", "exec", "slot", "map", "lab", "demo"};
+    static const char *const commands[] = {"", "exec", "slot", "map", "bench", "lab", "demo"};
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
         shell_result r = shell("$KEYWAY %s --help && $KEYWAY %s -h && $KEYWAY help %s", commands[i],
                                commands[i], commands[i]);
@@ -174,6 +220,8 @@ int main(void) {
         cmocka_unit_test(wrong_usage_is_told_in_one_line),
         cmocka_unit_test(wrong_url_is_told_in_one_line),
         cmocka_unit_test(unreachable_cluster_is_told_in_one_line),
+        cmocka_unit_test(advice_fits_what_is_wrong),
+        cmocka_unit_test(server_of_another_kind_is_told_with_its_address),
         cmocka_unit_test(url_of_the_environment_is_used_and_u_wins),
         cmocka_unit_test(without_a_url_an_embedded_cluster_serves_and_is_named),
         cmocka_unit_test(every_command_has_help_on_standard_output),

@@ -189,6 +189,7 @@ static void wrong_values_are_refused_with_what_is_allowed(void **state) {
         {"client_name", "two words", "one word"},
         {"client_name", "caf\xc3\xa9", "one word"},
         {"nosuch", "1", "there is no option \"nosuch\""},
+        {"timout_ms", "1", "there is no option \"timout_ms\"; did you mean timeout_ms?"},
         {"TIMEOUT_MS", "1", "there is no option"},
         {"", "1", "there is no option"},
     };
