@@ -19,7 +19,11 @@ int main(int argc, char **argv) {
         fprintf(stderr, "sync: %s (%s)\n", err.message, kw_outcome_name(err.outcome));
         goto done;
     }
-    kw_reply_free(reply); /* what a server answers is a reply, also its errors */
+    if (kw_reply_is_error(reply)) { /* what a server answers is a reply, also its errors */
+        fprintf(stderr, "sync: the server says %s\n", kw_reply_string(reply, NULL));
+        goto done;
+    }
+    kw_reply_free(reply);
     reply = NULL;
 
     if (kw_call(client, &reply, &err, "GET %s", "greeting") != KW_OK) {
@@ -29,6 +33,8 @@ int main(int argc, char **argv) {
     if (kw_reply_type(reply) == KW_TYPE_STRING) {
         printf("slot %d holds: %s\n", kw_key_slot("greeting", 8), kw_reply_string(reply, NULL));
         exit_status = 0;
+    } else {
+        fprintf(stderr, "sync: no string, but %s\n", kw_type_name(kw_reply_type(reply)));
     }
 done:
     kw_reply_free(reply);

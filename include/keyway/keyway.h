@@ -2,8 +2,8 @@
  *
  * One handle (kw_client) talks to a whole cluster: it knows which node owns the
  * slot of a key, follows MOVED and ASK, and heals its own view while slots move
- * and nodes die. Nothing here blocks except kw_call, kw_batch_run, kw_wait and
- * kw_refresh; nothing here starts a thread unless it is told to.
+ * and nodes die. Nothing here blocks except kw_call and its variants, kw_batch_run,
+ * kw_wait and kw_refresh; nothing here starts a thread unless it is told to.
  *
  * Threads: a handle is used by one thread at a time, and its caller drives it.
  * A handle opened with an I/O thread (kw_options_set_io_thread) is driven by that
@@ -17,6 +17,9 @@
  * What belongs to one caller (batches, call options, traces) is used by one thread
  * at a time all the same. A kept reply is free of its handle: any thread may read
  * and free it, as long as the handle's allocator is thread-safe.
+ *
+ * Pointers: NULL is allowed where a comment says so, for every `err`, in every function that frees,
+ * and in every kw_reply_... that reads: there it is a null reply. Nowhere else.
  *
  * Source of the behaviour: Redis Cluster specification, and docs/ARCHITECTURE.md.
  */
@@ -147,8 +150,8 @@ KW_API void kw_options_free(kw_options *options);
  *
  * Names, with their defaults: docs/options.md, or kw_options_describe.
  *
- * Errors: KW_ERR_INVALID for an unknown name or a value out of range; the message names the
- * allowed values. */
+ * Errors: KW_ERR_INVALID for an unknown name, or a value out of range (the message names the
+ * allowed ones); KW_ERR_NOMEM. */
 KW_API KW_CHECKED kw_status kw_options_set(kw_options *options, const char *name, const char *value,
                                            kw_error *err);
 
@@ -157,7 +160,8 @@ KW_API const char *kw_options_describe(size_t index, const char **ret_default,
                                        const char **ret_help);
 
 /** Memory of a handle comes from these three, with the meanings of malloc, realloc and free.
- * They must be thread-safe if replies are freed by other threads. Each may fail. */
+ * They must be thread-safe if replies are freed by other threads. The first two may fail.
+ * Errors: KW_ERR_INVALID if one of them is NULL. */
 KW_API KW_CHECKED kw_status
 kw_options_set_allocator(kw_options *options, void *(*alloc)(void *arg, size_t size),
                          void *(*resize)(void *arg, void *ptr, size_t size),
@@ -182,10 +186,10 @@ KW_API void kw_options_set_io_thread(kw_options *options, bool io_thread);
  * with the option `eager`).
  *
  * URL: `redis://`, `rediss://` (TLS), `valkey://`, `valkeys://` (TLS), then
- * `[[user]:password@]host[:port][,host[:port]...][/0][?option=value[&...]]`; an IPv6 address stands
- * in brackets; parts are percent-decoded. Without a colon, what stands before the @ is the
- * password. `unix:///path/to/socket` names one seed by its socket: the nodes that it announces are
- * reached by TCP.
+ * `[[user]:password@]host[:port][,host[:port]...][/0][?option=value[&...]]`; the port is 6379 if
+ * none is given; an IPv6 address stands in brackets; parts are percent-decoded. Without a colon,
+ * what stands before the @ is the password. `unix:///path/to/socket` names one seed by its socket:
+ * the nodes that it announces are reached by TCP.
  *
  * options may be NULL, and may be freed after the call.
  * Errors: KW_ERR_INVALID, KW_ERR_NOMEM, KW_ERR_TLS (unusable certificate files). */
@@ -209,8 +213,8 @@ KW_API void kw_close(kw_client *client);
  * commands may run.
  *
  * The format is split at spaces into arguments. `%s` takes a C string, `%b` a pointer and a size_t
- * (any bytes), `%d %i %u %ld %lu %lld %llu %zu %zd %f %g` a number, `%%` a percent sign. A value
- * never splits: one `%s` with spaces in it stays inside its argument.
+ * (any bytes; NULL with 0), `%d %i %u %ld %lu %lld %llu %zu %zd %f %g` a number, `%%` a percent
+ * sign. A value never splits: one `%s` with spaces in it stays inside its argument.
  *
  * On KW_OK *ret is the caller's, to be freed with kw_reply_free; it may be a server's error reply
  * (kw_reply_is_error). Otherwise *ret is untouched, and err (may be NULL) says why. Must not be
@@ -277,7 +281,7 @@ KW_API KW_CHECKED kw_status kw_submitf(kw_client *client, kw_reply_fn *on_reply,
                                        kw_error *err, const char *format, ...);
 
 /** The one file descriptor to wait on: readable means that kw_process has work. It stays the same
- * for the life of the handle. -1 with an I/O thread: nobody else waits. */
+ * for the life of the handle; watch it level-triggered. -1 with an I/O thread. */
 KW_API int kw_fd(const kw_client *client);
 
 /** How long to wait on kw_fd at most before kw_process must be called: milliseconds, 0 = at once,
@@ -319,7 +323,8 @@ KW_API void kw_call_options_set_timeout_ms(kw_call_options *options, uint32_t ti
 KW_API void kw_call_options_set_idempotent(kw_call_options *options, bool idempotent);
 
 /** Sends the command to the owner of this slot, 0..16383, whatever its keys are; -1 = by its keys.
- * It waits while the owner is not known, for any other node would execute it too. */
+ * It waits while the owner is not known, for any other node would execute it too. With a slot above
+ * 16383 the call fails with KW_ERR_INVALID. */
 KW_API void kw_call_options_set_slot(kw_call_options *options, int slot);
 
 /** Records the way of the command in a trace, which must live until the command is done; NULL =
@@ -335,7 +340,10 @@ KW_API KW_CHECKED kw_status kw_batch_new(kw_client *client, kw_batch **ret);
 /** Frees a batch with its replies; NULL is allowed. Not while kw_batch_run runs. */
 KW_API void kw_batch_free(kw_batch *batch);
 
-/** Adds a command; its arguments are copied. options may be NULL. */
+/** Adds a command; its arguments are copied. options may be NULL, and may be freed after the call.
+ *
+ * Errors: KW_ERR_INVALID, KW_ERR_LIMIT, KW_ERR_NOMEM: the command is not added. What else is wrong
+ * with it (KW_ERR_CROSSSLOT, KW_ERR_UNSUPPORTED) shows when it is run, in its own status. */
 KW_API KW_CHECKED kw_status kw_batch_add(kw_batch *batch, const kw_slice *argv, size_t argc,
                                          const kw_call_options *options, kw_error *err);
 
@@ -354,7 +362,8 @@ KW_API size_t kw_batch_count(const kw_batch *batch);
  * batch until kw_batch_clear or kw_batch_free, unless kw_reply_keep takes it. */
 KW_API kw_reply *kw_batch_reply(const kw_batch *batch, size_t index);
 
-/** The status of the i-th command, and its error (ret_err may be NULL). */
+/** The status of the i-th command, and its error, NULL with KW_OK, which belongs to the batch
+ * (ret_err may be NULL). KW_ERR_INVALID if it was not run yet, or there is none. */
 KW_API kw_status kw_batch_status(const kw_batch *batch, size_t index, const kw_error **ret_err);
 
 /** Empties the batch for its next use. */
