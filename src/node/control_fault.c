@@ -179,10 +179,26 @@ static bool read_details(control_call *c, fault_rule *rule) {
     }
 }
 
+/* Read as an action, for nothing comes behind it that could be its value. */
+static bool is_condition(kw_slice word) {
+    static const char *const names[] = {"node", "command", "key",    "slot", "slots",
+                                        "skip", "count",   "chance", "delay"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (slice_is_nocase(word, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool read_action(control_call *c, fault_rule *rule) {
     kw_slice name = control_next(c);
     bool hangs = slice_is_nocase(name, "hang");
     rule->action = hangs ? FAULT_STALL : fault_action_by_name(name);
+    if (rule->action == FAULT_ACTION_COUNT && is_condition(name)) {
+        control_fail(c, "%.*s needs a value", (int)name.len, name.data);
+        return false;
+    }
     if (rule->action == FAULT_ACTION_COUNT) {
         control_fail(c, "'%.*s' is neither a condition nor an action; LAB HELP FAULT lists both",
                      call_shown(c->call, c->at - 1), name.data);

@@ -17,7 +17,7 @@
 static void run_help(control_call *c);
 
 static const control_row own_rows[] = {
-    {"HELP", "[command]", "these lines; with a word those that begin with it", run_help, 0, 1},
+    {"HELP", "[command]", "these lines; with words those that begin with them", run_help, 0, 2},
     {0},
 };
 
@@ -258,8 +258,16 @@ static bool begins_with(const char *name, kw_slice word) {
 static void run_help(control_call *c) {
     const control_row *rows[ROWS_MAX];
     size_t count = list_rows(rows);
-    kw_slice word = control_has_more(c) ? control_next(c) : SLICE_LITERAL("");
+    char start[LINE_SIZE];
+    size_t len = 0;
     size_t fitting = 0;
+    while (control_has_more(c)) {
+        if (len > 0) {
+            len += slice_copy(start + len, sizeof start - len, SLICE_LITERAL(" "));
+        }
+        len += slice_copy(start + len, sizeof start - len, control_next(c));
+    }
+    kw_slice word = slice_of(start, len);
     for (size_t i = 0; i < count; i++) {
         fitting += begins_with(rows[i]->name, word);
     }

@@ -40,6 +40,7 @@ static void mistakes_are_answered_with_what_to_do(void **state) {
          "-ERR slots are N, N-M (up to 16383), key:NAME or ALL, not '5-3'\r\n"},
         {"LAB FAULT ADD COMMAND get FROB",
          "-ERR 'FROB' is neither a condition nor an action; LAB HELP FAULT lists both\r\n"},
+        {"LAB FAULT ADD KEY a COUNT", "-ERR COUNT needs a value\r\n"},
         {"LAB FAULT ADD DROP-BEFORE COMMAND get",
          "-ERR 'COMMAND' is too much: the action comes last\r\n"},
         {"LAB FAULT ADD COMMAND get ERROR", "-ERR error needs a text\r\n"},
@@ -597,6 +598,8 @@ static void help_lists_every_command_once(void **state) {
     }
     assert_true(says(&d, 0, "LAB HELP slot", "LAB SLOT END slot"));
     assert_false(says(&d, 0, "LAB HELP slot", "LAB KILL"));
+    assert_true(says(&d, 0, "LAB HELP slot begin", "LAB SLOT BEGIN slot"));
+    assert_false(says(&d, 0, "LAB HELP slot begin", "LAB SLOT END"));
     driver_stop(&d);
 }
 
