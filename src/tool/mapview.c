@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { BAR_WIDTH = 14, ROWS = 16, RUNS_SHOWN = 3 };
+enum { BAR_WIDTH = 14, SLOTS_WIDTH = 5, HEADLINE_WIDTH = 76, ROWS = 16, RUNS_SHOWN = 3 };
 /* Of a line of the table: all but the node's name and its ranges; one range, with what may follow.
  */
 enum { BESIDE_WIDTH = 54, RUN_WIDTH = 12 };
@@ -170,6 +170,7 @@ typedef struct table {
     int node_width;
     int slots_max;
     int runs_shown; /* of each primary's ranges, as there is room for */
+    bool is_narrow; /* no room for roles and shares either */
 } table;
 
 static void replica_rows(const table *b, int primary) {
@@ -178,9 +179,10 @@ static void replica_rows(const table *b, int primary) {
         if (node.primary || node.primary_index != primary) {
             continue;
         }
-        out_printf(b->o, "  %s%s %-*s  replica%s%*s %s%s%s\n", term_style(b->t, STYLE_DIM),
+        out_printf(b->o, "  %s%s %-*s  %s%s%*s %s%s%s\n", term_style(b->t, STYLE_DIM),
                    term_glyph(b->t, "└", "+"), b->node_width - 1, node.endpoint,
-                   term_style(b->t, STYLE_RESET), 7 + 1 + BAR_WIDTH + 8, "",
+                   b->is_narrow ? "" : "replica", term_style(b->t, STYLE_RESET),
+                   b->is_narrow ? SLOTS_WIDTH : 2 + SLOTS_WIDTH + 1 + BAR_WIDTH + 8, "",
                    state_style(b->t, node.state),
                    strcmp(node.state, "unknown") == 0 ? "not asked" : node.state,
                    term_style(b->t, STYLE_RESET));
@@ -194,10 +196,15 @@ static void primary_row(const table *b, int number, int index) {
     }
     out_char(b->o, ' ');
     key_of(b->o, b->t, number);
-    out_printf(b->o, " %-*s  primary  %5d  ", b->node_width, node.endpoint, node.slot_count);
-    bar(b->o, b->t, number, node.slot_count, b->slots_max);
-    out_printf(b->o, " %5.1f %% %s%-10s%s ", 100.0 * node.slot_count / KW_SLOT_COUNT,
-               state_style(b->t, node.state), node.state, term_style(b->t, STYLE_RESET));
+    out_printf(b->o, " %-*s  %s%*d ", b->node_width, node.endpoint, b->is_narrow ? "" : "primary  ",
+               SLOTS_WIDTH, node.slot_count);
+    if (!b->is_narrow) {
+        out_char(b->o, ' ');
+        bar(b->o, b->t, number, node.slot_count, b->slots_max);
+        out_printf(b->o, " %5.1f %% ", 100.0 * node.slot_count / KW_SLOT_COUNT);
+    }
+    out_printf(b->o, "%s%-10s%s ", state_style(b->t, node.state), node.state,
+               term_style(b->t, STYLE_RESET));
     out_text(b->o, term_style(b->t, STYLE_DIM));
     if (b->runs_shown > 0) {
         (void)list_ranges(b->o, b->owners, number, 0, b->runs_shown);
@@ -217,9 +224,15 @@ static void node_table(out *o, const term *t, const kw_map *map, const slotgrid 
     }
     int room = t->width - b.node_width - BESIDE_WIDTH;
     b.runs_shown = !t->is_tty || room / RUN_WIDTH > RUNS_SHOWN ? RUNS_SHOWN : room / RUN_WIDTH;
-    out_printf(o, "%s   %-*s  role     slots  %-*s  share  %-10s %s%s\n", term_style(t, STYLE_DIM),
-               b.node_width, "node", BAR_WIDTH, "", "state", b.runs_shown > 0 ? "ranges" : "",
-               term_style(t, STYLE_RESET));
+    b.is_narrow = t->is_tty && room < 0;
+    out_printf(o, "%s   %-*s  ", term_style(t, STYLE_DIM), b.node_width, "node");
+    if (b.is_narrow) {
+        out_text(o, "slots state");
+    } else {
+        out_printf(o, "role     slots  %-*s  share  %-10s %s", BAR_WIDTH, "", "state",
+                   b.runs_shown > 0 ? "ranges" : "");
+    }
+    out_printf(o, "%s\n", term_style(t, STYLE_RESET));
     for (size_t i = 0; i < order->count; i++) {
         primary_row(&b, (int)i, order->primaries[i]);
     }
@@ -247,12 +260,12 @@ static void headline(out *o, const term *t, const kw_map *map, const slotgrid *g
         covered += grid->owner[slot] >= 0;
     }
     size_t replicas = kw_map_node_count(map) - order->count;
-    const char *dot = term_glyph(t, "·", "|");
-    out_printf(
-        o, "%s%d of %d slots covered%s %s %zu primar%s, %zu replica%s %s map generation %llu\n",
-        term_style(t, covered == KW_SLOT_COUNT ? STYLE_BOLD : STYLE_BAD), covered, KW_SLOT_COUNT,
-        term_style(t, STYLE_RESET), dot, order->count, order->count == 1 ? "y" : "ies", replicas,
-        replicas == 1 ? "" : "s", dot, (unsigned long long)kw_map_generation(map));
+    const char *dot = t->is_tty && t->width < HEADLINE_WIDTH ? "\n" : term_glyph(t, " · ", " | ");
+    out_printf(o, "%s%d of %d slots covered%s%s%zu primar%s, %zu replica%s%smap generation %llu\n",
+               term_style(t, covered == KW_SLOT_COUNT ? STYLE_BOLD : STYLE_BAD), covered,
+               KW_SLOT_COUNT, term_style(t, STYLE_RESET), dot, order->count,
+               order->count == 1 ? "y" : "ies", replicas, replicas == 1 ? "" : "s", dot,
+               (unsigned long long)kw_map_generation(map));
 }
 
 void mapview_picture(out *o, const term *t, const kw_map *map) {

@@ -215,6 +215,21 @@ static void map_covers_every_slot_and_is_plain_in_a_pipe(void **state) {
     shell_result_done(&r);
 }
 
+static void map_fits_a_narrow_terminal(void **state) {
+    (void)state;
+    shell_result r =
+        shell("TERM=dumb LC_ALL=C script -qec 'stty cols 40; $KEYWAY map 2>/dev/null' /dev/null");
+    assert_int_equal(r.status, 0);
+    assert_non_null(strstr(r.out, "16384 of 16384 slots covered\r\n3 primaries, 3 replicas\r\n"));
+    const char *table = strstr(r.out, " slots state\r\n");
+    assert_non_null(table);
+    assert_non_null(strstr(table, "  5461 up "));
+    for (const char *line = r.out; strchr(line, '\r'); line = strchr(line, '\r') + 2) {
+        assert_in_range(strcspn(line, "\r"), 0, 40);
+    }
+    shell_result_done(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_usage_is_told_in_one_line),
@@ -227,6 +242,7 @@ int main(void) {
         cmocka_unit_test(every_command_has_help_on_standard_output),
         cmocka_unit_test(keys_have_slots_without_a_cluster),
         cmocka_unit_test(map_covers_every_slot_and_is_plain_in_a_pipe),
+        cmocka_unit_test(map_fits_a_narrow_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
