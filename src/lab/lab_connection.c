@@ -165,11 +165,13 @@ static bool take_in(lab_connection *c, buffer *input, uint64_t now_us, bool *ret
 
 static bool read_input(lab_connection *c, uint64_t now_us, bool *ret_sent) {
     buffer *input = &net_of(c)->input;
+    c->is_unread = true;
     for (int i = 0; i < READS_PER_TURN && wants_input(c); i++) {
         buffer_clear(input, SIZE_MAX);
         size_t len = stream_read(c->stream, buffer_reserve(input, 1), buffer_room(input));
         buffer_commit(input, len);
         if (len == 0) {
+            c->is_unread = false;
             break;
         }
         if (!take_in(c, input, now_us, ret_sent)) {
@@ -237,6 +239,11 @@ static void wait_for_socket(lab_connection *c, uint64_t at_us) {
     }
 }
 
+/* What is left in a TLS session makes no event of its own. */
+static bool must_read_on(const lab_connection *c) {
+    return c->is_unread && c->session->flags & SESSION_TLS && wants_input(c);
+}
+
 /* After its commands were run: what the loop is to tell of next, or the end. */
 static void settle(lab_connection *c, bool sent) {
     bool over = (c->session->flags & SESSION_FAILED) || (sent && session_is_over(c->session)) ||
@@ -248,7 +255,7 @@ static void settle(lab_connection *c, bool sent) {
     if (buffer_len(&c->in) == 0) {
         buffer_clear(&c->in, IN_KEPT_BYTES);
     }
-    stream_want_write(c->stream, !sent);
+    stream_want_write(c->stream, !sent || must_read_on(c));
     stream_want_read(c->stream, wants_input(c));
     if (sent) {
         stop_waiting(c);

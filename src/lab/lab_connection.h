@@ -18,6 +18,7 @@ typedef struct lab_connection {
     stream *stream;
     node_session *session;
     buffer in;         /* read, and not yet run */
+    bool is_unread;    /* reading stopped before there was nothing left */
     uint64_t taken_us; /* while it waits: when its socket last took bytes */
     uint64_t soft_us;  /* since when more waits than the soft limit; 0: it does not */
 } lab_connection;

@@ -53,33 +53,39 @@ static void *count_resize(void *arg, void *ptr, size_t size) {
     return moved;
 }
 
-static int open_both(bool io_thread) {
+static int open_all(bool io_thread, bool tls) {
     kw_error err;
     kw_options *options = NULL;
-    if (kw_options_new(&options) != KW_OK) {
-        return -1;
-    }
+    kw_lab_options *of_lab = lab_peer_options(3, 0);
+    assert_int_equal(kw_lab_options_set_tls(of_lab, tls ? KW_LAB_TLS_ONLY : KW_LAB_TLS_OFF), KW_OK);
+    lab = lab_peer_start(of_lab);
+    assert_int_equal(kw_options_new(&options), KW_OK);
     kw_options_set_io_thread(options, io_thread);
-    bool counted =
-        kw_options_set_allocator(options, count_alloc, count_resize, count_free, NULL) == KW_OK;
-    lab = lab_peer_start(NULL);
-    value = malloc(LONG_BYTES);
+    assert_int_equal(kw_options_set(options, "tls_verify", tls ? "no" : "yes", NULL), KW_OK);
+    assert_int_equal(kw_options_set_allocator(options, count_alloc, count_resize, count_free, NULL),
+                     KW_OK);
     kw_status status = kw_open(kw_lab_url(lab), options, &client, &err);
     kw_options_free(options);
-    return status == KW_OK && counted && value ? 0 : -1;
+    value = malloc(LONG_BYTES);
+    return status == KW_OK && value ? 0 : -1;
 }
 
 static int open_plain(void **state) {
     (void)state;
-    return open_both(false);
+    return open_all(false, false);
 }
 
 static int open_threaded(void **state) {
     (void)state;
-    return open_both(true);
+    return open_all(true, false);
 }
 
-static int close_both(void **state) {
+static int open_tls(void **state) {
+    (void)state;
+    return open_all(false, true);
+}
+
+static int close_all(void **state) {
     (void)state;
     kw_close(client);
     kw_lab_stop(lab);
@@ -208,18 +214,19 @@ static void batch_that_ends_half_written_leaves_its_rest(void **state) {
     leave_in_the_middle(set_in_batch);
 }
 
-#define BOTH(test)                                                                                 \
-    cmocka_unit_test_setup_teardown(test, open_plain, close_both), {                               \
-#test "/io_thread", test, open_threaded, close_both, NULL                                  \
+#define EACH_WAY(test)                                                                             \
+    cmocka_unit_test_setup_teardown(test, open_plain, close_all),                                  \
+        {#test "/io_thread", test, open_threaded, close_all, NULL}, {                              \
+#test "/tls", test, open_tls, close_all, NULL                                              \
     }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        BOTH(call_holds_none_of_a_large_value),
-        BOTH(large_value_of_a_format_arrives),
-        BOTH(batch_sends_large_and_small_values),
-        BOTH(call_that_ends_half_written_leaves_its_rest),
-        BOTH(batch_that_ends_half_written_leaves_its_rest),
+        EACH_WAY(call_holds_none_of_a_large_value),
+        EACH_WAY(large_value_of_a_format_arrives),
+        EACH_WAY(batch_sends_large_and_small_values),
+        EACH_WAY(call_that_ends_half_written_leaves_its_rest),
+        EACH_WAY(batch_that_ends_half_written_leaves_its_rest),
     };
     return cmocka_run_group_tests_name("client_lend", tests, NULL, NULL);
 }
