@@ -137,7 +137,8 @@ void speed_value(int argc, char **argv) {
         }
     }
     printf("cpu_us %.1f\n", (double)(speed_cpu_ns() - begin) / 1000 / (double)count);
-    printf("beside_bytes %zd\n", (ssize_t)(peak_bytes - base) - VALUE_BYTES);
+    /* the reply to GET holds the value; SET's is the caller's own */
+    printf("beside_bytes %zd\n", (ssize_t)(peak_bytes - base) - (set ? 0 : VALUE_BYTES));
     kw_close(c);
 }
 

@@ -6,6 +6,9 @@
 
 #include <assert.h>
 
+#define FIRST_BYTES ((size_t)16 * 1024)
+#define LONG_BYTES (256u * 1024)
+
 void link_init(link *l, const mem *m, uint32_t index, uint64_t reply_bytes_max) {
     memset(l, 0, sizeof *l);
     l->index = index;
@@ -86,17 +89,27 @@ static kw_slice output_run(const link *l, const list **n, size_t skip) {
     return slice_of(home->data + begin, end - begin);
 }
 
-/* What is before the lent bytes, these, and what is behind them: as many of the pieces as there is
- * room for. Such a request has its chunk for itself. */
-static size_t output_lent(const request *r, size_t skip, kw_slice *slices, size_t max) {
+/* A long command begins with a write of its own, of as much as a server reads at first: it is awake
+ * then, and has made room, when the rest comes, which costs less than waking it in the midst of
+ * that again and again (docs/performance.md). SIZE_MAX: no less than all. */
+static size_t output_room(const request *r, size_t skip) {
+    return r->len >= LONG_BYTES && skip < FIRST_BYTES ? FIRST_BYTES - skip : SIZE_MAX;
+}
+
+/* What is before the lent bytes, these, and what is behind them, `room` bytes of it at most: as
+ * many of the pieces as `max` lets. Such a request has its chunk for itself. */
+static size_t output_lent(const request *r, size_t skip, size_t room, kw_slice *slices,
+                          size_t max) {
     const chunk *home = request_chunk(r);
     const kw_slice parts[] = {slice_of(home->data + r->offset, home->lent_at - r->offset),
                               home->lent,
                               slice_of(home->data + home->lent_at, home->used - home->lent_at)};
     size_t count = 0;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts && count < max; i++) {
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && count < max && room > 0; i++) {
         if (skip < parts[i].len) {
-            slices[count++] = slice_of(parts[i].data + skip, parts[i].len - skip);
+            size_t len = parts[i].len - skip < room ? parts[i].len - skip : room;
+            slices[count++] = slice_of(parts[i].data + skip, len);
+            room -= len;
             skip = 0;
         } else {
             skip -= parts[i].len;
@@ -111,8 +124,9 @@ size_t link_output(const link *l, kw_slice *slices, size_t max) {
     for (const list *n = l->unsent; n != &l->pipeline && count < max; skip = 0) {
         const request *r = REQUEST_OF(n);
         if (request_is_lent(r)) {
-            count += output_lent(r, skip, slices + count, max - count);
-            n = n->next;
+            size_t room = output_room(r, skip);
+            count += output_lent(r, skip, room, slices + count, max - count);
+            n = room == SIZE_MAX ? n->next : &l->pipeline;
         } else {
             slices[count++] = output_run(l, &n, skip);
         }

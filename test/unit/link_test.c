@@ -166,6 +166,30 @@ static void lent_bytes_go_out_between_those_around_them(void **state) {
     mem_free(&mem_default, its_own);
 }
 
+static void long_lent_command_begins_with_a_write_of_its_own(void **state) {
+    (void)state;
+    static char value[300 * 1024];
+    char text[48];
+    kw_slice slices[8];
+    chunk *its_own = mem_alloc(&mem_default, sizeof *its_own + 16);
+    lend(its_own, text);
+    its_own->lent = slice_of(value, sizeof value);
+    requests[1].len = 10 + sizeof value;
+    push(3);
+    assert_int_equal(link_output(&l, slices, 8), 3);
+    assert_int_equal(slices[0].len + slices[1].len + slices[2].len, 10 + 16384);
+    link_written(&l, 10 + 16000);
+    assert_int_equal(link_output(&l, slices, 8), 1);
+    assert_ptr_equal(slices[0].data, value + 16000 - 4);
+    assert_int_equal(slices[0].len, 384);
+    link_written(&l, 384);
+    assert_int_equal(link_output(&l, slices, 8), 3); /* all that is left */
+    assert_int_equal(slices[0].len, sizeof value - 16384 + 4);
+    assert_int_equal(slices[1].len, 6);
+    assert_int_equal(slices[2].len, 10);
+    mem_free(&mem_default, its_own);
+}
+
 static void receive(const char *text, size_t len) {
     size_t room = 0;
     char *at = link_input(&l, &room);
@@ -284,6 +308,7 @@ int main(void) {
         WITH_LINK(unwritten_request_can_be_withdrawn),
         WITH_LINK(pop_gives_the_oldest_written_or_not),
         WITH_LINK(lent_bytes_go_out_between_those_around_them),
+        WITH_LINK(long_lent_command_begins_with_a_write_of_its_own),
         WITH_LINK(frames_are_cut_whatever_the_pieces),
         WITH_LINK(broken_bytes_are_told),
         WITH_LINK(value_over_the_limit_is_told_before_it_comes),
