@@ -3,7 +3,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LABEL_WIDTH = 12, SPARK_MAX = 100, LINES_BESIDE_NODES = 9, NODE_BAR = 20, BAR_ROOM = 84 };
+enum {
+    LABEL_WIDTH = 12,
+    SPARK_MAX = 100,
+    LINES_BESIDE_NODES = 9,
+    NODE_BAR = 20,
+    BAR_ROOM = 84,
+    PICTURE_WIDTH = 60
+};
 
 static const char *style_of(const bench_line *l, style s) {
     return term_style(&l->look, s);
@@ -18,6 +25,14 @@ static uint64_t grown(const bench_second *s, kw_counter c) {
 }
 
 /* -------------------------------------------------------------- plain lines */
+
+static void tell_narrow(bench_line *l, const bench_second *s) {
+    out_printf(&l->screen, "%5.0f s %8.0f/s  p99 %.3f  errors %llu\n", s->at_s,
+               per_second(s, s->tally->done),
+               (double)bench_histogram_quantile(&s->tally->response, 0.99) / 1000,
+               (unsigned long long)s->tally->error_count);
+    out_flush(&l->screen);
+}
 
 static void tell(bench_line *l, bench_nodes *nodes, const bench_second *s) {
     const bench_histogram *h = &s->tally->response;
@@ -211,13 +226,15 @@ void bench_line_init(bench_line *l, bool plain, bool no_colour) {
     const char *name = getenv("TERM");
     bool can_move = name && *name && strcmp(name, "dumb") != 0;
     l->look.colours = no_colour ? 0 : l->look.colours;
-    l->is_live = l->look.is_tty && can_move && !plain && l->look.width >= 60 &&
+    l->is_live = l->look.is_tty && can_move && !plain && l->look.width >= PICTURE_WIDTH &&
                  l->look.height >= LINES_BESIDE_NODES + 3;
 }
 
 void bench_line_show(bench_line *l, bench_nodes *nodes, const bench_second *s) {
     if (l->is_live) {
         draw(l, nodes, s);
+    } else if (l->look.is_tty && l->look.width < PICTURE_WIDTH) {
+        tell_narrow(l, s);
     } else {
         tell(l, nodes, s);
     }

@@ -6,7 +6,7 @@
 
 #define FIRST_ROW_SHARE 0.002
 
-enum { NAME_WIDTH = 20, ROWS_MAX = 20, BAR_MAX = 50, BESIDE_BAR = 38 };
+enum { NAME_WIDTH = 20, ROWS_MAX = 20, BAR_MIN = 4, BAR_MAX = 50, BESIDE_BAR = 38 };
 
 typedef struct writer {
     out *o;
@@ -89,26 +89,56 @@ static void write_totals(const writer *w) {
 
 /* -------------------------------------------------------------------- table */
 
+static const struct column {
+    const char *name;
+    int width;
+    double share;    /* of a percentile; 0: another figure */
+    int least_width; /* of a terminal that has room for it */
+} columns[] = {
+    {"a second", 9, 0, 56}, {"mean", 7, 0, 78},      {"p50", 7, 0.5, 0}, {"p90", 7, 0.9, 78},
+    {"p99", 7, 0.99, 0},    {"p99.9", 7, 0.999, 78}, {"max", 7, 1, 56},
+};
+enum { COLUMN_RATE, COLUMN_MEAN, COLUMNS = sizeof columns / sizeof columns[0] };
+
+static bool has_room(const writer *w, const struct column *c) {
+    return !w->t->is_tty || w->t->width >= c->least_width;
+}
+
 static void table_head(const writer *w) {
-    out_printf(w->o, "\n  %s%-*s %9s %7s %7s %7s %7s %7s %7s%s\n", style_of(w, STYLE_DIM),
-               NAME_WIDTH, "response time, ms", "a second", "mean", "p50", "p90", "p99", "p99.9",
-               "max", style_of(w, STYLE_RESET));
+    out_printf(w->o, "\n  %s%-*s", style_of(w, STYLE_DIM), NAME_WIDTH, "response time, ms");
+    for (size_t i = 0; i < COLUMNS; i++) {
+        if (has_room(w, &columns[i])) {
+            out_printf(w->o, " %*s", columns[i].width, columns[i].name);
+        }
+    }
+    out_printf(w->o, "%s\n", style_of(w, STYLE_RESET));
+}
+
+static const char *cell(const writer *w, const bench_histogram *h, size_t column,
+                        char ret[BENCH_TEXT_BYTES]) {
+    switch (column) {
+    case COLUMN_RATE: {
+        double each_s = w->r->seconds > 0 ? (double)h->count / w->r->seconds : 0;
+        return grouped((uint64_t)(each_s + 0.5), ret);
+    }
+    case COLUMN_MEAN:
+        return bench_ms((uint64_t)(bench_histogram_mean_us(h) + 0.5), ret);
+    default:
+        return bench_ms(bench_histogram_quantile(h, columns[column].share), ret);
+    }
 }
 
 static void table_row(const writer *w, const char *name, const bench_histogram *h, int node) {
-    static const double shares[] = {0.5, 0.9, 0.99, 0.999, 1};
     char number[BENCH_TEXT_BYTES];
-    char mean[BENCH_TEXT_BYTES];
-    double each_s = w->r->seconds > 0 ? (double)h->count / w->r->seconds : 0;
     out_text(w->o, "  ");
     if (node >= 0) {
         term_ink(w->o, w->t, (colour){node, false});
     }
-    out_printf(w->o, "%-*s%s %9s %7s", NAME_WIDTH, name, node >= 0 ? style_of(w, STYLE_RESET) : "",
-               grouped((uint64_t)(each_s + 0.5), number),
-               bench_ms((uint64_t)(bench_histogram_mean_us(h) + 0.5), mean));
-    for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
-        out_printf(w->o, " %7s", bench_ms(bench_histogram_quantile(h, shares[i]), number));
+    out_printf(w->o, "%-*s%s", NAME_WIDTH, name, node >= 0 ? style_of(w, STYLE_RESET) : "");
+    for (size_t i = 0; i < COLUMNS; i++) {
+        if (has_room(w, &columns[i])) {
+            out_printf(w->o, " %*s", columns[i].width, cell(w, h, i, number));
+        }
     }
     out_char(w->o, '\n');
 }
@@ -179,14 +209,14 @@ static void write_histogram(const writer *w) {
         seen = up_to;
         rows++;
     }
-    int columns = w->t->width - BESIDE_BAR;
-    columns = columns > BAR_MAX ? BAR_MAX : columns < 10 ? 10 : columns;
+    int bar = w->t->width - BESIDE_BAR;
+    bar = bar > BAR_MAX ? BAR_MAX : bar < BAR_MIN ? BAR_MIN : bar;
     seen = 0;
     for (int i = 0; i < rows; i++) {
         char number[BENCH_TEXT_BYTES];
         out_printf(w->o, "  %s %8s ms %s", term_glyph(w->t, "≤", "<="),
                    bench_ms(tops_us[i], number), style_of(w, STYLE_GOOD));
-        bench_bar(w->o, w->t, (double)counts[i] / (double)most, columns);
+        bench_bar(w->o, w->t, (double)counts[i] / (double)most, bar);
         out_printf(w->o, "%s %7.3f %%", style_of(w, STYLE_RESET),
                    100 * (double)counts[i] / (double)h->count);
         mark(w, h, seen, seen + counts[i]);

@@ -129,6 +129,22 @@ static void last_replies_belong_to_the_last_second(void **state) {
     shell_result_done(&r);
 }
 
+static void table_fits_a_narrow_terminal(void **state) {
+    (void)state;
+    shell_result r = shell("TERM=dumb LC_ALL=C script -qec "
+                           "'stty cols 40; $KEYWAY bench -d 1.2 -c 2 2>/dev/null' /dev/null");
+    assert_status(&r, 0);
+    assert_non_null(strstr(r.out, "\n  response time, ms        p50     p99\r\n"));
+    const char *line = strstr(r.out, "/s  p99 ");
+    assert_non_null(line);
+    assert_in_range(strcspn(line, "\r"), 0, 24);
+    for (line = strstr(r.out, "response time, ms"); strchr(line, '\r');
+         line = strchr(line, '\r') + 2) {
+        assert_in_range(strcspn(line, "\r"), 0, 44); /* with the percentiles' names */
+    }
+    shell_result_done(&r);
+}
+
 static void deadline_holds_for_what_would_block_for_ever(void **state) {
     (void)state;
     shell_result r = shell("$KEYWAY bench -n 2 -c 2 --timeout 50 --command 'BLPOP {key} 0'");
@@ -522,6 +538,7 @@ int main(void) {
         cmocka_unit_test(fill_leaves_no_key_missing),
         cmocka_unit_test(own_commands_are_sent_and_their_errors_counted),
         cmocka_unit_test(last_replies_belong_to_the_last_second),
+        cmocka_unit_test(table_fits_a_narrow_terminal),
         cmocka_unit_test(deadline_holds_for_what_would_block_for_ever),
         cmocka_unit_test(misspelt_place_is_pointed_out),
         cmocka_unit_test(pipe_shows_plain_lines_and_a_table),
