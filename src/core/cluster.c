@@ -1,7 +1,6 @@
 /* Making the brain, taking commands in, giving completions and effects out. */
 #include "core/cluster_state.h"
 
-
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
