@@ -206,7 +206,9 @@ static void write_text(buffer *out, const kw_reply *r) {
 
 /* The caller's memory is used for something else. */
 static void spoil_words(dialogue_call *k) {
-    memset(k->words, '!', k->words_len);
+    if (k->words) { /* else none were kept */
+        memset(k->words, '!', k->words_len);
+    }
 }
 
 static void take_completions(dialogue *d) {
