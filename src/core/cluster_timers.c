@@ -3,6 +3,22 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
+
+/* What its node last answered it, for which it waits; NULL: nothing that it would wait for. */
+static const char *last_refusal(const request *r) {
+    static const struct {
+        const char *reason;
+        const char *text;
+    } refusals[] = {
+        {"down", "CLUSTERDOWN or LOADING"}, {"tryagain", "TRYAGAIN"}, {"readonly", "READONLY"}};
+    for (size_t i = 0; r->at.more->reason && i < sizeof refusals / sizeof refusals[0]; i++) {
+        if (strcmp(r->at.more->reason, refusals[i].reason) == 0) {
+            return refusals[i].text;
+        }
+    }
+    return NULL;
+}
 
 /* What the command waited for in vain. */
 static void explain_timeout(const cluster *c, const request *r, char *dst, size_t size) {
@@ -18,6 +34,11 @@ static void explain_timeout(const cluster *c, const request *r, char *dst, size_
         snprintf(dst, size, "no node said within %llu ms what this command's keys are", ms);
         break;
     case PLACE_LANE:
+        if (last_refusal(r)) {
+            snprintf(dst, size, "slot %d was not served within %llu ms: the last answer was %s",
+                     r->slot, ms, last_refusal(r));
+            break;
+        }
         snprintf(dst, size,
                  "slot %d was not served, or earlier commands for it not answered, within %llu ms",
                  r->slot, ms);

@@ -16,6 +16,20 @@ static unsigned wait_for(dialogue *d, int node, const char *text, unsigned ms_ma
     return 0;
 }
 
+static void what_was_refused_until_the_deadline_says_what_was_answered(dialogue *d) {
+    start(d);
+    int a = call(d, "SET k 1");
+    for (int i = 0; i < 501; i++) {
+        if (hears(d, 2)) {
+            expect(d, 2, "SET k 1");
+            reply(d, 2, "-TRYAGAIN later");
+        }
+        advance_ms(d, 10);
+    }
+    failed(d, a, KW_ERR_TIMEOUT, KW_REJECTED,
+           "slot 7629 was not served within 5000 ms: the last answer was TRYAGAIN");
+}
+
 static void tryagain_backs_off_up_to_a_second(dialogue *d) {
     start(d);
     d->config.timeout_us = 0;
@@ -265,6 +279,7 @@ static void forgotten_slots_are_probed(dialogue *d) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        DIALOGUE(what_was_refused_until_the_deadline_says_what_was_answered),
         DIALOGUE(tryagain_backs_off_up_to_a_second),
         DIALOGUE(clusterdown_is_tried_again),
         DIALOGUE(loading_is_tried_again),
