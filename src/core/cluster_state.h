@@ -244,7 +244,8 @@ void request_fail(cluster *c, request *r, kw_status status, const node *at, cons
 void request_discard(cluster *c, request *r);
 /* Why a command cannot share its connection; NULL if it can. way->info is not NULL. */
 const char *request_disturbs(const command_route *way, kw_slice name);
-#define REQUEST_DISTURBS "%s %s, which all commands to a node share: not supported"
+#define REQUEST_DISTURBS                                                                           \
+    "%s is not supported: it %s, and all commands to a node share one connection"
 /* A node refused it: it was not executed there. */
 void request_refused(request *r);
 /* Puts ASKING before its bytes, or takes it away; false if memory is short. */

@@ -175,10 +175,10 @@ static void xread_without_block_shares(dialogue *d) {
 
 static void what_concerns_its_connection_is_refused(dialogue *d) {
     start(d);
-    refused(d, "WAIT 1 0", KW_ERR_UNSUPPORTED, "WAIT is about what its connection wrote");
-    refused(d, "WAITAOF 0 1 0", KW_ERR_UNSUPPORTED, "WAITAOF is about what its connection wrote");
-    refused(d, "SUBSCRIBE k", KW_ERR_UNSUPPORTED, "SUBSCRIBE leaves commands without replies");
-    refused(d, "MULTI", KW_ERR_UNSUPPORTED, "MULTI changes the state");
+    refused(d, "WAIT 1 0", KW_ERR_UNSUPPORTED, "WAIT is not supported: it is about what its");
+    refused(d, "WAITAOF 0 1 0", KW_ERR_UNSUPPORTED, "WAITAOF is not supported: it is about");
+    refused(d, "SUBSCRIBE k", KW_ERR_UNSUPPORTED, "it leaves commands without replies");
+    refused(d, "MULTI", KW_ERR_UNSUPPORTED, "it changes the state");
     refused(d, "BLPOP k c 1", KW_ERR_CROSSSLOT, "different slots");
 }
 
