@@ -112,7 +112,9 @@ static kw_status take_piece(reader *r, char dst[NUMBER_TEXT_BYTES], kw_slice *re
     } else {
         const struct conversion *conversion = find_conversion(r->at + 1);
         if (!conversion) {
-            return invalid(r, "the format has a conversion that is not known");
+            return invalid(
+                r, "the format has a conversion other than %s %b %d %i %u %ld %lu %lld %llu "
+                   "%zu %zd %f %g %%");
         }
         r->at += 1 + strlen(conversion->text);
         piece = take_value(r, conversion->kind, dst);
