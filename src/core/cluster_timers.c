@@ -20,6 +20,22 @@ static const char *last_refusal(const request *r) {
     return NULL;
 }
 
+static void explain_lane(const request *r, unsigned long long ms, char *dst, size_t size) {
+    const char *refusal = last_refusal(r);
+    char what[32] = "the command";
+    if (r->slot != SLOT_NONE) {
+        snprintf(what, sizeof what, "slot %d", r->slot);
+    }
+    if (refusal) {
+        snprintf(dst, size, "%s was not served within %llu ms: the last answer was %s", what, ms,
+                 refusal);
+    } else {
+        snprintf(dst, size,
+                 "%s was not served, or earlier commands for it not answered, within %llu ms", what,
+                 ms);
+    }
+}
+
 /* What the command waited for in vain. */
 static void explain_timeout(const cluster *c, const request *r, char *dst, size_t size) {
     char text[ENDPOINT_TEXT_BYTES];
@@ -34,14 +50,7 @@ static void explain_timeout(const cluster *c, const request *r, char *dst, size_
         snprintf(dst, size, "no node said within %llu ms what this command's keys are", ms);
         break;
     case PLACE_LANE:
-        if (last_refusal(r)) {
-            snprintf(dst, size, "slot %d was not served within %llu ms: the last answer was %s",
-                     r->slot, ms, last_refusal(r));
-            break;
-        }
-        snprintf(dst, size,
-                 "slot %d was not served, or earlier commands for it not answered, within %llu ms",
-                 r->slot, ms);
+        explain_lane(r, ms, dst, size);
         break;
     case PLACE_LINK:
         snprintf(dst, size, "%.*s could not be reached, or was behind, within %llu ms",

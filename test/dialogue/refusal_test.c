@@ -30,6 +30,22 @@ static void what_was_refused_until_the_deadline_says_what_was_answered(dialogue 
            "slot 7629 was not served within 5000 ms: the last answer was TRYAGAIN");
 }
 
+static void command_without_keys_that_is_refused_names_no_slot(dialogue *d) {
+    start(d);
+    int a = call(d, "DBSIZE");
+    for (int i = 0; i < 501; i++) {
+        for (int node = 1; node <= 3; node++) {
+            if (hears(d, node)) {
+                expect(d, node, "DBSIZE");
+                reply(d, node, "-LOADING Redis is loading the dataset in memory");
+            }
+        }
+        advance_ms(d, 10);
+    }
+    failed(d, a, KW_ERR_TIMEOUT, KW_REJECTED,
+           "the command was not served within 5000 ms: the last answer was CLUSTERDOWN or LOADING");
+}
+
 static void tryagain_backs_off_up_to_a_second(dialogue *d) {
     start(d);
     d->config.timeout_us = 0;
@@ -280,6 +296,7 @@ static void forgotten_slots_are_probed(dialogue *d) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         DIALOGUE(what_was_refused_until_the_deadline_says_what_was_answered),
+        DIALOGUE(command_without_keys_that_is_refused_names_no_slot),
         DIALOGUE(tryagain_backs_off_up_to_a_second),
         DIALOGUE(clusterdown_is_tried_again),
         DIALOGUE(loading_is_tried_again),
