@@ -13,7 +13,7 @@
 /* ------------------------------------------------------------------------------- conditions */
 
 /* "25%" or "0.25". */
-static bool read_chance(control_call *c, unsigned *ret) {
+static bool read_chance(control_call *c, fault_rule *rule) {
     kw_slice text = control_next(c);
     bool percent = text.len > 0 && text.data[text.len - 1] == '%';
     long double value;
@@ -24,7 +24,7 @@ static bool read_chance(control_call *c, unsigned *ret) {
         control_fail(c, "a chance is 0%% to 100%%, or 0.0 to 1.0");
         return false;
     }
-    *ret = (unsigned)(value * FAULT_MILLION + 0.5L);
+    rule->per_million = (unsigned)(value * FAULT_MILLION + 0.5L);
     return true;
 }
 
@@ -58,40 +58,50 @@ static bool read_key(control_call *c, fault_rule *rule) {
 
 typedef enum option_result { OPTION_READ, OPTION_WRONG, OPTION_NONE } option_result;
 
-static option_result result_of(bool read) {
-    return read ? OPTION_READ : OPTION_WRONG;
+static bool read_node(control_call *c, fault_rule *rule) {
+    return control_read_nodes(c, &rule->node);
 }
 
-static option_result read_option(control_call *c, fault_rule *rule) {
+static bool read_slots(control_call *c, fault_rule *rule) {
+    return control_read_slots(c, &rule->first_slot, &rule->last_slot);
+}
+
+static bool read_skip(control_call *c, fault_rule *rule) {
+    return control_read_number(c, "SKIP", INT64_MAX, &rule->skip);
+}
+
+static bool read_count(control_call *c, fault_rule *rule) {
+    return control_read_number(c, "COUNT", INT64_MAX, &rule->count);
+}
+
+static bool read_delay(control_call *c, fault_rule *rule) {
     uint64_t number;
-    if (c->at + 1 >= c->call->argc) {
-        return OPTION_NONE;
-    }
-    if (control_takes(c, "node")) {
-        return result_of(control_read_nodes(c, &rule->node));
-    }
-    if (control_takes(c, "command")) {
-        return result_of(read_command(c, rule));
-    }
-    if (control_takes(c, "key")) {
-        return result_of(read_key(c, rule));
-    }
-    if (control_takes(c, "slot") || control_takes(c, "slots")) {
-        return result_of(control_read_slots(c, &rule->first_slot, &rule->last_slot));
-    }
-    if (control_takes(c, "skip")) {
-        return result_of(control_read_number(c, "SKIP", INT64_MAX, &rule->skip));
-    }
-    if (control_takes(c, "count")) {
-        return result_of(control_read_number(c, "COUNT", INT64_MAX, &rule->count));
-    }
-    if (control_takes(c, "chance")) {
-        return result_of(read_chance(c, &rule->per_million));
-    }
-    if (control_takes(c, "delay")) {
-        bool read = control_read_number(c, "DELAY", FAULT_DELAY_MS_MAX, &number);
-        rule->delay_ms = read ? (uint32_t)number : 0;
-        return result_of(read);
+    bool read = control_read_number(c, "DELAY", FAULT_DELAY_MS_MAX, &number);
+    rule->delay_ms = read ? (uint32_t)number : 0;
+    return read;
+}
+
+/* Each reads the value behind its name. */
+static const struct {
+    const char *name;
+    bool (*read)(control_call *c, fault_rule *rule);
+} conditions[] = {
+    {"node", read_node},   {"command", read_command}, {"key", read_key},
+    {"slot", read_slots},  {"slots", read_slots},     {"skip", read_skip},
+    {"count", read_count}, {"chance", read_chance},   {"delay", read_delay},
+};
+
+static option_result read_option(control_call *c, fault_rule *rule) {
+    for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
+        if (!control_takes(c, conditions[i].name)) {
+            continue;
+        }
+        if (!control_has_more(c)) {
+            kw_slice name = c->call->argv[c->at - 1];
+            control_fail(c, "%.*s needs a value", (int)name.len, name.data);
+            return OPTION_WRONG;
+        }
+        return conditions[i].read(c, rule) ? OPTION_READ : OPTION_WRONG;
     }
     return OPTION_NONE;
 }
@@ -179,26 +189,10 @@ static bool read_details(control_call *c, fault_rule *rule) {
     }
 }
 
-/* Read as an action, for nothing comes behind it that could be its value. */
-static bool is_condition(kw_slice word) {
-    static const char *const names[] = {"node", "command", "key",    "slot", "slots",
-                                        "skip", "count",   "chance", "delay"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (slice_is_nocase(word, names[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool read_action(control_call *c, fault_rule *rule) {
     kw_slice name = control_next(c);
     bool hangs = slice_is_nocase(name, "hang");
     rule->action = hangs ? FAULT_STALL : fault_action_by_name(name);
-    if (rule->action == FAULT_ACTION_COUNT && is_condition(name)) {
-        control_fail(c, "%.*s needs a value", (int)name.len, name.data);
-        return false;
-    }
     if (rule->action == FAULT_ACTION_COUNT) {
         control_fail(c, "'%.*s' is neither a condition nor an action; LAB HELP FAULT lists both",
                      call_shown(c->call, c->at - 1), name.data);
